@@ -1,0 +1,3 @@
+"""
+Tests: unit mirrors spark/ file for file; integration runs real Kafka and PostgreSQL.
+"""
