@@ -1,0 +1,159 @@
+"""
+The vocabulary: identifiers as distinct types and every closed set as an enum.
+
+Nothing here imports Spark; everything else may import this.
+"""
+
+from enum import StrEnum
+from typing import Final, NewType
+
+#: An exchange account, `<venue>:<name>`; the key of every `orders.*` record.
+AccountId = NewType("AccountId", str)
+#: A principal that may write intents: `strategy-<name>`, `op-<person>` or `api`.
+StrategyId = NewType("StrategyId", str)
+#: `<created, ms since 1970, 11 hex digits>-<8 to 24 of 0-9a-z>`, chosen by the strategy.
+IntentId = NewType("IntentId", str)
+#: The id an exchange sees, derived from account, strategy and intent id (ids.py).
+ClientOrderId = NewType("ClientOrderId", str)
+#: The venue's own symbol, upper case: `BTCUSDT`.
+Symbol = NewType("Symbol", str)
+
+TAG_PREFIX: Final = "tag."
+
+
+class Venue(StrEnum):
+    """Where orders go and prices come from."""
+
+    BINANCE = "binance"
+    BTCTURK = "btcturk"
+    BIST = "bist"
+
+
+class Role(StrEnum):
+    """A kind of Spark process; also its Kafka principal."""
+
+    GUARDRAIL = "guardrail"
+    SIGNER = "signer"
+    GATEWAY = "gateway"
+    AUDITOR = "auditor"
+    VENUE_WATCH = "venue_watch"
+    BINANCE_FEED = "binance_feed"
+    FEED_WRITER = "feed_writer"
+
+
+class Side(StrEnum):
+    """Which way an order trades."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    """How an order names its price."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(StrEnum):
+    """How long an order rests: till cancelled, not at all, or all at once."""
+
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class TradingMode(StrEnum):
+    """What may be sent, from the strictest on (spec B1)."""
+
+    PAPER = "paper"
+    SHADOW = "shadow"
+    TRICKLE = "trickle"
+    LIVE = "live"
+
+
+class Endpoint(StrEnum):
+    """Where it would be sent: a simulator on loopback, or the exchange."""
+
+    SIM = "sim"
+    REAL = "real"
+
+
+class Action(StrEnum):
+    """What an intent asks of the exchange."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+
+
+class Reason(StrEnum):
+    """
+    Why an intent was refused, a signature skipped or a request not sent.
+
+    Source: spec A2 and B; the first four names are fixed there.
+    """
+
+    NOTIONAL_EXCEEDED = "notional_exceeded"
+    EXPOSURE_EXCEEDED = "exposure_exceeded"
+    DRAWDOWN_EXCEEDED = "drawdown_exceeded"
+    KILL_SWITCH_ACTIVE = "kill_switch_active"
+    MODE_FORBIDS = "mode_forbids"
+    INTENT_EXPIRED = "intent_expired"
+    INTENT_FROM_THE_FUTURE = "intent_from_the_future"
+    GATEWAY_NOT_READY = "gateway_not_ready"
+    UNKNOWN_OUTCOME_OPEN = "unknown_outcome_open"
+    INSTRUMENT_UNKNOWN = "instrument_unknown"
+    INSTRUMENT_STALE = "instrument_stale"
+    INSTRUMENT_HALTED = "instrument_halted"
+    PRICE_MISSING = "price_missing"
+    PRICE_PRECISION = "price_precision"
+    PRICE_OUT_OF_RANGE = "price_out_of_range"
+    QUANTITY_PRECISION = "quantity_precision"
+    QUANTITY_OUT_OF_RANGE = "quantity_out_of_range"
+    NOTIONAL_BELOW_MINIMUM = "notional_below_minimum"
+    DUPLICATE_INTENT = "duplicate_intent"
+    INTENT_ID_REUSED = "intent_id_reused"
+    MALFORMED = "malformed"
+    UNKNOWN_SCHEMA_VERSION = "unknown_schema_version"
+    TAG_MISSING = "tag_missing"
+    TAG_INVALID = "tag_invalid"
+    STRATEGY_MISMATCH = "strategy_mismatch"
+    ACCOUNT_UNKNOWN = "account_unknown"
+    WRONG_PARTITION = "wrong_partition"
+    UPSTREAM_REFUSED = "upstream_refused"
+    APPROVAL_EXPIRED = "approval_expired"
+    APPROVAL_MISMATCH = "approval_mismatch"
+    SIGNER_CEILING = "signer_ceiling"
+    ALREADY_SIGNED = "already_signed"
+    CANCEL_TARGET_UNKNOWN = "cancel_target_unknown"
+    CANCEL_LIMIT = "cancel_limit"
+    CREDENTIALS_MISSING = "credentials_missing"
+    CLOCK_UNKNOWN = "clock_unknown"
+    SIGNATURE_EXPIRED = "signature_expired"
+    SEAL_INVALID = "seal_invalid"
+    DUPLICATE_CLAIM = "duplicate_claim"
+    CANCELLED_BEFORE_SEND = "cancelled_before_send"
+    CANCEL_TARGET_CLOSED = "cancel_target_closed"
+    CONNECTION_UNAVAILABLE = "connection_unavailable"
+
+
+class OrderState(StrEnum):
+    """
+    Where an order stands (spec A6; the transitions are in ledger/orders.py).
+
+    `claimed` is in flight: the gateway wrote that it sends, no answer yet.
+    `submitted` is alive at the exchange. `not_found` is the exchange's own
+    denial, which later evidence reopens.
+    """
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    UNKNOWN = "unknown"
+    SUBMITTED = "submitted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    SETTLED = "settled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    NOT_FOUND = "not_found"

@@ -1,0 +1,288 @@
+"""
+The one table of topics: what each is for, who writes it, who reads it.
+
+Broker topics, ACLs (embedded/provision.py), `schemas/asyncapi.yaml` and the
+runbook are generated from here. Nothing is compacted: a tombstone erases, and
+Spark never erases (facts: R9).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from spark.names import AccountId, Role
+
+KEEP_MS: Final = -1
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+_KIB: Final = 1024
+
+#: Explicit, never hashed: a new account is a new line here and, where the
+#: number grows, a stop of every stage (R16).
+ACCOUNT_PARTITION: Final[dict[AccountId, int]] = {
+    AccountId("binance:main"): 0,
+    AccountId("btcturk:main"): 1,
+}
+ACCOUNT_PARTITIONS: Final = max(ACCOUNT_PARTITION.values()) + 1
+
+STRATEGIES: Final = frozenset({"strategy-demo"})
+OPERATORS: Final = frozenset({"op-local"})
+PROVISIONER: Final = "provisioner"
+ROLES: Final = frozenset(role.value for role in Role)
+#: Every Kafka user apart from the broker, the controller and the provisioner.
+PRINCIPALS: Final = ROLES | STRATEGIES | OPERATORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic; principals are Kafka user names."""
+
+    name: str
+    purpose: str
+    key: str
+    #: Event type names (spark/events.py) that may stand on it.
+    events: tuple[str, ...]
+    partitions: int
+    #: True: the broker stamps records, so that no writer chooses its own time (S1).
+    append_time: bool
+    #: -1 keeps everything: what a state is folded from must not expire (R8).
+    retention_ms: int
+    #: Each hop embeds the one before, so each limit is far above its input's (R20).
+    message_bytes_max: int
+    #: fsync every record; only for the rare and precious.
+    flush_each: bool = False
+    writers: frozenset[str]
+    readers: frozenset[str]
+
+
+def _who(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_EVERYBODY: Final = PRINCIPALS
+_WATCHERS: Final = _who(Role.AUDITOR) | OPERATORS
+
+INTENTS: Final = "orders.intents"
+DECISIONS: Final = "orders.decisions"
+SIGNED: Final = "orders.signed"
+EVENTS: Final = "orders.events"
+ACCOUNT_EVENTS: Final = "account.events"
+VENUE_STATE: Final = "venue.state"
+CONTROL: Final = "control"
+CONTROL_HALT: Final = "control.halt"
+CONTROL_PULSE: Final = "control.pulse"
+RISK_EQUITY: Final = "risk.equity"
+BINANCE_QUOTES: Final = "market.binance.quotes"
+BINANCE_TRADES: Final = "market.binance.trades"
+BINANCE_BOOKS: Final = "market.binance.books"
+AUDIT: Final = "audit"
+
+
+def _orders(
+    name: str,
+    purpose: str,
+    events: tuple[str, ...],
+    message_bytes_max: int,
+    writers: frozenset[str],
+    readers: frozenset[str],
+) -> Topic:
+    return Topic(
+        name=name,
+        purpose=purpose,
+        key="account",
+        events=events,
+        partitions=ACCOUNT_PARTITIONS,
+        append_time=True,
+        retention_ms=KEEP_MS,
+        message_bytes_max=message_bytes_max,
+        writers=writers,
+        readers=readers | _WATCHERS,
+    )
+
+
+def _single(
+    name: str,
+    purpose: str,
+    events: tuple[str, ...],
+    writers: frozenset[str],
+    readers: frozenset[str],
+    *,
+    key: str = "none",
+    retention_ms: int = KEEP_MS,
+    flush_each: bool = False,
+    message_bytes_max: int = 64 * _KIB,
+) -> Topic:
+    return Topic(
+        name=name,
+        purpose=purpose,
+        key=key,
+        events=events,
+        partitions=1,
+        append_time=not name.startswith(("market.", "audit")),
+        retention_ms=retention_ms,
+        message_bytes_max=message_bytes_max,
+        flush_each=flush_each,
+        writers=writers,
+        readers=readers,
+    )
+
+
+def _market(kind: str, event: str) -> Topic:
+    return _single(
+        f"market.binance.{kind}",
+        f"Binance {kind} as they came from the socket, one record for each read and symbol",
+        (event,),
+        _who(Role.BINANCE_FEED),
+        _who(Role.FEED_WRITER, Role.GUARDRAIL) | STRATEGIES | OPERATORS,
+        key="symbol",
+        retention_ms=3 * _DAY_MS,
+        message_bytes_max=1024 * _KIB,
+    )
+
+
+def _dead_letters(role: Role) -> Topic:
+    return _single(
+        f"dlq.{role.value}",
+        f"What {role.value} could not use, with the reason",
+        ("dead_lettered",),
+        _who(role),
+        OPERATORS,
+        retention_ms=28 * _DAY_MS,
+        message_bytes_max=256 * _KIB,
+    )
+
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    _orders(
+        INTENTS,
+        "What strategies and operators ask for; nothing else starts an order",
+        ("place_order", "cancel_order"),
+        8 * _KIB,
+        STRATEGIES | OPERATORS,
+        _who(Role.GUARDRAIL),
+    ),
+    _orders(
+        DECISIONS,
+        "One decision for each intent: approved or refused, with every reason",
+        ("partition_fenced", "order_approved", "cancel_approved", "intent_refused"),
+        64 * _KIB,
+        _who(Role.GUARDRAIL),
+        _who(Role.SIGNER) | STRATEGIES,
+    ),
+    _orders(
+        SIGNED,
+        "One sealed request, or the reason why there is none, for each decision",
+        ("partition_fenced", "request_sealed", "signing_skipped"),
+        256 * _KIB,
+        _who(Role.SIGNER),
+        _who(Role.GATEWAY),
+    ),
+    _orders(
+        EVENTS,
+        "What the gateway claims (opinions) and what the exchange answered (evidence)",
+        (
+            "partition_fenced",
+            "gateway_ready",
+            "order_claimed",
+            "request_not_sent",
+            "outcome_unknown",
+            "order_resolved",
+            "order_acked",
+            "order_rejected",
+            "order_filled",
+            "order_cancelled",
+            "order_expired",
+            "cancel_rejected",
+        ),
+        64 * _KIB,
+        _who(Role.GATEWAY),
+        _who(Role.GUARDRAIL, Role.SIGNER) | STRATEGIES,
+    ),
+    _orders(
+        ACCOUNT_EVENTS,
+        "What the exchange's private stream and reconciliation report",
+        (),
+        64 * _KIB,
+        _who(),
+        _who(Role.GUARDRAIL, Role.GATEWAY),
+    ),
+    _single(
+        VENUE_STATE,
+        "Instruments, fees and the clock of each exchange",
+        ("instrument_published", "clock_measured"),
+        _who(Role.VENUE_WATCH),
+        _who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        key="venue",
+    ),
+    _single(
+        CONTROL,
+        "Signed words of people: resume, mode, limits, resolutions",
+        (),
+        OPERATORS,
+        _who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        flush_each=True,
+    ),
+    _single(
+        CONTROL_HALT,
+        "Kill and demote, nothing else",
+        (),
+        OPERATORS | _who(Role.GUARDRAIL, Role.GATEWAY),
+        _who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        flush_each=True,
+    ),
+    _single(
+        CONTROL_PULSE,
+        "Each process says that it lives, where it stands and what it believes",
+        ("process_pulsed",),
+        _EVERYBODY,
+        _EVERYBODY,
+        key="role",
+        retention_ms=2 * _DAY_MS,
+    ),
+    _single(
+        RISK_EQUITY,
+        "Equity marked once a second for each strategy and account",
+        (),
+        _who(),
+        _who(Role.GUARDRAIL) | _WATCHERS,
+    ),
+    _market("quotes", "quotes_received"),
+    _market("trades", "trades_received"),
+    _market("books", "books_changed"),
+    _single(
+        AUDIT,
+        "The hash chain over every order and control record",
+        ("partition_fenced", "audit_paged", "audit_checkpointed"),
+        _who(Role.AUDITOR),
+        _who(Role.GUARDRAIL) | OPERATORS,
+        message_bytes_max=1024 * _KIB,
+    ),
+    _dead_letters(Role.GUARDRAIL),
+    _dead_letters(Role.SIGNER),
+    _dead_letters(Role.GATEWAY),
+    _dead_letters(Role.BINANCE_FEED),
+    _dead_letters(Role.FEED_WRITER),
+)
+
+BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
+#: What the auditor chains: everything that can start, change or stop an order.
+AUDITED: Final[tuple[str, ...]] = (
+    INTENTS, DECISIONS, SIGNED, EVENTS, ACCOUNT_EVENTS, VENUE_STATE, CONTROL, CONTROL_HALT,
+)
+
+
+def partition_of(account: AccountId) -> int | None:
+    """
+    Find the partition of an account on every `orders.*` topic.
+
+    Returns: None for an account that the table does not have.
+    """
+    return ACCOUNT_PARTITION.get(account)
+
+
+def readable_by(principal: str) -> frozenset[str]:
+    """List the topics that a principal may read: its own outputs and what is granted."""
+    return frozenset(t.name for t in TOPICS if principal in t.readers | t.writers)
+
+
+def writable_by(principal: str) -> frozenset[str]:
+    """List the topics that a principal may write."""
+    return frozenset(t.name for t in TOPICS if principal in t.writers)
