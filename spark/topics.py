@@ -23,6 +23,9 @@ ACCOUNT_PARTITION: Final[dict[AccountId, int]] = {
 }
 ACCOUNT_PARTITIONS: Final = max(ACCOUNT_PARTITION.values()) + 1
 
+#: A single intent; a larger one is refused as malformed and never embedded.
+INTENT_BYTES_MAX: Final = 8 * _KIB
+
 STRATEGIES: Final = frozenset({"strategy-demo"})
 OPERATORS: Final = frozenset({"op-local"})
 PROVISIONER: Final = "provisioner"
@@ -45,7 +48,8 @@ class Topic:
     append_time: bool
     #: -1 keeps everything: what a state is folded from must not expire (R8).
     retention_ms: int
-    #: Each hop embeds the one before, so each limit is far above its input's (R20).
+    #: Limits a whole batch, as Kafka does. Each hop embeds the one before, so each
+    #: limit is far above its input's (R20); a writer keeps its batches below it.
     message_bytes_max: int
     #: fsync every record; only for the rare and precious.
     flush_each: bool = False
@@ -155,7 +159,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         INTENTS,
         "What strategies and operators ask for; nothing else starts an order",
         ("place_order", "cancel_order"),
-        8 * _KIB,
+        64 * _KIB,
         STRATEGIES | OPERATORS,
         _who(Role.GUARDRAIL),
     ),
@@ -163,7 +167,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         DECISIONS,
         "One decision for each intent: approved or refused, with every reason",
         ("partition_fenced", "order_approved", "cancel_approved", "intent_refused"),
-        64 * _KIB,
+        256 * _KIB,
         _who(Role.GUARDRAIL),
         _who(Role.SIGNER) | STRATEGIES,
     ),
@@ -171,7 +175,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         SIGNED,
         "One sealed request, or the reason why there is none, for each decision",
         ("partition_fenced", "request_sealed", "signing_skipped"),
-        256 * _KIB,
+        1024 * _KIB,
         _who(Role.SIGNER),
         _who(Role.GATEWAY),
     ),
@@ -192,7 +196,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
             "order_expired",
             "cancel_rejected",
         ),
-        64 * _KIB,
+        256 * _KIB,
         _who(Role.GATEWAY),
         _who(Role.GUARDRAIL, Role.SIGNER) | STRATEGIES,
     ),

@@ -1,0 +1,3 @@
+"""
+The log as a port, with two implementations that pass one contract suite.
+"""

@@ -1,0 +1,3 @@
+"""
+Exchanges: a port, one package of adapters per venue, and the simulators.
+"""
