@@ -8,6 +8,7 @@ here, and the class says what the caller does about it:
     ├── RetryError          the same call may go through later
     │   ├── BusUnavailable      Kafka did not answer in time
     │   ├── DatabaseUnavailable PostgreSQL did not answer in time
+    │   ├── EmbeddedUnavailable a part of the embedded stack cannot be fetched or started
     │   └── VenueUnavailable    an exchange did not answer, on an idempotent call
     ├── QuarantineError     this one input is bad; dead-letter it and go on
     │   ├── MalformedError      not a canonical event of a known type and version
@@ -46,6 +47,10 @@ class BusUnavailable(RetryError):  # noqa: N818  (reads as the state it names)
 
 class DatabaseUnavailable(RetryError):  # noqa: N818
     """PostgreSQL did not answer in time."""
+
+
+class EmbeddedUnavailable(RetryError):  # noqa: N818
+    """A part of the embedded stack cannot be fetched or started now."""
 
 
 class VenueUnavailable(RetryError):  # noqa: N818
