@@ -1,0 +1,192 @@
+"""
+Every setting, read once from the environment; the only reader of it.
+
+Sections are handed to the parts that need them (cli/ does the wiring). A value
+that cannot be read is one line naming the variable, what it is and what it may
+be. Doubt about risk goes to the safe side: an unreadable mode is `paper`, an
+unreadable kill switch is on (spec B1, B2).
+"""
+
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from spark.errors import SettingError
+from spark.names import Endpoint, TradingMode
+
+_CONFIG: Final = SettingsConfigDict(
+    frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+)
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0", ""})
+
+
+def _mode_or_paper(value: object) -> object:
+    text = str(value).strip().lower()
+    return text if text in set(TradingMode) else TradingMode.PAPER
+
+
+def _killed_unless_clearly_not(value: object) -> bool:
+    return str(value).strip().lower() not in _FALSE
+
+
+def _true_unless_clearly_not(value: object) -> bool:
+    return str(value).strip().lower() not in _FALSE
+
+
+class _Section(BaseSettings):
+    model_config = _CONFIG
+
+
+class KafkaSettings(_Section):
+    """Which cluster; as whom is the role's own business."""
+
+    #: `host:port[,host:port…]`; empty means the running embedded stack's.
+    bootstrap: str = Field(default="", validation_alias="SPARK_KAFKA_BOOTSTRAP")
+
+
+class DatabaseSettings(_Section):
+    """Which PostgreSQL; empty means the running embedded stack's."""
+
+    url: str = Field(default="", validation_alias="DATABASE_URL", repr=False)
+    #: Connections of one process.
+    pool_max: int = Field(default=10, ge=1, le=100, validation_alias="SPARK_DB_POOL_MAX")
+    #: Seconds after which an idle connection is closed.
+    idle_s_max: int = Field(default=10, ge=1, le=3600, validation_alias="SPARK_DB_IDLE_S")
+
+
+class TradingSettings(_Section):
+    """What may be sent, and where. The environment can only tighten (spec B1)."""
+
+    mode: Annotated[TradingMode, BeforeValidator(_mode_or_paper)] = Field(
+        default=TradingMode.PAPER, validation_alias="TRADING_MODE"
+    )
+    is_paper_forced: Annotated[bool, BeforeValidator(_true_unless_clearly_not)] = Field(
+        default=False, validation_alias="PAPER_TRADING"
+    )
+    #: `sim` or `real`; a real endpoint needs this and the mode said explicitly.
+    endpoint: Endpoint = Field(default=Endpoint.SIM, validation_alias="SPARK_ENDPOINT")
+    is_killed: Annotated[bool, BeforeValidator(_killed_unless_clearly_not)] = Field(
+        default=False, validation_alias="KILL_SWITCH"
+    )
+
+    @cached_property
+    def mode_in_force(self) -> TradingMode:
+        """Give the mode with `PAPER_TRADING` taken into account."""
+        return TradingMode.PAPER if self.is_paper_forced else self.mode
+
+
+class LimitSettings(_Section):
+    """Start values of the limits; ranges keep a slip of the keyboard out."""
+
+    #: Longest life of an intent, seconds from its append.
+    intent_life_s: Decimal = Field(
+        default=Decimal(5), gt=0, le=60, validation_alias="SPARK_INTENT_LIFE_S"
+    )
+    approval_life_s: Decimal = Field(
+        default=Decimal(2), gt=0, le=30, validation_alias="SPARK_APPROVAL_LIFE_S"
+    )
+    signature_life_s: Decimal = Field(
+        default=Decimal(1), gt=0, le=10, validation_alias="SPARK_SIGNATURE_LIFE_S"
+    )
+    instrument_ttl_s: Decimal = Field(
+        default=Decimal(3600), gt=0, le=86_400, validation_alias="SPARK_INSTRUMENT_TTL_S"
+    )
+    #: Worth of one order, in US dollars.
+    order_notional_usd_max: Decimal = Field(
+        default=Decimal(10_000), gt=0, validation_alias="SPARK_ORDER_NOTIONAL_USD_MAX"
+    )
+    clock_drift_ms_max: int = Field(
+        default=2000, ge=1, le=60_000, validation_alias="CLOCK_DRIFT_MS"
+    )
+
+
+class GatewaySettings(_Section):
+    """How the gateway treats the exchange."""
+
+    #: Requests in flight for each account.
+    concurrency_max: int = Field(default=8, ge=1, le=64, validation_alias="MAX_CONCURRENCY")
+    #: How long to wait for the exchange's reply, ms.
+    reply_ms_max: int = Field(
+        default=10_000, ge=100, le=60_000, validation_alias="SPARK_REPLY_TIMEOUT_MS"
+    )
+
+
+class BinanceSettings(_Section):
+    """Where Binance, or its simulator, is."""
+
+    rest_url: str = Field(
+        default="https://api.binance.com", validation_alias="SPARK_BINANCE_REST_URL"
+    )
+    stream_url: str = Field(
+        default="wss://stream.binance.com:9443", validation_alias="SPARK_BINANCE_STREAM_URL"
+    )
+    symbols: str = Field(default="BTCUSDT,ETHUSDT", validation_alias="SPARK_BINANCE_SYMBOLS")
+    recv_window_ms: int = Field(
+        default=2000, ge=100, le=60_000, validation_alias="SPARK_BINANCE_RECV_WINDOW_MS"
+    )
+    api_key: str = Field(default="", validation_alias="BINANCE_API_KEY", repr=False)
+    api_key_file: Path | None = Field(default=None, validation_alias="BINANCE_API_KEY_FILE")
+    secret: str = Field(default="", validation_alias="BINANCE_SECRET", repr=False)
+    secret_file: Path | None = Field(default=None, validation_alias="BINANCE_SECRET_FILE")
+
+    @property
+    def symbol_list(self) -> tuple[str, ...]:
+        """Give the symbols, upper case, in the order written."""
+        return tuple(part.strip().upper() for part in self.symbols.split(",") if part.strip())
+
+
+class ProcessSettings(_Section):
+    """Where one process finds its things."""
+
+    #: State of one stack: data, logs, run files, secrets.
+    home: Path | None = Field(default=None, validation_alias="SPARK_HOME")
+    #: Name of the stack under the default home.
+    name: str = Field(default="dev", pattern=r"[a-z0-9-]{1,32}", validation_alias="SPARK_NAME")
+    #: This role's own secrets; empty means `<home>/secrets/<role>`.
+    secrets_dir: Path | None = Field(default=None, validation_alias="SPARK_SECRETS_DIR")
+    #: Directory whose files are kills (design §5); empty means `<home>/kill.d`.
+    latch_dir: Path | None = Field(default=None, validation_alias="SPARK_LATCH_DIR")
+    #: Port of /healthz and /metrics; 0 lets the system pick.
+    ops_port: int = Field(default=0, ge=0, le=65_535, validation_alias="SPARK_OPS_PORT")
+    log_format: str = Field(
+        default="json", pattern="json|console", validation_alias=AliasChoices("SPARK_LOG_FORMAT")
+    )
+
+
+class Settings(_Section):
+    """All of it; constructors get their section."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    trading: TradingSettings = Field(default_factory=TradingSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    binance: BinanceSettings = Field(default_factory=BinanceSettings)
+    process: ProcessSettings = Field(default_factory=ProcessSettings)
+
+
+def read_settings() -> Settings:
+    """
+    Read the environment.
+
+    Raises:
+        SettingError: a setting is wrong; the text names it and what it may be.
+
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = str(fault["loc"][-1]) if fault["loc"] else "settings"
+        parts.append(f"{name}: {fault['msg']}")
+    return "; ".join(parts)
