@@ -63,6 +63,8 @@ class Stamp:
     src_offset: int
     #: The input's own epoch; -1 for intents, which have none.
     src_epoch: int
+    #: First 16 hex digits of the SHA-256 of the input's value: a resume checks it (R18).
+    src_digest: str
 
 
 @event
@@ -87,6 +89,8 @@ class PartitionFenced:
     v: Literal[1] = 1
     role: str
     instance: str
+    #: `topic` -> the broker's id of each topic that the role reads or writes (R18).
+    topic_ids: dict[str, str]
     fenced_ns: int
 
 
@@ -175,6 +179,8 @@ class Basis:
     appended_ns: int
     #: `topic/partition` -> next offset that had not been seen.
     seen: dict[str, int]
+    #: Kills in force outside the log: `environment`, `latch:<file>`.
+    halts: tuple[str, ...]
     #: Reference prices used, by symbol.
     prices: dict[str, Decimal]
     limits_version: int

@@ -1,0 +1,1 @@
+"""Kafka, PostgreSQL and their secrets, from Python wheels and Kafka's own jars."""

@@ -1,0 +1,41 @@
+"""What a supervisor needs to start one embedded server, as a value."""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+
+class SpawnOptions(TypedDict, total=False):
+    """Keyword arguments that subprocess.Popen and asyncio's create_subprocess_exec share."""
+
+    env: dict[str, str]
+    cwd: str
+    umask: int
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One process to start: `subprocess.Popen(command.argv, **command.spawn_options())`."""
+
+    argv: tuple[str, ...]
+    #: The whole environment: nothing of the parent's is inherited (S15).
+    env: Mapping[str, str]
+    cwd: Path
+    #: None keeps the uid of the parent; otherwise uid and gid of the child, no other group.
+    uid: int | None
+    #: Asks for a clean stop; PostgreSQL's is not SIGTERM, which waits for its clients.
+    stop_signal: signal.Signals
+
+    def spawn_options(self) -> SpawnOptions:
+        """
+        Say how the process starts, in the words of the subprocess module.
+        """
+        options: SpawnOptions = {"env": dict(self.env), "cwd": str(self.cwd), "umask": 0o077}
+        if self.uid is not None:
+            options |= {"user": self.uid, "group": self.uid, "extra_groups": []}
+        return options

@@ -1,0 +1,189 @@
+"""
+Accounts, their balances, and the API keys that act for them.
+
+Keys come from one private file:
+`[{"api_key", "secret", "permissions", "balances", "account"?, "id"?}]`.
+Entries without `account` share the account `main`, so a trade key and a read
+key of one account need no more than two entries.
+"""
+
+import hashlib
+import hmac
+import os
+import stat
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from spark.errors import SettingError
+from spark.exchanges.simulator.orders import ZERO, Order
+
+KEYS_FILE_BYTES_MAX: Final = 1_000_000
+_FIELDS: Final = {"api_key", "secret", "permissions", "balances", "account", "id"}
+
+
+class Permission(StrEnum):
+    """What a key may do."""
+
+    READ = "read"
+    TRADE = "trade"
+
+
+@dataclass(slots=True)
+class Balance:
+    """One asset of one account."""
+
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """Who owns orders and balances."""
+
+    name: str
+    balances: dict[str, Balance] = field(default_factory=dict)
+    #: Only the market's own participant may owe.
+    may_owe: bool = False
+    #: (symbol, client id) of orders that rest.
+    open_by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
+    #: (symbol, client id) to the latest order that had it.
+    latest_by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
+
+    def balance(self, asset: str) -> Balance:
+        """Return the balance of `asset`, made empty if there is none."""
+        found = self.balances.get(asset)
+        if found is None:
+            found = self.balances[asset] = Balance()
+        return found
+
+    def can_pay(self, asset: str, amount: Decimal) -> bool:
+        """Tell whether `amount` of `asset` is free."""
+        return self.may_owe or self.balance(asset).free >= amount
+
+    def lock(self, asset: str, amount: Decimal) -> None:
+        """Reserve `amount` for a resting order."""
+        assert self.can_pay(asset, amount), "lock without a check"
+        balance = self.balance(asset)
+        balance.free -= amount
+        balance.locked += amount
+
+    def release(self, asset: str, amount: Decimal) -> None:
+        """Undo part of a lock."""
+        balance = self.balance(asset)
+        assert balance.locked >= amount, "release of more than is locked"
+        balance.locked -= amount
+        balance.free += amount
+
+
+class ApiKey:
+    """A key: whom it acts for, what it may do, and its secret inside one HMAC object."""
+
+    __slots__ = ("_keyed", "account", "key_id", "permissions")
+
+    def __init__(
+        self, key_id: str, account: Account, *, permissions: frozenset[Permission], secret: str
+    ) -> None:
+        self.key_id = key_id
+        self.account = account
+        self.permissions = permissions
+        self._keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
+
+    def signs(self, payload: bytes, signature: str) -> bool:
+        """Tell whether `signature` (hex, either case) is this key's over `payload`."""
+        keyed = self._keyed.copy()
+        keyed.update(payload)
+        # As bytes: comparing strings would raise on characters outside ASCII.
+        return hmac.compare_digest(
+            keyed.hexdigest().encode(), signature.lower().encode("utf-8", "surrogateescape")
+        )
+
+
+class Accounts:
+    """Every account and key of the venue."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Account] = {}
+        self.keys: dict[str, ApiKey] = {}
+
+    def open_account(self, name: str) -> Account:
+        """Return the account called `name`, opened if it is new."""
+        found = self.by_name.get(name)
+        if found is None:
+            found = self.by_name[name] = Account(name)
+        return found
+
+
+def load(path: Path) -> Accounts:
+    """
+    Read the keys file.
+
+    Raises:
+        SettingError: the file is missing, readable by others, or not of the form above.
+    """
+    accounts = Accounts()
+    try:
+        entries = orjson.loads(_private_bytes(path))
+    except orjson.JSONDecodeError:
+        raise SettingError(f"{path}: not JSON") from None
+    if not isinstance(entries, list) or not entries:
+        raise SettingError(f"{path}: not a list of at least one key")
+    for number, entry in enumerate(entries, start=1):
+        try:
+            _add(accounts, entry, number)
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+            # The entry holds a secret, so its text must not follow the error.
+            what = error if type(error) is ValueError else type(error).__name__
+            raise SettingError(f"{path}: key {number} is not as it must be: {what}") from None
+    return accounts
+
+
+def _add(accounts: Accounts, entry: dict[str, object], number: int) -> None:
+    if set(entry) - _FIELDS:
+        raise ValueError("unknown field")
+    api_key, secret, permissions = entry["api_key"], entry["secret"], entry["permissions"]
+    name, key_id = entry.get("account", "main"), entry.get("id", f"key-{number}")
+    if not (isinstance(api_key, str) and isinstance(secret, str) and api_key and secret):
+        raise ValueError("api_key and secret are non-empty strings")
+    if not (isinstance(name, str) and isinstance(key_id, str) and isinstance(permissions, list)):
+        raise ValueError("account and id are strings, permissions is a list")
+    if api_key in accounts.keys:
+        raise ValueError("api_key stands there twice")
+    account = accounts.open_account(name)
+    _fund(account, entry.get("balances", {}))
+    accounts.keys[api_key] = ApiKey(
+        key_id,
+        account,
+        permissions=frozenset(Permission(word) for word in permissions),
+        secret=secret,
+    )
+
+
+def _fund(account: Account, balances: object) -> None:
+    if not isinstance(balances, dict):
+        raise TypeError
+    if balances and account.balances:
+        raise ValueError("balances of one account stand there twice")
+    for asset, amount in balances.items():
+        free = Decimal(str(amount))
+        if not free.is_finite() or free < ZERO:
+            raise ValueError("a balance is zero or more")
+        account.balance(asset).free = free
+
+
+def _private_bytes(path: Path) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+    with open(fd, "rb") as file:  # noqa: PTH123  (the descriptor was checked, the path could change)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise SettingError(f"{path}: not a file of this user")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            raise SettingError(f"{path}: readable by others; its mode must be 0400")
+        return file.read(KEYS_FILE_BYTES_MAX)

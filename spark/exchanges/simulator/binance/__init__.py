@@ -1,0 +1,3 @@
+"""
+Binance spot on the wire: REST, market streams, filters, limits, error codes.
+"""

@@ -1,0 +1,106 @@
+"""
+Reads a role's secret files, once, into keyed objects.
+
+Files are 0400, ours, not links; anything else is a SettingError that names the
+file and the remedy. No bytes of a secret live in a frame after this (S15, S18).
+"""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from spark.errors import SettingError
+from spark.exchanges.binance.auth import BinanceKey
+from spark.signing import SealKey, TagChecker, Tagger, TagKey
+
+_SECRET_BYTES_MAX: Final = 64 * 1024
+_FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def read_secret(path: Path) -> bytes:
+    """
+    Read one secret file.
+
+    Raises:
+        SettingError: it is missing, a link, somebody else's, or readable by others.
+
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SettingError(f"secret file {path}: {error.strerror}") from None
+    with os.fdopen(fd, "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise SettingError(f"secret file {path}: not a plain file")
+        if state.st_uid != os.geteuid():
+            raise SettingError(f"secret file {path}: owned by uid {state.st_uid}; chown it")
+        if state.st_mode & _FORBIDDEN_BITS:
+            raise SettingError(f"secret file {path}: others may read it; chmod 0400")
+        return file.read(_SECRET_BYTES_MAX)
+
+
+class Keyring:
+    """One role's directory of secrets, and the directory of what everybody may know."""
+
+    def __init__(self, role: str, secrets_dir: Path, public_dir: Path) -> None:
+        self._role = role
+        self._secrets = secrets_dir
+        self._public = public_dir
+        self.log_epoch = self._public_text("log_epoch")
+
+    def __repr__(self) -> str:
+        return f"Keyring({self._role})"
+
+    def kafka_password(self) -> str:
+        """Read the role's Kafka password."""
+        return read_secret(self._secrets / "kafka.password").decode().strip()
+
+    def tagger(self, verifiers: Iterable[str]) -> Tagger:
+        """Collect the keys that this role tags with."""
+        return Tagger({verifier: self._pair(self._role, verifier) for verifier in verifiers})
+
+    def checker(self, writers: Iterable[str]) -> TagChecker:
+        """Collect the keys that this role verifies others with."""
+        return TagChecker(self._role, {writer: self._pair(writer, self._role) for writer in writers})
+
+    def seal(self) -> SealKey:
+        """Read the key between signer and gateway."""
+        return SealKey("seal:1", read_secret(self._secrets / "seal.signer.gateway.key"))
+
+    def audit_key(self) -> Ed25519PrivateKey:
+        """Read the auditor's signing key."""
+        return Ed25519PrivateKey.from_private_bytes(read_secret(self._secrets / "audit.ed25519"))
+
+    def audit_public_key(self) -> Ed25519PublicKey:
+        """Read the public part of the auditor's key."""
+        try:
+            raw = (self._public / "audit.ed25519.pub").read_bytes()
+        except OSError as error:
+            raise SettingError(f"audit public key: {error.strerror}") from None
+        return Ed25519PublicKey.from_public_bytes(raw)
+
+    def binance_key(self, kind: str = "") -> BinanceKey:
+        """
+        Read an exchange key of the signer.
+
+        Args:
+            kind: `""` for the trade key, `"read."` for the read key.
+
+        """
+        api_key = read_secret(self._secrets / f"binance.{kind}api_key").decode().strip()
+        return BinanceKey(api_key, read_secret(self._secrets / f"binance.{kind}secret").strip())
+
+    def _pair(self, writer: str, verifier: str) -> TagKey:
+        path = self._secrets / f"tag.{writer}.{verifier}.key"
+        return TagKey(f"{writer}:1", read_secret(path), self.log_epoch)
+
+    def _public_text(self, name: str) -> str:
+        try:
+            return (self._public / name).read_text().strip()
+        except OSError as error:
+            raise SettingError(f"{self._public / name}: {error.strerror}") from None

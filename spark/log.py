@@ -1,0 +1,106 @@
+"""
+structlog, set up once: one JSON object a line on stderr, nothing secret in it.
+
+Event names are constants in snake_case, ids are fields. Tracebacks carry no
+locals, and a last filter removes every registered secret in the forms in which
+they leak: as they are, base64, hex, URL and JSON escaped (S18).
+"""
+
+import base64
+import json
+import logging
+import sys
+import urllib.parse
+from typing import Any, Final, cast
+
+import structlog
+
+_REDACTED: Final = "[redacted]"
+_SECRET_CHARS_MIN: Final = 8
+_forms: set[str] = set()
+
+
+def register_secret(secret: bytes) -> None:
+    """Make the filter remove this secret, in every form, from every line from now on."""
+    if len(secret) < _SECRET_CHARS_MIN:
+        return
+    _forms.add(secret.hex())
+    for encoded in (base64.b64encode(secret), base64.urlsafe_b64encode(secret)):
+        _forms.add(encoded.decode().rstrip("="))
+    try:
+        text = secret.decode()
+    except UnicodeDecodeError:
+        return
+    _forms.update({text, urllib.parse.quote(text, safe=""), json.dumps(text)[1:-1]})
+
+
+def redact(text: str) -> str:
+    """Remove every registered secret from a text."""
+    for form in _forms:
+        if form in text:
+            text = text.replace(form, _REDACTED)
+    return text
+
+
+class _FilteredStderr:
+    """What structlog prints through."""
+
+    def msg(self, message: str) -> None:
+        sys.stderr.write(redact(message) + "\n")
+        sys.stderr.flush()
+
+    log = debug = info = warning = error = critical = exception = msg
+
+
+def set_up(role: str, log_format: str) -> None:
+    """
+    Configure logging of this process.
+
+    Args:
+        role: bound to every line.
+        log_format: `json`, or `console` for a person.
+
+    """
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=True)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback, colors=sys.stderr.isatty()
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            )
+            if log_format == "json"
+            else structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        logger_factory=lambda *_: _FilteredStderr(),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+    # Client libraries log through the standard library; keep what a person must see.
+    handler = logging.StreamHandler(_LibraryStream())
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _LibraryStream:
+    """Turns a library's log line into one of ours."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            logger().warning("library_says", text=text.strip())
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def logger(**bound: object) -> structlog.stdlib.BoundLogger:
+    """Get a logger with fields bound."""
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(**bound))

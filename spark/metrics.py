@@ -1,0 +1,127 @@
+"""
+Every metric, declared once: its meaning, its unit, its labels.
+
+A process builds one `Metrics` on its own registry and serves it on its ops port.
+Names are fixed by spec G1; histogram bounds lie on every published threshold
+(0.3 0.5 0.8 1 1.2 2 s) and are finer below, because our own bar is. Ids are never
+labels. The runbook page `runbook/metrics.md` is generated from this file.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: Seconds.
+BOUNDS: Final = (
+    0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
+    0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.2, 2.0, 5.0, 10.0,
+)  # fmt: skip
+_ERROR_CODES: Final = ("INVALID_NONCE", "RATE_LIMIT", "5XX", "TIMEOUT", "CONNECTION", "REJECT")
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, role: str) -> None:
+        self.registry = CollectorRegistry()
+        self.role = role
+        self.up = self._gauge("spark_up", "1 while the process serves its ops port", "role")
+        self.place_ack = self._histogram(
+            "spark_place_ack_duration_seconds",
+            "From the intent's append to the acknowledgement's append, both on the broker's clock",
+            "mode",
+        )
+        self.feed_to_db = self._histogram(
+            "spark_feed_to_db_seconds",
+            "From the socket's receive to the COMMIT that holds the row",
+            "kind",
+        )
+        self.hop = self._histogram(
+            "spark_hop_duration_seconds",
+            "From the input's append to the acknowledged append of this hop's output",
+            "hop",
+        )
+        self.exchange_call = self._histogram(
+            "spark_exchange_call_seconds", "From first byte out to reply in", "exchange", "call"
+        )
+        self.exchange_errors = self._counter(
+            "spark_exchange_errors_total", "Errors by their class", "exchange", "code"
+        )
+        for code in _ERROR_CODES:
+            # A counter that appears only with its first error hides it from rate().
+            self.exchange_errors.labels("binance", code)
+        self.rate_limit_hits = self._counter(
+            "rate_limit_hits_total", "429 and 418 answers of an exchange", "exchange"
+        )
+        self.risk_block = self._counter(
+            "spark_risk_block_total", "Reasons for which intents were refused", "reason"
+        )
+        self.decisions = self._counter(
+            "spark_decisions_total", "Decisions by their outcome", "outcome"
+        )
+        self.kill_switch = self._gauge("spark_kill_switch_active", "1 while new orders are stopped")
+        self.risk_killswitch = self._gauge(
+            "spark_risk_killswitch_active", "The same as spark_kill_switch_active, for older rules"
+        )
+        self.trading_mode = self._gauge(
+            "spark_trading_mode", "1 for the mode in force", "mode", "endpoint"
+        )
+        self.ws_staleness = self._gauge(
+            "spark_ws_staleness_seconds", "Age of the last market message, at scrape", "venue"
+        )
+        self.ws_last_message = self._gauge(
+            "spark_ws_last_message_timestamp_seconds", "When the last market message came", "venue"
+        )
+        self.clock_offset = self._gauge(
+            "spark_clock_offset_seconds", "How far the exchange's clock is ahead", "venue"
+        )
+        self.clock_uncertainty = self._gauge(
+            "spark_clock_uncertainty_seconds", "Half the round trip of the measurement", "venue"
+        )
+        self.void_records = self._counter(
+            "spark_void_records_total", "Records dropped because their epoch is over", "topic"
+        )
+        self.dead_letters = self._counter(
+            "spark_dead_letters_total", "Inputs that could not be used", "reason"
+        )
+        self.dead_letters_muted = self._counter(
+            "spark_dead_letters_muted_total", "Dead letters not written because of the cap"
+        )
+        self.lag = self._gauge(
+            "spark_consumer_lag_records", "Records behind the end of the input", "partition"
+        )
+        self.loop_lag = self._gauge(
+            "spark_event_loop_lag_seconds", "How late the event loop was at its last second"
+        )
+        self.unknown_open = self._gauge(
+            "spark_unknown_outcomes", "Claims without a definite answer", "account"
+        )
+        self.orders_in_flight = self._gauge(
+            "spark_orders_in_flight", "Requests sent and not answered", "account"
+        )
+        self.rows_written = self._counter("spark_rows_written_total", "Rows committed", "table")
+        self.rows_rejected = self._counter(
+            "spark_rows_rejected_total", "Rows kept apart with a reason", "reason"
+        )
+        self.audit_lines = self._counter("spark_audit_lines_total", "Records chained", "topic")
+        self.audit_lag_seconds = self._gauge(
+            "spark_audit_lag_seconds", "Age of the oldest record that is not chained yet"
+        )
+        self.db_pool_in_use = self._gauge("spark_db_pool_in_use", "Connections in use")
+        self.db_pool_size = self._gauge("spark_db_pool_size", "Connections open")
+        self.db_pool_waiting = self._gauge("spark_db_pool_waiting", "Callers waiting for one")
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, labels, registry=self.registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name.removesuffix("_total"), meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=BOUNDS, registry=self.registry)
+
+
+def at_scrape(gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
+    """Let a gauge be computed when it is read: an age must not freeze with its updater."""
+    (gauge.labels(*labels) if labels else gauge).set_function(read)

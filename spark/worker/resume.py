@@ -1,0 +1,192 @@
+"""
+Finding one's place: everything a transform knows comes out of the log (design §3).
+
+After the fence, the own output up to the fence is folded and gives the last
+valid record; the input goes on right after the record that it names. Side
+inputs are folded up to ends taken after the fence. Positions are checked, so a
+topic that was created again or cut halts instead of being read from elsewhere.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from spark.bus.port import Bus, Pace, Partition, Record
+from spark.codec import decode
+from spark.errors import MalformedError, PartitionError, PositionError
+from spark.events import Event, PartitionFenced, Stamp
+from spark.signing import short_digest
+from spark.worker.contract import Place
+from spark.worker.fence import Lineage, Verdict
+from spark.worker.tenure import read_between
+
+_NS_PER_MS: Final = 1_000_000
+_READ_WAIT_MS: Final = 1_000
+_SILENT_READS_MAX: Final = 15
+
+Fold = Callable[[Place, Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """Where the input goes on."""
+
+    offset: int
+    #: Validity of the input as known before `offset`.
+    lineage: Lineage
+
+
+def place_of(record: Record) -> Place:
+    """Say where a record stands."""
+    return Place(
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+        record.timestamp_ms * _NS_PER_MS,
+    )
+
+
+async def read_through(
+    bus: Bus,
+    spans: Mapping[Partition, tuple[int, int]],
+    each: Callable[[Record], None],
+) -> None:
+    """
+    Hand every record of the half-open spans to `each`, in offset order a partition.
+
+    Raises:
+        PositionError: a span begins before the log, or its records do not come.
+
+    """
+    open_spans = {p: span for p, span in spans.items() if span[0] < span[1]}
+    if not open_spans:
+        return
+    reader = await bus.reader({p: span[0] for p, span in open_spans.items()}, Pace.HOT)
+    silent = 0
+    try:
+        while open_spans:
+            records = await reader.read(_READ_WAIT_MS)
+            silent = 0 if records else silent + 1
+            if silent > _SILENT_READS_MAX:
+                raise PositionError(f"records do not come: {sorted(map(str, open_spans))}")
+            for record in records:
+                span = open_spans.get(record.partition)
+                if span is None or record.offset >= span[1]:
+                    continue
+                each(record)
+                if record.offset == span[1] - 1:
+                    del open_spans[record.partition]
+    finally:
+        await reader.close()
+
+
+async def fold_output(
+    bus: Bus, source: Partition, output: Partition, fence: int, fold: Fold
+) -> ResumePoint:
+    """
+    Fold the own output below the fence and find where the input goes on.
+
+    Raises:
+        PositionError: the log does not hold what the output says it was made from
+            (R8, R18).
+
+    """
+    starts = await bus.starts([source, output])
+    if starts[output] > 0:
+        raise PositionError(f"{output}: records below {starts[output]} are gone")
+    lineage = Lineage(str(output))
+    last: Stamp | None = None
+    own_ids: dict[str, str] = {}
+
+    def each(record: Record) -> None:
+        nonlocal last
+        event = _decoded(record)
+        if isinstance(event, PartitionFenced):
+            own_ids.update(event.topic_ids)
+            lineage.fence(record.offset)
+            return
+        stamp: Stamp | None = getattr(event, "stamp", None)
+        if event is None or stamp is None or lineage.judge(stamp) is Verdict.VOID:
+            return
+        last = stamp
+        fold(place_of(record), event)
+
+    await read_through(bus, {output: (0, fence)}, each)
+    await check_topic_ids(bus, own_ids)
+    if last is None:
+        if starts[source] > 0:
+            raise PositionError(
+                f"{output} is empty, but {source} starts at {starts[source]}: "
+                "what was decided before is lost"
+            )
+        return ResumePoint(0, Lineage(str(source)))
+    await _check_input(bus, source, last)
+    return ResumePoint(last.src_offset + 1, Lineage(str(source), last.src_epoch, last.seq))
+
+
+async def fold_sides(bus: Bus, partitions: Sequence[Partition], fold: Fold) -> dict[Partition, int]:
+    """
+    Fold side inputs from their start to their ends of now.
+
+    Returns: the next offset of each.
+    """
+    starts = await bus.starts(partitions)
+    ends = await bus.ends(partitions)
+
+    def each(record: Record) -> None:
+        event = _decoded(record)
+        if event is not None:
+            fold(place_of(record), event)
+
+    await read_through(bus, {p: (starts[p], ends[p]) for p in partitions}, each)
+    return ends
+
+
+async def check_topic_ids(bus: Bus, known: Mapping[str, str]) -> None:
+    """
+    Compare the topics' incarnations with those noted before.
+
+    Raises:
+        PositionError: a topic was created again (R18).
+
+    """
+    states = await bus.topics(list(known)) if known else {}
+    for topic, topic_id in known.items():
+        if topic not in states or states[topic].topic_id != topic_id:
+            raise PositionError(f"{topic} is not the topic that it was: created again?")
+
+
+async def check_partition_counts(bus: Bus, expected: Mapping[str, int]) -> dict[str, str]:
+    """
+    Compare partition counts with the table.
+
+    Returns: the id of each topic.
+
+    Raises:
+        PartitionError: a topic is missing or has another count (R16).
+
+    """
+    states = await bus.topics(list(expected))
+    for topic, count in expected.items():
+        found = states[topic].partitions if topic in states else 0
+        if found != count:
+            raise PartitionError(f"{topic} has {found} partitions, the table says {count}")
+    return {topic: states[topic].topic_id for topic in expected}
+
+
+async def _check_input(bus: Bus, source: Partition, last: Stamp) -> None:
+    end = (await bus.ends([source]))[source]
+    if last.src_offset >= end:
+        raise PositionError(f"{source} ends at {end}, but {last.src_offset} was read before")
+    record = (await read_between(bus, source, last.src_offset, last.src_offset + 1))[0]
+    if short_digest(record.value or b"") != last.src_digest:
+        raise PositionError(f"{source}: offset {last.src_offset} is not the record it was")
+
+
+def _decoded(record: Record) -> Event | None:
+    try:
+        return decode(record.value or b"")
+    except MalformedError:
+        return None
+
+

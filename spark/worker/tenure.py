@@ -1,0 +1,145 @@
+"""
+Holding an output partition: fence it, write to it, notice when it is taken.
+
+A role is the only writer of its partition, so its own writes follow each other
+without a gap: an acknowledged write that begins right after the previous one
+proves that nobody else wrote in between, and a claim in it is thereby read back
+(runbook/decisions/0002-read-back-by-offsets.md). A gap is read and explained: a
+foreign fence ends this instance, older epochs' records are handed to the owner.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
+from spark.clock import Clock
+from spark.codec import decode, encode
+from spark.errors import FencedError, MalformedError, PositionError
+from spark.events import PartitionFenced
+
+_GAP_WAIT_MS: Final = 1_000
+_GAP_READS_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who takes partitions, for the record."""
+
+    role: str
+    instance: str
+    topic_ids: dict[str, str]
+
+
+@dataclass(slots=True)
+class Tenure:
+    """One instance's hold on one output partition."""
+
+    bus: Bus
+    writer: Writer
+    partition: Partition
+    epoch: int
+    #: The next offset, if nobody else writes.
+    expected: int
+    #: Records of earlier epochs that landed after our fence, not yet taken by the owner.
+    foreign: list[Record] = field(default_factory=list)
+
+    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+        """
+        Append to the held partition and make sure that it is still held.
+
+        Returns: the offset of each record.
+
+        Raises:
+            FencedError: another instance took the partition before these records;
+                they are void.
+            WriteError: as the writer; exit.
+
+        """
+        offsets = await self.writer.write(records)
+        if offsets:
+            at = self.expected
+            for offset in offsets:
+                if offset != at:
+                    await self._explain_gap(at, offset)
+                at = offset + 1
+            self.expected = at
+        return offsets
+
+    async def check(self) -> None:
+        """
+        Look for foreign records while nothing is being written.
+
+        Raises:
+            FencedError: another instance took the partition.
+
+        """
+        end = (await self.bus.ends([self.partition]))[self.partition]
+        if end > self.expected:
+            await self._explain_gap(self.expected, end)
+            self.expected = end
+        elif end < self.expected:
+            raise PositionError(f"{self.partition}: the log was cut to {end}")
+
+    async def _explain_gap(self, start: int, end: int) -> None:
+        for record in await read_between(self.bus, self.partition, start, end):
+            if is_fence(record):
+                raise FencedError(
+                    f"{self.partition}: taken by another instance at offset {record.offset}"
+                )
+            self.foreign.append(record)
+
+    def take_foreign(self) -> list[Record]:
+        """Hand over what older epochs appended after our fence."""
+        taken, self.foreign = self.foreign, []
+        return taken
+
+
+async def take(
+    bus: Bus, writer: Writer, partition: Partition, holder: Holder, clock: Clock
+) -> Tenure:
+    """
+    Take an output partition by appending a fence; its offset is the epoch.
+
+    Everything before the fence is still to be read by the caller.
+    """
+    fence = PartitionFenced(
+        role=holder.role,
+        instance=holder.instance,
+        topic_ids=holder.topic_ids,
+        fenced_ns=clock.wall_ns(),
+    )
+    offset = (await writer.write([Outgoing(partition, None, encode(fence))]))[0]
+    return Tenure(bus, writer, partition, offset, offset + 1)
+
+
+async def read_between(bus: Bus, partition: Partition, start: int, end: int) -> list[Record]:
+    """
+    Read exactly the records of `[start, end)`.
+
+    Raises:
+        PositionError: they do not come; the log was cut.
+
+    """
+    if start >= end:
+        return []
+    reader = await bus.reader({partition: start}, Pace.HOT)
+    found: list[Record] = []
+    try:
+        for _ in range(_GAP_READS_MAX):
+            found.extend(r for r in await reader.read(_GAP_WAIT_MS) if r.offset < end)
+            if found and found[-1].offset == end - 1:
+                return found
+    finally:
+        await reader.close()
+    raise PositionError(f"{partition}: records {start} to {end - 1} cannot be read")
+
+
+def is_fence(record: Record) -> bool:
+    """Tell whether a record is a fence; bytes that nobody can read are none."""
+    try:
+        return isinstance(decode(record.value or b""), PartitionFenced)
+    except MalformedError:
+        return False
+
+
