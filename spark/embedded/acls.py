@@ -72,7 +72,5 @@ def wanted_acls(topics: Collection[Topic], principals: Collection[str]) -> froze
         for topic in topics
         for principal in topic.writers
     }
-    groups = {
-        Acl(principal, Resource.GROUP, principal, Operation.READ) for principal in principals
-    }
+    groups = {Acl(principal, Resource.GROUP, principal, Operation.READ) for principal in principals}
     return frozenset(reads | writes | groups | PROVISIONER_ACLS)

@@ -7,7 +7,7 @@ right stays, what differs is set, ACL rows that the table does not have go.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,8 +191,7 @@ class _Provisioning:
             stray = [
                 ConfigEntry(name, None, incremental_operation=AlterConfigOpType.DELETE)
                 for name, entry in entries.items()
-                if name not in wanted
-                and entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+                if name not in wanted and entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
             ]
             if different or stray:
                 changes.append(
@@ -202,9 +201,7 @@ class _Provisioning:
                 )
         if changes:
             _results(
-                self.client.incremental_alter_configs(
-                    changes, request_timeout=_REQUEST_TIMEOUT_S
-                )
+                self.client.incremental_alter_configs(changes, request_timeout=_REQUEST_TIMEOUT_S)
             )
         return len(changes)
 
@@ -224,8 +221,7 @@ class _Provisioning:
 
     def _is_ours(self, row: AclBinding) -> bool:
         return row.principal.removeprefix("User:") in self.passwords or (
-            row.restype == ResourceType.TOPIC
-            and row.name in {topic.name for topic in self.topics}
+            row.restype == ResourceType.TOPIC and row.name in {topic.name for topic in self.topics}
         )
 
     def _set_users(self, *, is_exclusive: bool) -> int:
@@ -245,9 +241,7 @@ class _Provisioning:
                 for credential in found[name].scram_credential_infos
             ]
         _results(
-            self.client.alter_user_scram_credentials(
-                changes, request_timeout=_REQUEST_TIMEOUT_S
-            )
+            self.client.alter_user_scram_credentials(changes, request_timeout=_REQUEST_TIMEOUT_S)
         )
         return len(strangers) if is_exclusive else 0
 

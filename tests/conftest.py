@@ -1,0 +1,31 @@
+"""Fixtures that several test directories share."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import RunningKafka
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A short-lived directory that other uids can traverse, because PostgreSQL may need one."""
+    home = Path(tempfile.mkdtemp(prefix="spark-test-"))
+    home.chmod(0o711)
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(server_home: Path) -> Iterator[RunningKafka]:
+    """A real broker, provisioned from the table; shared, so use own topics or recreate_topics."""
+    server = RunningKafka(server_home / "broker")
+    try:
+        server.start()
+        server.provision()
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,182 @@
+"""Real servers for tests: started once in a session, killed and restarted by tests that want to."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from spark.embedded import jars, java
+from spark.embedded.command import Command
+from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
+from spark.embedded.ports import pick_ports
+from spark.embedded.provision import KafkaLogin, grant_provisioner, provision, wait_ready
+from spark.embedded.secrets import Secrets
+from spark.topics import PRINCIPALS, PROVISIONER, TOPICS
+
+_T = TypeVar("_T")
+_PR_SET_PDEATHSIG: Final = 1
+_STOP_TIMEOUT_S: Final = 15
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """
+    Run a coroutine to its end from a plain fixture, whatever loops the test's thread has.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def jar_cache() -> Path:
+    """
+    Find the directory that keeps jars from one test run to the next.
+    """
+    chosen = os.environ.get("SPARK_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(chosen) if chosen else Path.home() / ".cache") / "spark" / "jars"
+
+
+class Process:
+    """One child that dies with this process, whatever kills this process."""
+
+    def __init__(self, command: Callable[[], Command], log: Path) -> None:
+        self.command = command
+        self.log = log
+        self.child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.child is not None, "not started"
+        return self.child.pid
+
+    def is_alive(self) -> bool:
+        return self.child is not None and self.child.poll() is None
+
+    def start(self) -> None:
+        assert not self.is_alive(), "already running"
+        command = self.command()
+        # The signal comes when the *thread* that forked ends, so the main thread forks.
+        assert threading.current_thread() is threading.main_thread(), "start from the main thread"
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                command.argv,
+                **command.spawn_options(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent  # noqa: PLW1509  (one prctl, no locks)
+                if sys.platform == "linux"
+                else None,
+            )
+
+    def kill(self) -> None:
+        assert self.child is not None, "not started"
+        self.child.kill()
+        self.child.wait()
+
+    def stop(self) -> None:
+        if self.child is None:
+            return
+        self.child.send_signal(self.command().stop_signal)
+        try:
+            self.child.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class RunningKafka:
+    """
+    The session's broker, with the topics, users and ACLs of the table.
+
+    `login(principal)` works for every name in spark.topics.PRINCIPALS, for
+    "provisioner" and for "broker", whom the broker lets do everything.
+    """
+
+    def __init__(self, home: Path) -> None:
+        lock = jars.read_lock(JARS_LOCK)
+        jars.fetch(lock, jar_cache())
+        client, controller = pick_ports((0, 0))
+        self.secrets = Secrets(home / "secrets")
+        self.server = KafkaServer(
+            home,
+            self.secrets,
+            KafkaPorts(client=client, controller=controller),
+            java=java.java_binary(),
+            jars=lock,
+            jar_directory=jar_cache(),
+        )
+        self.process = Process(self.server.command, home / "kafka.log")
+        run(self.server.prepare())
+
+    @property
+    def bootstrap(self) -> str:
+        return self.server.bootstrap
+
+    def login(self, principal: str) -> KafkaLogin:
+        return KafkaLogin(
+            bootstrap=self.bootstrap, username=principal, password=self.password(principal)
+        )
+
+    def password(self, principal: str) -> str:
+        return self.secrets.kafka_password(principal)
+
+    def start(self) -> None:
+        """Start, and wait until every partition has its leader."""
+        self.process.start()
+        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+
+    def kill(self) -> None:
+        """Kill as by kill -9."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def provision(self) -> None:
+        passwords = {principal: self.password(principal) for principal in PRINCIPALS}
+        run(grant_provisioner(self.login(BROKER)))
+        run(provision(self.login(PROVISIONER), passwords))
+
+    def recreate_topics(self) -> None:
+        """Empty every topic of the table by making it anew; users and ACLs stay."""
+        admin = self._admin()
+        for deleted in admin.delete_topics([topic.name for topic in TOPICS]).values():
+            deleted.result()
+        run(provision(self.login(PROVISIONER), {p: self.password(p) for p in PRINCIPALS}))
+        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+
+    def create_topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """Make a topic that only "broker" may use, under a new name."""
+        name = f"scratch.{uuid.uuid4().hex[:12]}"
+        new = NewTopic(name, partitions, 1, config=dict(config or {}))
+        admin = self._admin()  # a client that nobody holds cancels its requests
+        for created in admin.create_topics([new]).values():
+            created.result()
+        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+        return name
+
+    def _admin(self) -> AdminClient:
+        return AdminClient(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "security.protocol": "SASL_PLAINTEXT",
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": BROKER,
+                "sasl.password": self.password(BROKER),
+                "log_level": 0,
+            }
+        )
+
+
+def _die_with_parent() -> None:
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
