@@ -16,11 +16,12 @@ from typing import Any, Final, TypeVar
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from spark.bus.kafka import KafkaLogin
 from spark.embedded import jars, java
 from spark.embedded.command import Command
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
 from spark.embedded.ports import pick_ports
-from spark.embedded.provision import KafkaLogin, grant_provisioner, provision, wait_ready
+from spark.embedded.provision import grant_provisioner, provision, wait_ready
 from spark.embedded.secrets import Secrets
 from spark.topics import PRINCIPALS, PROVISIONER, TOPICS
 

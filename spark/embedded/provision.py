@@ -9,8 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -33,6 +32,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from spark.bus.kafka import KafkaLogin
 from spark.embedded.acls import PROVISIONER_ACLS, Acl, Operation, Resource, wanted_acls
 from spark.errors import AuthorisationError, BusUnavailable, PartitionError, SparkError
 from spark.topics import PROVISIONER, TOPICS, Topic
@@ -50,17 +50,6 @@ _REFUSALS: Final = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaLogin:
-    """How to reach a broker as somebody."""
-
-    bootstrap: str
-    username: str
-    password: str = field(repr=False)
-    #: The authority of the broker's certificate; None speaks without TLS, to loopback only.
-    tls_authority: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,9 +196,8 @@ class _Provisioning:
 
     def _set_acls(self, *, is_exclusive: bool) -> tuple[int, int]:
         wanted = {_binding(acl) for acl in wanted_acls(self.topics, self.passwords.keys())}
-        found = set(
-            _result(self.client.describe_acls(_ANY_ROW, request_timeout=_REQUEST_TIMEOUT_S))
-        )
+        rows = self.client.describe_acls(_any_row(), request_timeout=_REQUEST_TIMEOUT_S)
+        found = set(_result(rows))
         stray = {row for row in found - wanted if is_exclusive or self._is_ours(row)}
         if stray:
             filters = [_exactly(row) for row in stray]
@@ -230,9 +218,9 @@ class _Provisioning:
             UserScramCredentialUpsertion(name, info, password.encode())
             for name, password in self.passwords.items()
         ]
-        found = _result(
-            self.client.describe_user_scram_credentials(request_timeout=_REQUEST_TIMEOUT_S)
-        )
+        users = self.client.describe_user_scram_credentials(request_timeout=_REQUEST_TIMEOUT_S)
+        assert isinstance(users, Future), "asked without names, it answers once for all"
+        found = _result(users)
         strangers = set(found) - set(self.passwords) - {PROVISIONER, "broker"}
         if is_exclusive:
             changes += [
@@ -273,23 +261,20 @@ def _connect(login: KafkaLogin, refused: list[str]) -> AdminClient:
         if error.code() in _REFUSALS:
             refused.append(error.name())
 
-    security = (
-        {"security.protocol": "SASL_PLAINTEXT"}
-        if login.tls_authority is None
-        else {"security.protocol": "SASL_SSL", "ssl.ca.location": str(login.tls_authority)}
-    )
+    # The stub of the constructor has no word for callbacks.
+    callbacks: dict[str, Any] = {"error_cb": on_error}
     return AdminClient(
         {
             "bootstrap.servers": login.bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
             "sasl.mechanism": "SCRAM-SHA-512",
             "sasl.username": login.username,
             "sasl.password": login.password,
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 200,
-            "error_cb": on_error,
             # librdkafka writes to fd 2 otherwise; the same news comes through on_error.
             "log_level": 0,
-            **security,
+            **callbacks,
         }
     )
 
@@ -317,6 +302,20 @@ def _binding(acl: Acl) -> AclBinding:
         "*",
         _OPERATION[acl.operation],
         AclPermissionType.ALLOW,
+    )
+
+
+def _any_row() -> AclBindingFilter:
+    # The stub knows no None, the wire's word for "any".
+    anything: Any = None
+    return AclBindingFilter(
+        ResourceType.ANY,
+        anything,
+        ResourcePatternType.ANY,
+        anything,
+        anything,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
     )
 
 
@@ -361,12 +360,3 @@ _RESOURCE: Final = {
     Resource.CLUSTER: ResourceType.BROKER,
 }
 _OPERATION: Final = {operation: AclOperation[operation.name] for operation in Operation}
-_ANY_ROW: Final = AclBindingFilter(
-    ResourceType.ANY,
-    None,
-    ResourcePatternType.ANY,
-    None,
-    None,
-    AclOperation.ANY,
-    AclPermissionType.ANY,
-)
