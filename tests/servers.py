@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -150,8 +151,12 @@ class RunningKafka:
     def recreate_topics(self) -> None:
         """Empty every topic of the table by making it anew; users and ACLs stay."""
         admin = self._admin()
-        for deleted in admin.delete_topics([topic.name for topic in TOPICS]).values():
+        names = {topic.name for topic in TOPICS}
+        for deleted in admin.delete_topics(list(names)).values():
             deleted.result()
+        # The controller answers before the broker's own view follows.
+        while names & set(admin.list_topics(timeout=10).topics):
+            time.sleep(0.01)
         run(provision(self.login(PROVISIONER), {p: self.password(p) for p in PRINCIPALS}))
         run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
 
@@ -162,6 +167,8 @@ class RunningKafka:
         admin = self._admin()  # a client that nobody holds cancels its requests
         for created in admin.create_topics([new]).values():
             created.result()
+        while name not in admin.list_topics(timeout=10).topics:
+            time.sleep(0.01)
         run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
         return name
 

@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    TopicMetadata,
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
@@ -161,7 +162,21 @@ class _Provisioning:
         ]
         if missing:
             _results(self.client.create_topics(missing, request_timeout=_REQUEST_TIMEOUT_S))
+            self._await_topics()
         return len(missing)
+
+    def _await_topics(self) -> None:
+        """
+        Wait for the broker: the controller answers before the broker's own view follows.
+        """
+        deadline = time.monotonic() + _REQUEST_TIMEOUT_S
+        while True:
+            found = _call(lambda: self.client.list_topics(timeout=_REQUEST_TIMEOUT_S)).topics
+            if all(topic.name in found and _is_led(found[topic.name]) for topic in self.topics):
+                return
+            if time.monotonic() > deadline:
+                raise BusUnavailable("Kafka made the topics but does not show them; try again")
+            time.sleep(_POLL_S)
 
     def _alter_topics(self) -> int:
         resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in self.topics]
@@ -286,10 +301,12 @@ def _is_ready(client: AdminClient) -> bool:
         # Not up yet, or refused: the callback, which poll() runs, knows which.
         client.poll(0)
         return False
-    return bool(metadata.brokers) and all(
-        partition.leader >= 0
-        for topic in metadata.topics.values()
-        for partition in topic.partitions.values()
+    return bool(metadata.brokers) and all(map(_is_led, metadata.topics.values()))
+
+
+def _is_led(topic: TopicMetadata) -> bool:
+    return bool(topic.partitions) and all(
+        partition.leader >= 0 for partition in topic.partitions.values()
     )
 
 
