@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import stat
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -20,8 +21,10 @@ from typing import Final
 import orjson
 
 from spark.errors import SettingError
-from spark.exchanges.simulator.orders import ZERO, Order
+from spark.exchanges.simulator.orders import ZERO, Fill, Order
 
+#: Fills kept for queries, for each account and symbol.
+FILLS_MAX: Final = 200_000
 KEYS_FILE_BYTES_MAX: Final = 1_000_000
 _FIELDS: Final = {"api_key", "secret", "permissions", "balances", "account", "id"}
 
@@ -51,6 +54,10 @@ class Account:
     may_owe: bool = False
     #: (symbol, client id) of orders that rest.
     open_by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
+    #: Resting orders by symbol, so that a filter need not count them.
+    open_counts: dict[str, int] = field(default_factory=dict)
+    #: This account's halves of trades by symbol, oldest first.
+    fills: dict[str, deque[Fill]] = field(default_factory=dict)
     #: (symbol, client id) to the latest order that had it.
     latest_by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
 
@@ -60,6 +67,14 @@ class Account:
         if found is None:
             found = self.balances[asset] = Balance()
         return found
+
+    def add_fill(self, fill: Fill) -> None:
+        """Remember a fill for queries."""
+        self.fills.setdefault(fill.symbol, deque(maxlen=FILLS_MAX)).append(fill)
+
+    def open_count(self, symbol: str) -> int:
+        """Count this account's resting orders on `symbol`."""
+        return self.open_counts.get(symbol, 0)
 
     def can_pay(self, asset: str, amount: Decimal) -> bool:
         """Tell whether `amount` of `asset` is free."""
@@ -127,7 +142,7 @@ def load(path: Path) -> Accounts:
     """
     accounts = Accounts()
     try:
-        entries = orjson.loads(_private_bytes(path))
+        entries = orjson.loads(private_bytes(path))
     except orjson.JSONDecodeError:
         raise SettingError(f"{path}: not JSON") from None
     if not isinstance(entries, list) or not entries:
@@ -150,7 +165,7 @@ def _add(accounts: Accounts, entry: dict[str, object], number: int) -> None:
     if not (isinstance(api_key, str) and isinstance(secret, str) and api_key and secret):
         raise ValueError("api_key and secret are non-empty strings")
     if not (isinstance(name, str) and isinstance(key_id, str) and isinstance(permissions, list)):
-        raise ValueError("account and id are strings, permissions is a list")
+        raise TypeError("account and id are strings, permissions is a list")
     if api_key in accounts.keys:
         raise ValueError("api_key stands there twice")
     account = accounts.open_account(name)
@@ -175,7 +190,13 @@ def _fund(account: Account, balances: object) -> None:
         account.balance(asset).free = free
 
 
-def _private_bytes(path: Path) -> bytes:
+def private_bytes(path: Path) -> bytes:
+    """
+    Read a small file that nobody else may read.
+
+    Raises:
+        SettingError: it is missing, another user's, a link, or open to others.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:

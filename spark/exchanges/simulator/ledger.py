@@ -132,6 +132,17 @@ class Ledger:
         first = skip - start * INDEX_STRIDE_LINES
         return lines[first : first + wanted]
 
+    def summary(self) -> "Summary":
+        """Fold the whole file as it stands; safe in another thread after `commit`."""
+        summary, rest, position, size = Summary(), b"", 0, self._size
+        while position < size:
+            block = os.pread(self._fd, min(_CHUNK_BYTES, size - position), position)
+            position += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                summary.add(line)
+        return summary
+
     def close(self) -> None:
         """Write what is pending and close the file."""
         self.commit()

@@ -10,6 +10,7 @@ It knows no wire format; a venue's package translates to and from it.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -164,17 +165,19 @@ class Venue:
 
     def fills(self, account: Account, symbol: str) -> list[Fill]:
         """List an account's fills in one symbol, oldest first."""
-        found = [
-            fill
-            for order in self.orders.values()
-            if order.account is account and order.terms.symbol == symbol
-            for fill in order.fills
-        ]
-        return sorted(found, key=lambda fill: fill.trade_id)
+        return list(account.fills.get(symbol, ()))
 
-    def _needs(
-        self, terms: Terms, matches: list[Match], quantity: Decimal
-    ) -> tuple[str, Decimal]:
+    def balances(self, accounts: Iterable[Account]) -> dict[str, dict[str, dict[str, str]]]:
+        """Return free and locked amounts by account and asset, to the last decimal."""
+        return {
+            account.name: {
+                asset: {"free": f"{balance.free:f}", "locked": f"{balance.locked:f}"}
+                for asset, balance in sorted(account.balances.items())
+            }
+            for account in (*accounts, self.house)
+        }
+
+    def _needs(self, terms: Terms, matches: list[Match], quantity: Decimal) -> tuple[str, Decimal]:
         pair = self.pairs[terms.symbol]
         if terms.side is Side.SELL:
             return pair.base, quantity
@@ -191,6 +194,7 @@ class Venue:
             key = (terms.symbol, terms.client_id)
             account.latest_by_client_id[key] = order
             account.open_by_client_id[key] = order
+            account.open_counts[terms.symbol] = account.open_count(terms.symbol) + 1
             self._tell(order)
         return order
 
@@ -220,6 +224,7 @@ class Venue:
         for order, fill in ((taker, taken), (match.maker, made)):
             if order.account is not self.house:
                 order.fills.append(fill)
+                order.account.add_fill(fill)
                 for listener in self.order_listeners:
                     listener.filled(order, fill)
         if match.maker.remaining == ZERO:
@@ -276,6 +281,7 @@ class Venue:
         order.locked = ZERO
         if account is not self.house:
             del account.open_by_client_id[order.terms.symbol, order.terms.client_id]
+            account.open_counts[order.terms.symbol] -= 1
             self._closed.append(order.order_id)
             self._forget()
         self._progress(order, status)

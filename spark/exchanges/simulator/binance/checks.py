@@ -48,9 +48,9 @@ _LEGAL_TEXT: Final = {
     "startTime": _WHOLE,
     "endTime": _WHOLE,
 }
-#: The symbol's text above is Java's notation.
+#: The symbol's text above is Java's notation: word characters but for a to z.
 _LEGAL: Final = {
-    name: re.compile(r"[^\Wa-z\-.]{1,50}|[A-Z0-9\-._]{1,50}" if name == "symbol" else text)
+    name: re.compile(r"([^\Wa-z]|[-.]){1,50}" if name == "symbol" else text)
     for name, text in _LEGAL_TEXT.items()
 }
 _WHOLE_NAMES: Final = frozenset(name for name, text in _LEGAL_TEXT.items() if text == _WHOLE)
@@ -109,9 +109,7 @@ def check_syntax(params: dict[str, str], demands: Demands) -> None:
         if name not in demands.known:
             continue
         if not value:
-            raise (
-                refusals.mandatory(name) if name in demands.mandatory else refusals.empty(name)
-            )
+            raise (refusals.mandatory(name) if name in demands.mandatory else refusals.empty(name))
         legal = _LEGAL.get(name)
         if legal is not None and not legal.fullmatch(value):
             raise refusals.illegal_characters(name, _LEGAL_TEXT[name])
@@ -250,12 +248,7 @@ def _in_force(params: dict[str, str], kind: Kind) -> TimeInForce:
 
 def _check_combination(params: dict[str, str], kind: Kind) -> None:
     if kind is Kind.MARKET:
-        if "price" in params:
-            raise refusals.not_required("price")
-        if "quantity" in params and "quoteOrderQty" in params:
-            raise refusals.bad_combination()
-        if "quantity" not in params and "quoteOrderQty" not in params:
-            raise refusals.one_of("quantity", "quoteOrderQty")
+        _check_market(params)
     else:
         for name in ("quantity", "price"):
             if name not in params:
@@ -267,6 +260,15 @@ def _check_combination(params: dict[str, str], kind: Kind) -> None:
             raise refusals.not_required(name)
     if "icebergQty" in params:
         raise refusals.engine("Iceberg orders are not supported for this symbol.")
+
+
+def _check_market(params: dict[str, str]) -> None:
+    if "price" in params:
+        raise refusals.not_required("price")
+    if "quantity" in params and "quoteOrderQty" in params:
+        raise refusals.bad_combination()
+    if "quantity" not in params and "quoteOrderQty" not in params:
+        raise refusals.one_of("quantity", "quoteOrderQty")
 
 
 def _amount(params: dict[str, str], name: str, spoken: str) -> Decimal | None:

@@ -80,7 +80,9 @@ class Limits:
             return
         spent = self._address(address)
         if now_ns < spent.banned_until_ns:
-            raise banned(spent.banned_until_ns // 1_000_000, -(-(spent.banned_until_ns - now_ns) // NS))
+            raise banned(
+                spent.banned_until_ns // 1_000_000, -(-(spent.banned_until_ns - now_ns) // NS)
+            )
         window = spent.weight.at(now_ns)
         if window.used < self.weight_max:
             if window.used == 0:

@@ -41,9 +41,7 @@ def mandatory(name: str) -> Refusal:
 
 def one_of(first: str, second: str) -> Refusal:
     """Build -1102 for a choice of two."""
-    return Refusal(
-        -1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!"
-    )
+    return Refusal(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
 
 
 def unread(read: int, sent: int) -> Refusal:

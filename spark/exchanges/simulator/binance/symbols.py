@@ -10,6 +10,7 @@ from typing import Final
 
 from spark.errors import SettingError
 from spark.exchanges.simulator.binance.refusals import filter_failure
+from spark.exchanges.simulator.market import Character
 from spark.exchanges.simulator.orders import ZERO, Kind, Terms
 from spark.exchanges.simulator.venue import Pair
 from spark.names import Side
@@ -50,6 +51,11 @@ class Rules:
     def pair(self) -> Pair:
         """What the venue needs to know of it."""
         return Pair(self.symbol, self.base, self.quote, self.step)
+
+    @property
+    def character(self) -> Character:
+        """What the self-made market needs to know of it."""
+        return Character(self.symbol, self.tick, self.step, self.start_price, self.level_quantity)
 
     def check(self, terms: Terms, *, reference: Decimal, open_orders: int) -> None:
         """
@@ -169,7 +175,7 @@ def amount(value: Decimal) -> str:
     return f"{value:.8f}"
 
 
-def _rules(  # noqa: PLR0913
+def _rules(
     symbol: str,
     quote: str,
     *,
@@ -250,4 +256,3 @@ def exchange_info(
         "exchangeFilters": [],
         "symbols": [one.as_json() for one in rules],
     }
-

@@ -1,0 +1,273 @@
+"""
+The simulator process: one venue behind two loopback ports.
+
+Reads   the keys file, recorded frames
+Writes  the ready file, the ledger file
+Owns    the venue's port and the judges' port
+Fails   at start, in one line; it binds nothing but loopback
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+import uvloop
+from aiohttp import web
+
+from spark.clock import SystemClock
+from spark.errors import SettingError
+from spark.exchanges.simulator import accounts, market
+from spark.exchanges.simulator.admin import Admin
+from spark.exchanges.simulator.binance import symbols
+from spark.exchanges.simulator.binance.api import Api
+from spark.exchanges.simulator.binance.limits import Limits
+from spark.exchanges.simulator.binance.rest import Rest
+from spark.exchanges.simulator.clock import VenueClock
+from spark.exchanges.simulator.faults import Faults
+from spark.exchanges.simulator.ledger import Ledger
+from spark.exchanges.simulator.venue import Venue
+
+#: What open connections get to finish once the process is told to stop.
+STOP_S_MAX: Final = 0.3
+#: Acts of the self-made market per symbol and second.
+MARKET_STEPS_PER_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a simulator is started with."""
+
+    keys_file: Path
+    host: str = "127.0.0.1"
+    #: 0 picks a free port.
+    port: int = 0
+    admin_port: int = 0
+    #: Whether rate limits and the open-order filter are the exchange's.
+    is_limited: bool = False
+    seed: int = 42
+    symbols: tuple[str, ...] = symbols.DEFAULT_SYMBOLS
+    #: 0 keeps the seeded book still.
+    market_steps_per_s: float = MARKET_STEPS_PER_S
+    #: Recorded frames served instead of the self-made market.
+    replay: tuple[Path, ...] = ()
+    #: Times the recorded pace; None is as fast as the client takes them.
+    speed: float | None = 1.0
+    ready_file: Path | None = None
+    ledger_file: Path | None = None
+    #: Bearer token of the judges' port; made beside the ready file when not given.
+    admin_token_file: Path | None = None
+
+
+def serve(options: Options) -> int:
+    """
+    Run a simulator until SIGTERM or SIGINT.
+
+    Returns:
+        The process's exit code.
+    """
+    try:
+        return uvloop.run(_serve(options))
+    except SettingError as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return error.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running simulator: where it listens, and what must not end."""
+
+    host: str
+    port: int
+    admin_port: int
+    admin_token: str
+    venue: Venue
+    #: Side tasks; one that ends has failed.
+    tasks: tuple[asyncio.Task[None], ...]
+
+    @property
+    def url(self) -> str:
+        """Base of the REST paths."""
+        return f"http://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def stream_url(self) -> str:
+        """Base of the market streams."""
+        return f"ws://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def admin_url(self) -> str:
+        """Base of the judges' paths."""
+        return f"http://{_bracketed(self.host)}:{self.admin_port}"
+
+
+async def _serve(options: Options) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with running(options) as simulator:
+        stop = asyncio.create_task(stopped.wait(), name="stop")
+        done, _ = await asyncio.wait((stop, *simulator.tasks), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for task in done - {stop}:
+            task.result()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def running(options: Options) -> AsyncIterator[Running]:
+    """
+    Run a simulator inside the caller's event loop, as tests do.
+
+    Raises:
+        SettingError: an option cannot be met.
+    """
+    host = _loopback(options.host)
+    clock = VenueClock(SystemClock())
+    rules = symbols.choose(options.symbols, is_limited=options.is_limited)
+    known = accounts.load(options.keys_file)
+    token, token_file = _admin_token(options)
+    ledger = Ledger(options.ledger_file)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(ledger.close)
+        venue = Venue([one.pair for one in rules.values()], clock=clock)
+        limits = Limits(is_enforced=options.is_limited)
+        venue.order_listeners += [ledger, limits]
+        api = Api(venue, accounts=known, rules=rules, limits=limits, ledger=ledger)
+        faults = Faults()
+        admin = Admin(venue, accounts=known, ledger=ledger, armed=faults, clock=clock, token=token)
+        port = await _listen(stack, web.Server(Rest(api, faults)), host, options.port)
+        admin_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
+        admin_port = await _start(stack, admin_runner, host, options.admin_port)
+        simulator = Running(
+            host=host,
+            port=port,
+            admin_port=admin_port,
+            admin_token=token,
+            venue=venue,
+            tasks=await _side_tasks(stack, options, venue, rules, ledger),
+        )
+        if options.ready_file is not None:
+            _write_atomically(options.ready_file, _ready(simulator, options, token_file))
+        yield simulator
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack, server: web.Server, host: str, port: int
+) -> int:
+    runner = web.ServerRunner(server, access_log=None, shutdown_timeout=STOP_S_MAX)
+    return await _start(stack, runner, host, port)
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack, runner: web.BaseRunner, host: str, port: int
+) -> int:
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise SettingError(f"port {port}: {error.strerror}") from None
+    bound: int = runner.addresses[0][1]
+    return bound
+
+
+async def _side_tasks(
+    stack: contextlib.AsyncExitStack,
+    options: Options,
+    venue: Venue,
+    rules: dict[str, symbols.Rules],
+    ledger: Ledger,
+) -> tuple[asyncio.Task[None], ...]:
+    participants = [
+        market.Participant(venue, one.character, options.seed) for one in rules.values()
+    ]
+    ledger.commit()
+    tasks: tuple[asyncio.Task[None], ...] = ()
+    if options.market_steps_per_s > 0:
+        moving = market.run(participants, ledger, steps_per_s=options.market_steps_per_s)
+        tasks = (asyncio.create_task(moving, name="market"),)
+    for task in tasks:
+        stack.callback(task.cancel)
+    return tasks
+
+
+def _loopback(host: str) -> str:
+    """
+    Return the address to bind.
+
+    Raises:
+        SettingError: not a loopback address; a simulator is never offered to a network.
+    """
+    if host == "localhost":
+        # Not resolved: a hosts file could name any address.
+        return "127.0.0.1"
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise SettingError(f"host {host!r}: a simulator binds loopback only, such as 127.0.0.1")
+    return host
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _admin_token(options: Options) -> tuple[str, Path | None]:
+    """Read the judges' token, or make one beside the ready file."""
+    if options.admin_token_file is not None:
+        token = accounts.private_bytes(options.admin_token_file).decode("utf-8", "replace").strip()
+        if not token:
+            raise SettingError(f"{options.admin_token_file}: empty")
+        return token, options.admin_token_file
+    token = secrets.token_urlsafe(24)
+    if options.ready_file is None:
+        return token, None
+    path = options.ready_file.with_name(options.ready_file.name + ".admin-token")
+    _write_atomically(path, token.encode(), mode=0o400)
+    return token, path
+
+
+def _ready(simulator: Running, options: Options, token_file: Path | None) -> bytes:
+    return orjson.dumps(
+        {
+            "venue": "binance",
+            "pid": os.getpid(),
+            "host": simulator.host,
+            "port": simulator.port,
+            "admin_port": simulator.admin_port,
+            "url": simulator.url,
+            "stream_url": simulator.stream_url,
+            "admin_url": simulator.admin_url,
+            "admin_token_file": None if token_file is None else str(token_file),
+            "limits": "real" if options.is_limited else "off",
+            "seed": options.seed,
+            "symbols": list(options.symbols),
+            "replay": [str(path) for path in options.replay],
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def _write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Let a reader find the whole file or none."""
+    try:
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with open(fd, "wb") as file:  # noqa: PTH123  (a descriptor)
+            os.fchmod(fd, mode)
+            file.write(content)
+        Path(name).replace(path)
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
