@@ -364,9 +364,11 @@ class RequestNotSent:
     v: Literal[1] = 1
     epoch: int
     origin: Origin
+    action: Action
     account: AccountId
     strategy: StrategyId
     intent_id: IntentId
+    #: Of the order that it would have placed or cancelled; empty where upstream made none.
     client_order_id: ClientOrderId
     reasons: tuple[Refusal, ...]
     at_ns: int

@@ -190,3 +190,10 @@ def _decoded(record: Record) -> Event | None:
         return None
 
 
+
+
+def fold_record(record: Record, fold: Fold) -> None:
+    """Fold one record; bytes that nobody can read change no state."""
+    event = _decoded(record)
+    if event is not None:
+        fold(place_of(record), event)

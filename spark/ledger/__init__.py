@@ -1,0 +1,3 @@
+"""
+What the log means: pure folds from records to state.
+"""

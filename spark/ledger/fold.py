@@ -1,0 +1,223 @@
+"""
+Orders as the log tells them: (book of orders, event) -> book of orders.
+
+Used by the gateway (what is claimed, open, unknown), the guardrail (what blocks
+a symbol) and every view of an order's life. Folding a record twice changes
+nothing; executions are told apart by their cumulative quantity (R4).
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from spark.events import (
+    CancelRejected,
+    Event,
+    OrderAcked,
+    OrderCancelled,
+    OrderClaimed,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderResolved,
+    OutcomeUnknown,
+    PartitionFenced,
+    RequestNotSent,
+)
+from spark.ledger.orders import CLOSED, Seen, is_odd, step
+from spark.names import (
+    AccountId,
+    Action,
+    ClientOrderId,
+    IntentId,
+    OrderState,
+    Reason,
+    Side,
+    StrategyId,
+    Symbol,
+)
+
+_ZERO: Final = Decimal(0)
+_LAPSES: Final = frozenset(
+    {Reason.INTENT_EXPIRED, Reason.APPROVAL_EXPIRED, Reason.SIGNATURE_EXPIRED}
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One order as far as it is known."""
+
+    client_order_id: ClientOrderId
+    intent_id: IntentId
+    account: AccountId
+    strategy: StrategyId
+    symbol: Symbol
+    state: OrderState = OrderState.PENDING
+    side: Side | None = None
+    quantity: Decimal = _ZERO
+    price: Decimal | None = None
+    filled: Decimal = _ZERO
+    exchange_order_id: str = ""
+    #: Exchange time after which a denial is final; 0 before the claim.
+    final_after_ns: int = 0
+    #: When it was last seen to change, by the log's clock.
+    changed_ns: int = 0
+    #: Trade ids applied, so that a repeated fill changes nothing.
+    trades: set[str] = field(default_factory=set)
+    #: Evidence that the table did not foresee.
+    odd: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Orders:
+    """All orders of one partition that still matter."""
+
+    by_id: dict[ClientOrderId, Order] = field(default_factory=dict)
+    #: Every client order id that was claimed or ended, with when; one claim each (R1).
+    taken: dict[str, int] = field(default_factory=dict)
+    #: The gateway's fence in force; opinions of other epochs do not count.
+    epoch: int = -1
+
+    #: The orders without a definite answer.
+    unknown: set[ClientOrderId] = field(default_factory=set)
+
+    @property
+    def unknown_symbols(self) -> frozenset[Symbol]:
+        """List the symbols that an unknown outcome blocks."""
+        return frozenset(self.by_id[key].symbol for key in self.unknown)
+
+
+def cancel_key(intent: IntentId) -> str:
+    """Key a cancel among the taken ids: it shares its target's client order id."""
+    return f"cancel:{intent}"
+
+
+def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> None:
+    """Fold one record of `orders.events`; opinions of foreign epochs are dropped."""
+    if isinstance(event, PartitionFenced):
+        orders.epoch = offset
+        return
+    epoch = getattr(event, "epoch", None)
+    if epoch is not None and epoch != orders.epoch:
+        return
+    match event:
+        case OrderClaimed(action=Action.CANCEL):
+            orders.taken[cancel_key(event.intent_id)] = appended_ns
+        case OrderClaimed():
+            _claim(orders, event, appended_ns)
+        case RequestNotSent():
+            _not_sent(orders, event, appended_ns)
+        case OutcomeUnknown(action=Action.PLACE):
+            _see(orders, event, Seen.SILENCE, appended_ns)
+        case OrderResolved():
+            _see(orders, event, Seen.DENIAL, appended_ns)
+        case OrderAcked():
+            order = _see(orders, event, Seen.ACK, appended_ns)
+            order.exchange_order_id = event.exchange_order_id
+        case OrderRejected():
+            _see(orders, event, Seen.REJECT, appended_ns)
+        case OrderFilled():
+            _fill(orders, event, appended_ns)
+        case OrderCancelled():
+            _see(orders, event, Seen.CANCEL, appended_ns)
+        case OrderExpired():
+            _see(orders, event, Seen.EXPIRY, appended_ns)
+        case _:
+            return
+
+
+def forget(orders: Orders, before_ns: int) -> None:
+    """
+    Drop closed orders and taken ids that no valid request can name any more.
+
+    Args:
+        before_ns: older than the longest life of an intent and everything made
+            of it, so that a repetition has expired before it is forgotten (A7).
+
+    """
+    for key, order in list(orders.by_id.items()):
+        if order.state in CLOSED and order.changed_ns < before_ns:
+            del orders.by_id[key]
+    for taken, when_ns in list(orders.taken.items()):
+        if when_ns >= before_ns:
+            break  # insertion order is append order
+        del orders.taken[taken]
+
+
+_About = (
+    OrderClaimed
+    | RequestNotSent
+    | OutcomeUnknown
+    | OrderResolved
+    | OrderAcked
+    | OrderRejected
+    | OrderFilled
+    | OrderCancelled
+    | OrderExpired
+    | CancelRejected
+)
+
+
+def _order(orders: Orders, event: _About) -> Order:
+    found = orders.by_id.get(event.client_order_id)
+    if found is None:
+        found = orders.by_id[event.client_order_id] = Order(
+            client_order_id=event.client_order_id,
+            intent_id=event.intent_id,
+            account=event.account,
+            strategy=event.strategy,
+            symbol=getattr(event, "symbol", Symbol("")),
+        )
+    return found
+
+
+def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
+    order = _order(orders, event)
+    if is_odd(order.state, seen):
+        order.odd.append(f"{order.state.value}:{seen.value}")
+    order.state = step(order.state, seen)
+    order.changed_ns = appended_ns
+    if order.state is OrderState.UNKNOWN:
+        orders.unknown.add(order.client_order_id)
+    else:
+        orders.unknown.discard(order.client_order_id)
+    return order
+
+
+def _claim(orders: Orders, event: OrderClaimed, appended_ns: int) -> None:
+    orders.taken[event.client_order_id] = appended_ns
+    order = _see(orders, event, Seen.CLAIM, appended_ns)
+    order.side, order.price = event.side, event.price
+    order.quantity = event.quantity if event.quantity is not None else _ZERO
+    order.final_after_ns = event.final_after_ns
+
+
+def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
+    codes = {refusal.code for refusal in event.reasons}
+    if event.action is Action.CANCEL:
+        orders.taken.setdefault(cancel_key(event.intent_id), appended_ns)
+        return
+    if not event.client_order_id or Reason.DUPLICATE_CLAIM in codes:
+        # It ends a request that made no order; an id that it names is another's.
+        return
+    orders.taken[event.client_order_id] = appended_ns
+    if Reason.CANCELLED_BEFORE_SEND in codes:
+        seen = Seen.DROPPED
+    elif codes <= _LAPSES:
+        seen = Seen.LAPSED
+    else:
+        seen = Seen.REFUSED
+    _see(orders, event, seen, appended_ns)
+
+
+def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
+    order = _order(orders, event)
+    order.quantity = order.quantity or event.order_quantity
+    order.side = order.side or event.side
+    if event.trade_id in order.trades or (not event.trade_id and event.cumulative <= order.filled):
+        return
+    if event.trade_id:
+        order.trades.add(event.trade_id)
+    order.filled = max(order.filled + event.quantity, event.cumulative)
+    is_whole = order.filled >= event.order_quantity
+    _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns)

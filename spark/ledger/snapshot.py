@@ -1,0 +1,46 @@
+"""
+All that a guard may look at: one read-only value, folded from records.
+
+Every field came in through the log, or is the reading that the decision records;
+so the same log gives the same verdict again (R15). Missing data is None or
+absent, and a guard refuses on it.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from decimal import Decimal
+
+from spark.events import ClockMeasured, InstrumentPublished
+from spark.names import Endpoint, IntentId, StrategyId, Symbol, TradingMode
+
+
+@dataclass(frozen=True, slots=True)
+class FirstResult:
+    """What became of an intent id when it was first seen."""
+
+    #: Short digest of the intent's bytes.
+    digest: str
+    #: Its place in `orders.intents`, where the first result can be looked up.
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The world at one decision, of one account's partition."""
+
+    now_ns: int
+    appended_ns: int
+    mode: TradingMode
+    endpoint: Endpoint
+    halts: tuple[str, ...]
+    #: Latest fence of the gateway, and the epoch that last said it was ready.
+    gateway_fenced_epoch: int | None
+    gateway_ready_epoch: int | None
+    unknown_symbols: Set[Symbol]
+    instruments: Mapping[Symbol, InstrumentPublished]
+    clock: ClockMeasured | None
+    #: Worth of one unit of a quote asset in US dollars.
+    usd_rates: Mapping[str, Decimal]
+    first_results: Mapping[tuple[StrategyId, IntentId], FirstResult]
+    #: Short digest of the bytes of the intent being judged.
+    intent_digest: str

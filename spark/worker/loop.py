@@ -1,0 +1,262 @@
+"""
+Runs a Transform: exactly one output for each valid input, whatever happens.
+
+One wake-up is one batch: one fetch, one pass through the pure steps, one
+produce. The state runs ahead of the acknowledgement, which is safe because any
+failed produce ends the process, and the next one folds the log.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from spark import topics as table
+from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, Record, Writer
+from spark.clock import Clock
+from spark.codec import encode, type_name
+from spark.events import Event, Stamp
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import Reason
+from spark.signing import TagChecker, Tagger, short_digest
+from spark.worker import resume
+from spark.worker.contract import Given, Place, Tick, Transform
+from spark.worker.inbox import Accepted, Inbox
+from spark.worker.latch import KillLatch
+from spark.worker.pulse import Pulse
+from spark.worker.quarantine import Quarantine
+from spark.worker.tenure import Holder, Tenure, take
+
+_S = TypeVar("_S")
+_READ_WAIT_MS: Final = 200
+_SIDE_WAIT_MS: Final = 500
+_NS_PER_S: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What a stage is given by the command line."""
+
+    bus: Bus
+    clock: Clock
+    metrics: Metrics
+    latch: KillLatch
+    tagger: Tagger
+    checker: TagChecker
+    #: Distinguishes two processes of one role in fences and pulses.
+    instance: str
+    partitions: Sequence[int]
+
+
+@dataclass(slots=True)
+class _Lane(Generic[_S]):
+    """One partition at work."""
+
+    state: _S
+    inbox: Inbox
+    tenure: Tenure
+
+
+class TransformLoop(Generic[_S]):
+    """One process of a Transform."""
+
+    def __init__(self, transform: Transform[_S], wiring: Wiring) -> None:
+        self._transform = transform
+        self._wiring = wiring
+        self._lanes: dict[int, _Lane[_S]] = {}
+        self._side_positions: dict[Partition, int] = {}
+        self._quarantine = Quarantine(transform.role)
+        self._log = logger()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Work until told to stop.
+
+        Raises:
+            ExitError: fenced, or a write failed; a restart is the recovery.
+            HaltError: the log is not what it was; a person has to look.
+
+        """
+        transform, wiring = self._transform, self._wiring
+        dead = f"dlq.{transform.role}"
+        writer = await wiring.bus.writer([transform.output, dead, table.CONTROL_PULSE])
+        pulse = Pulse(transform.role, wiring.instance, writer, wiring.clock)
+        try:
+            await self._open(writer)
+            hot = await wiring.bus.reader(
+                {lane.inbox.partition: lane.inbox.position for lane in self._lanes.values()},
+                Pace.HOT,
+            )
+            side = await wiring.bus.reader(self._side_positions, Pace.SIDE)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._follow_sides(side)),
+                        group.create_task(pulse.beat(self._tenures, self._positions)),
+                    ]
+                    await self._serve(hot, stop)
+                    for task in tasks:
+                        task.cancel()
+            finally:
+                await hot.close()
+                await side.close()
+        finally:
+            await writer.close()
+
+    async def _open(self, writer: Writer) -> None:
+        transform, wiring = self._transform, self._wiring
+        names = [transform.source, transform.output, *transform.sides]
+        ids = await resume.check_partition_counts(
+            wiring.bus, {name: table.BY_NAME[name].partitions for name in names}
+        )
+        holder = Holder(role=transform.role, instance=wiring.instance, topic_ids=ids)
+        for number in wiring.partitions:
+            output = Partition(transform.output, number)
+            source = Partition(transform.source, number)
+            tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
+            state = transform.initial(number)
+
+            def fold(place: Place, event: Event, state: _S = state) -> None:
+                transform.fold(state, place, event)
+
+            point = await resume.fold_output(wiring.bus, source, output, tenure.epoch, fold)
+            self._lanes[number] = _Lane(
+                state,
+                Inbox(
+                    source,
+                    position=point.offset,
+                    lineage=point.lineage if _is_stamped(transform.source) else None,
+                    checker=wiring.checker,
+                    bytes_max=_bytes_max(transform.source),
+                ),
+                tenure,
+            )
+        self._side_positions = await resume.fold_sides(
+            wiring.bus, self._side_partitions(), self._fold_side
+        )
+        self._log.info(
+            "ready",
+            epochs={n: lane.tenure.epoch for n, lane in self._lanes.items()},
+            positions={n: lane.inbox.position for n, lane in self._lanes.items()},
+        )
+
+    def _side_partitions(self) -> list[Partition]:
+        return [
+            Partition(name, number)
+            for name in self._transform.sides
+            for number in (
+                self._wiring.partitions if table.BY_NAME[name].partitions > 1 else (0,)
+            )
+        ]
+
+    def _fold_side(self, place: Place, event: Event) -> None:
+        if table.BY_NAME[place.topic].partitions > 1:
+            self._transform.fold(self._lanes[place.partition].state, place, event)
+            return
+        for lane in self._lanes.values():
+            self._transform.fold(lane.state, place, event)
+
+    async def _follow_sides(self, side: Reader) -> None:
+        while True:
+            for record in await side.read(_SIDE_WAIT_MS):
+                # Folding here is safe: the serving task never awaits between
+                # taking its tick and finishing its steps.
+                resume.fold_record(record, self._fold_side)
+                self._side_positions[record.partition] = record.offset + 1
+
+    async def _serve(self, hot: Reader, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            records = await hot.read(_READ_WAIT_MS)
+            if records:
+                await self._handle(records)
+
+    async def _handle(self, records: Sequence[Record]) -> None:
+        tick = Tick(
+            now_ns=self._wiring.clock.wall_ns(),
+            seen={str(p): offset for p, offset in self._side_positions.items()},
+            halts=self._wiring.latch.in_force(),
+        )
+        self._wiring.metrics.kill_switch.set(bool(tick.halts))
+        outputs: dict[int, list[Outgoing]] = {}
+        letters: list[Outgoing] = []
+        appended_ns: list[int] = []
+        for record in records:
+            number = record.partition.number
+            accepted = self._lanes[number].inbox.accept(record)
+            if accepted is None:
+                continue
+            given = accepted.given
+            if given.fault is not None:
+                letters.extend(self._letter(given, tick))
+            outputs.setdefault(number, []).append(self._step(accepted, tick))
+            appended_ns.append(given.appended_ns)
+        for number, batch in outputs.items():
+            await self._lanes[number].tenure.write(batch)
+        self._measure(appended_ns)
+        if letters:
+            await next(iter(self._lanes.values())).tenure.writer.write(letters)
+
+    def _step(self, accepted: Accepted, tick: Tick) -> Outgoing:
+        given = accepted.given
+        lane = self._lanes[given.partition]
+        stamp = Stamp(
+            epoch=lane.tenure.epoch,
+            seq=accepted.seq,
+            src_offset=given.offset,
+            src_epoch=accepted.epoch,
+            src_digest=short_digest(given.body),
+        )
+        output = self._transform.step(lane.state, given, tick, stamp)
+        place = Place(lane.tenure.partition.topic, given.partition, -1, tick.now_ns)
+        self._transform.fold(lane.state, place, output)
+        body = encode(output)
+        headers = self._wiring.tagger.headers(place.topic, type_name(type(output)), body)
+        self._count(output)
+        return Outgoing(lane.tenure.partition, _key_of(output), body, headers)
+
+    def _letter(self, given: Given, tick: Tick) -> list[Outgoing]:
+        assert given.fault is not None
+        self._wiring.metrics.dead_letters.labels(given.fault.reason).inc()
+        letter = self._quarantine.letter(
+            self._lanes[given.partition].inbox.partition,
+            given.offset,
+            given.body,
+            given.fault,
+            now_ns=tick.now_ns,
+        )
+        return [] if letter is None else [letter]
+
+    def _measure(self, appended_ns: Sequence[int]) -> None:
+        now_ns = self._wiring.clock.wall_ns()
+        hop = self._wiring.metrics.hop.labels(self._transform.role)
+        for appended in appended_ns:
+            hop.observe(max(0, now_ns - appended) / _NS_PER_S)
+
+    def _count(self, output: Event) -> None:
+        metrics = self._wiring.metrics
+        metrics.decisions.labels(type_name(type(output))).inc()
+        reasons: Sequence[object] = getattr(output, "reasons", ())
+        for refusal in reasons:
+            code: Reason = refusal.code  # type: ignore[attr-defined]
+            metrics.risk_block.labels(code).inc()
+
+    def _tenures(self) -> list[Tenure]:
+        return [lane.tenure for lane in self._lanes.values()]
+
+    def _positions(self) -> dict[str, int]:
+        inputs = {str(lane.inbox.partition): lane.inbox.position for lane in self._lanes.values()}
+        return inputs | {str(p): offset for p, offset in self._side_positions.items()}
+
+
+def _is_stamped(topic: str) -> bool:
+    return topic != table.INTENTS
+
+
+def _bytes_max(topic: str) -> int:
+    return table.INTENT_BYTES_MAX if topic == table.INTENTS else table.BY_NAME[topic].message_bytes_max
+
+
+def _key_of(output: Event) -> bytes:
+    account: str = getattr(output, "account", "")
+    return account.encode()
