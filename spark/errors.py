@@ -24,7 +24,10 @@ here, and the class says what the caller does about it:
     ├── ExitError           this process must end; a restart is the recovery
     │   ├── FencedError         another instance took the partition
     │   └── WriteError          a produce failed, so what the log holds is unsure
-    └── RefusedError        a command was understood and refused; the reason says why
+    ├── RefusedError        a command was understood and refused; the reason says why
+    ├── NotRunningError     there is nothing to attach to, or no such thing
+    ├── AlreadyRunningError a second one of something that exists once
+    └── GateError           a check that must be green is red
 """
 
 
@@ -129,3 +132,13 @@ class NotRunningError(SparkError):
     """There is no running stack to attach to."""
 
     exit_code = 3
+
+
+class AlreadyRunningError(SparkError):
+    """Another supervisor holds the home."""
+
+
+class GateError(SparkError):
+    """A check that must be green is red."""
+
+    exit_code = 8

@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from spark import keys
 from spark.errors import SettingError
 from spark.exchanges.binance.auth import BinanceKey
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
@@ -51,7 +52,7 @@ class Keyring:
         self._role = role
         self._secrets = secrets_dir
         self._public = public_dir
-        self.log_epoch = self._public_text("log_epoch")
+        self.log_epoch = self._public_text(keys.LOG_EPOCH)
 
     def __repr__(self) -> str:
         return f"Keyring({self._role})"
@@ -66,37 +67,39 @@ class Keyring:
 
     def checker(self, writers: Iterable[str]) -> TagChecker:
         """Collect the keys that this role verifies others with."""
-        return TagChecker(self._role, {writer: self._pair(writer, self._role) for writer in writers})
+        return TagChecker(
+            self._role, {writer: self._pair(writer, self._role) for writer in writers}
+        )
 
     def seal(self) -> SealKey:
         """Read the key between signer and gateway."""
-        return SealKey("seal:1", read_secret(self._secrets / "seal.signer.gateway.key"))
+        return SealKey("seal:1", read_secret(self._secrets / keys.SEAL))
 
     def audit_key(self) -> Ed25519PrivateKey:
         """Read the auditor's signing key."""
-        return Ed25519PrivateKey.from_private_bytes(read_secret(self._secrets / "audit.ed25519"))
+        return Ed25519PrivateKey.from_private_bytes(read_secret(self._secrets / keys.AUDIT_PRIVATE))
 
     def audit_public_key(self) -> Ed25519PublicKey:
         """Read the public part of the auditor's key."""
         try:
-            raw = (self._public / "audit.ed25519.pub").read_bytes()
+            raw = (self._public / keys.AUDIT_PUBLIC).read_bytes()
         except OSError as error:
             raise SettingError(f"audit public key: {error.strerror}") from None
         return Ed25519PublicKey.from_public_bytes(raw)
 
-    def binance_key(self, kind: str = "") -> BinanceKey:
+    def binance_key(self, kind: str = keys.TRADE_KEY) -> BinanceKey:
         """
         Read an exchange key of the signer.
 
         Args:
-            kind: `""` for the trade key, `"read."` for the read key.
+            kind: keys.TRADE_KEY or keys.READ_KEY.
 
         """
-        api_key = read_secret(self._secrets / f"binance.{kind}api_key").decode().strip()
-        return BinanceKey(api_key, read_secret(self._secrets / f"binance.{kind}secret").strip())
+        api_key, secret = (self._secrets / name for name in keys.exchange_key("binance", kind))
+        return BinanceKey(read_secret(api_key).decode().strip(), read_secret(secret).strip())
 
     def _pair(self, writer: str, verifier: str) -> TagKey:
-        path = self._secrets / f"tag.{writer}.{verifier}.key"
+        path = self._secrets / keys.tag_key(writer, verifier)
         return TagKey(f"{writer}:1", read_secret(path), self.log_epoch)
 
     def _public_text(self, name: str) -> str:

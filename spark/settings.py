@@ -19,7 +19,12 @@ from spark.errors import SettingError
 from spark.names import Endpoint, TradingMode
 
 _CONFIG: Final = SettingsConfigDict(
-    frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    frozen=True,
+    extra="ignore",
+    hide_input_in_errors=True,
+    populate_by_name=True,
+    # `SPARK_HOME=` means unset, not the working directory.
+    env_ignore_empty=True,
 )
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0", ""})
@@ -147,6 +152,9 @@ class ProcessSettings(_Section):
     home: Path | None = Field(default=None, validation_alias="SPARK_HOME")
     #: Name of the stack under the default home.
     name: str = Field(default="dev", pattern=r"[a-z0-9-]{1,32}", validation_alias="SPARK_NAME")
+    #: Bases of the default home and of the jar cache, where the desktop standard puts them.
+    xdg_state_home: Path | None = Field(default=None, validation_alias="XDG_STATE_HOME")
+    xdg_cache_home: Path | None = Field(default=None, validation_alias="XDG_CACHE_HOME")
     #: This role's own secrets; empty means `<home>/secrets/<role>`.
     secrets_dir: Path | None = Field(default=None, validation_alias="SPARK_SECRETS_DIR")
     #: Directory whose files are kills (design §5); empty means `<home>/kill.d`.

@@ -1,0 +1,54 @@
+"""
+The commands, by group; each imports what it needs when it runs, so that help is quick.
+"""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from spark import __version__
+from spark.cli.output import print_error, print_line
+from spark.errors import SparkError
+
+app = typer.Typer(
+    name="spark",
+    help="Event-driven trading on Kafka. Exit codes: runbook/cli.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    # An operating error is one line; a bug's traceback must not show locals (S18).
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> NoReturn:
+    """Run one command and end the process with a code of exit_codes.py."""
+    try:
+        app(prog_name="spark")
+    except SparkError as error:
+        print_error(error, as_json="--json" in sys.argv)
+        sys.exit(int(error.exit_code))
+    except BrokenPipeError:
+        # The reader of our output has gone, which is its right; nothing is left to say.
+        sys.stderr.close()
+    sys.exit(0)
+
+
+def _print_version(*, is_wanted: bool) -> None:
+    if is_wanted:
+        print_line(f"spark {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    pass
