@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import RunningKafka
+from tests.servers import RunningKafka, RunningPostgres
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,20 @@ def server_home() -> Iterator[Path]:
 def kafka_server(server_home: Path) -> Iterator[RunningKafka]:
     """A real broker, provisioned from the table; shared, so use own topics or recreate_topics."""
     server = RunningKafka(server_home / "broker")
+    try:
+        server.start()
+        server.provision()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_home: Path) -> Iterator[RunningPostgres]:
+    """A real PostgreSQL with every role and no tables; shared, so use recreate_database."""
+    home = server_home / "database"
+    home.mkdir(mode=0o711)
+    server = RunningPostgres(home)
     try:
         server.start()
         server.provision()

@@ -22,7 +22,9 @@ from spark.embedded import jars, java
 from spark.embedded.command import Command
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
 from spark.embedded.ports import pick_ports
+from spark.embedded.postgres import KEEPER, SUPERUSER, PostgresServer
 from spark.embedded.provision import grant_provisioner, provision, wait_ready
+from spark.embedded.roles import provision_roles, role_url
 from spark.embedded.secrets import Secrets
 from spark.topics import PRINCIPALS, PROVISIONER, TOPICS
 
@@ -93,6 +95,48 @@ class Process:
             self.child.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+class RunningPostgres:
+    """
+    The session's PostgreSQL, with the roles of spark.embedded.roles and no tables.
+
+    `url(principal)` works for every name in ROLES ("migrate", "feed_writer", …).
+    """
+
+    def __init__(self, home: Path) -> None:
+        (port,) = pick_ports((0,))
+        self.secrets = Secrets(home / "secrets")
+        self.server = PostgresServer(home, self.secrets, port)
+        self.process = Process(self.server.command, home / "postgres.log")
+
+    @property
+    def superuser_url(self) -> str:
+        return self.server.url(SUPERUSER, self.secrets.postgres_password(KEEPER))
+
+    def url(self, principal: str) -> str:
+        return role_url(self.server, principal)
+
+    def start(self) -> None:
+        """Start, and wait until it answers a query."""
+        run(self.server.prepare())
+        self.process.start()
+        run(self.server.wait_ready())
+
+    def kill(self) -> None:
+        """Kill the postmaster as by kill -9; its children follow by themselves."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def provision(self) -> None:
+        run(provision_roles(self.server))
+
+    def recreate_database(self) -> None:
+        """Empty the database by making it anew; roles stay."""
+        run(self.server.query("DROP DATABASE spark WITH (FORCE)", database="postgres"))
+        self.provision()
 
 
 class RunningKafka:
