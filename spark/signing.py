@@ -171,3 +171,26 @@ class SealKey:
             return self._aead.decrypt(nonce, sealed, bound)
         except (InvalidTag, ValueError):
             raise TagError("the seal does not open") from None
+
+
+def bound_to(  # noqa: PLR0913, PLR0917  (the six parts that a seal binds)
+    seal_kid: str,
+    decision: bytes,
+    decision_tag: bytes,
+    src_offset: int,
+    log_epoch: str,
+    not_after_ns: int,
+) -> bytes:
+    """Compose what a seal is bound to: change any of it and the seal does not open."""
+    return b"".join(
+        lp(part)
+        for part in (
+            _DOMAIN,
+            seal_kid.encode(),
+            decision,
+            decision_tag,
+            src_offset.to_bytes(8, "big"),
+            log_epoch.encode(),
+            not_after_ns.to_bytes(8, "big"),
+        )
+    )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from spark import topics
+from spark.errors import TagError
 from spark.events import (
     Basis,
     CancelApproved,
@@ -61,7 +62,12 @@ _DOLLARS: Final = MappingProxyType(
 )
 #: Refusals after which an id does not count as seen: its writer is not proven.
 _UNPROVEN: Final = frozenset(
-    {Reason.STRATEGY_MISMATCH, Reason.WRONG_PARTITION, Reason.ACCOUNT_UNKNOWN}
+    {
+        Reason.TAG_MISSING,
+        Reason.STRATEGY_MISMATCH,
+        Reason.WRONG_PARTITION,
+        Reason.ACCOUNT_UNKNOWN,
+    }
 )
 _NO_RESUME: Final = -1
 
@@ -250,6 +256,10 @@ class Guardrail:
 
 def _misplaced(intent: Intent, given: Given) -> Refusal | None:
     """Refuse what its writer may not say, or where it may not stand (R16, S1, S2)."""
+    try:
+        find_tag(given.headers, TAG_PREFIX + Role.SIGNER)
+    except TagError as error:
+        return Refusal(code=Reason.TAG_MISSING, found=str(error))
     if given.writer != intent.strategy:
         return Refusal(
             code=Reason.STRATEGY_MISMATCH, found=intent.strategy, limit=given.writer

@@ -6,6 +6,7 @@ a symbol) and every view of an order's life. Folding a record twice changes
 nothing; executions are told apart by their cumulative quantity (R4).
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -78,6 +79,8 @@ class Orders:
     #: The gateway's fence in force; opinions of other epochs do not count.
     epoch: int = -1
 
+    #: Orders in the order in which they closed, with when.
+    closed: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
     #: The orders without a definite answer.
     unknown: set[ClientOrderId] = field(default_factory=set)
 
@@ -130,18 +133,24 @@ def forget(orders: Orders, before_ns: int) -> None:
     """
     Drop closed orders and taken ids that no valid request can name any more.
 
+    Each is looked at once, in the order in which it closed or was taken.
+
     Args:
         before_ns: older than the longest life of an intent and everything made
             of it, so that a repetition has expired before it is forgotten (A7).
 
     """
-    for key, order in list(orders.by_id.items()):
-        if order.state in CLOSED and order.changed_ns < before_ns:
+    closed = orders.closed
+    while closed and closed[0][0] < before_ns:
+        _, key = closed.popleft()
+        order = orders.by_id.get(key)
+        if order is not None and order.state in CLOSED and order.changed_ns < before_ns:
             del orders.by_id[key]
-    for taken, when_ns in list(orders.taken.items()):
-        if when_ns >= before_ns:
-            break  # insertion order is append order
-        del orders.taken[taken]
+    while orders.taken:
+        oldest = next(iter(orders.taken))
+        if orders.taken[oldest] >= before_ns:
+            return
+        del orders.taken[oldest]
 
 
 _About = (
@@ -181,6 +190,8 @@ def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
         orders.unknown.add(order.client_order_id)
     else:
         orders.unknown.discard(order.client_order_id)
+    if order.state in CLOSED:
+        orders.closed.append((appended_ns, order.client_order_id))
     return order
 
 

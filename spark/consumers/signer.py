@@ -1,0 +1,317 @@
+"""
+Signer: turns each decision into a sealed request, or says why there is none.
+
+Reads   orders.decisions; beside it orders.events, venue.state; the kill latch
+Writes  orders.signed, keyed by account, exactly one for each decision
+Owns    the exchange keys; nothing else on this machine can read them
+Fails   closed: it believes the guardrail only as far as the strategy's own tag
+        and its own ceilings go (S3), and signs an intent id once
+"""
+
+import base64
+import binascii
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from spark import topics
+from spark.codec import decode, encode, type_name
+from spark.errors import MalformedError, TagError
+from spark.events import (
+    CancelApproved,
+    CancelOrder,
+    ClockMeasured,
+    Event,
+    IntentRefused,
+    OrderApproved,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderResolved,
+    PlaceOrder,
+    Refusal,
+    RequestNotSent,
+    RequestSealed,
+    Signed,
+    SigningSkipped,
+    Stamp,
+)
+from spark.exchanges.port import OrderSigner, SignedRequest
+from spark.ids import client_order_id
+from spark.ledger.ceilings import Ceilings, OrderRate
+from spark.names import (
+    TAG_PREFIX,
+    AccountId,
+    Action,
+    ClientOrderId,
+    Endpoint,
+    IntentId,
+    Reason,
+    Role,
+    StrategyId,
+    TradingMode,
+)
+from spark.signing import NONCE_BYTES, SealKey, TagChecker, bound_to, find_tag
+from spark.worker.contract import Given, Place, Tick
+
+_CANCELS_PER_ORDER_MAX: Final = 10
+#: How long a closed order's id stays known; longer than any approval lives.
+_MEMORY_NS: Final = 120_000_000_000
+_CLOCK_AGE_NS_MAX: Final = 60_000_000_000
+
+Approval = OrderApproved | CancelApproved
+
+
+@dataclass(slots=True)
+class SignerState:
+    """What the signer remembers of one partition, from its own output and from evidence."""
+
+    #: Orders signed and not forgotten, with the number of cancels signed for each.
+    cancels: dict[ClientOrderId, int] = field(default_factory=dict)
+    #: Ids whose order is over, with when, to forget them by.
+    over: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
+    clock: ClockMeasured | None = None
+    rate: OrderRate = field(default_factory=OrderRate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerKeys:
+    """What only the signer holds."""
+
+    #: By venue name, the part of an account before the colon.
+    venues: dict[str, OrderSigner]
+    seal: SealKey
+    #: Verifies the strategies' tags inside decisions.
+    strategies: TagChecker
+    log_epoch: str
+    #: Gives `n` random bytes.
+    entropy: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerRules:
+    """What the signer insists on, whatever the guardrail says."""
+
+    mode: TradingMode
+    endpoint: Endpoint
+    signature_life_ns: int
+    ceilings: Ceilings
+
+
+class _SkipError(Exception):
+    def __init__(self, code: Reason, found: str = "", limit: str = "") -> None:
+        super().__init__(code)
+        self.refusal = Refusal(code=code, found=found or None, limit=limit or None)
+
+
+class Signer:
+    """The Transform."""
+
+    role = Role.SIGNER.value
+    source = topics.DECISIONS
+    output = topics.SIGNED
+    sides = (topics.EVENTS, topics.VENUE_STATE)
+
+    def __init__(self, keys: SignerKeys, rules: SignerRules) -> None:
+        self._keys = keys
+        self._rules = rules
+
+    def __repr__(self) -> str:
+        return "Signer()"
+
+    def initial(self, partition: int) -> SignerState:
+        """Start with nothing signed."""
+        del partition
+        return SignerState()
+
+    def fold(self, state: SignerState, place: Place, event: Event) -> None:
+        """Take in a request of our own, the end of an order, or the exchange's clock."""
+        match event:
+            case ClockMeasured():
+                state.clock = event
+            case RequestSealed(action=Action.PLACE):
+                state.cancels.setdefault(event.client_order_id, 0)
+                state.rate.count(event.signed_ns)
+            case RequestSealed():
+                if event.client_order_id in state.cancels:
+                    state.cancels[event.client_order_id] += 1
+            case (
+                OrderCancelled() | OrderExpired() | OrderRejected() | RequestNotSent()
+                | OrderResolved()
+            ):  # fmt: skip
+                state.over.append((place.appended_ns, event.client_order_id))
+                _forget(state, place.appended_ns)
+            case OrderFilled() if event.cumulative >= event.order_quantity:
+                state.over.append((place.appended_ns, event.client_order_id))
+            case _:
+                return
+
+    def step(self, state: SignerState, given: Given, tick: Tick, stamp: Stamp) -> Signed:
+        """Sign one decision, or skip it with the reason."""
+        decision = given.event
+        try:
+            if given.fault is not None:
+                raise _SkipError(given.fault.reason, given.fault.detail)
+            if not isinstance(decision, OrderApproved | CancelApproved):
+                raise _SkipError(Reason.UPSTREAM_REFUSED)
+            if given.writer != Role.GUARDRAIL:
+                raise _SkipError(Reason.TAG_INVALID, given.writer)
+            request = self._sign(state, decision, tick)
+        except _SkipError as skip:
+            return _skipped(decision, stamp, tick, skip.refusal)
+        return self._sealed(decision, given, tick, stamp, request)
+
+    def _sign(self, state: SignerState, approval: Approval, tick: Tick) -> SignedRequest:
+        self._check_approval(approval, tick)
+        self._check_intent(approval)
+        if isinstance(approval, OrderApproved):
+            self._check_place(state, approval, tick)
+        else:
+            _check_cancel(state, approval)
+        venue = self._keys.venues.get(approval.account.partition(":")[0])
+        if venue is None:
+            raise _SkipError(Reason.CREDENTIALS_MISSING, approval.account)
+        exchange_ns = tick.now_ns + _clock(state, tick).offset_ns
+        if isinstance(approval, OrderApproved):
+            return venue.place(approval, exchange_ns)
+        return venue.cancel(approval, exchange_ns)
+
+    def _check_approval(self, approval: Approval, tick: Tick) -> None:
+        rules = self._rules
+        if tick.now_ns >= approval.expires_ns:
+            raise _SkipError(Reason.APPROVAL_EXPIRED)
+        if approval.endpoint is not rules.endpoint:
+            raise _SkipError(Reason.APPROVAL_MISMATCH, approval.endpoint, rules.endpoint)
+        if approval.mode is not rules.mode and isinstance(approval, OrderApproved):
+            raise _SkipError(Reason.MODE_FORBIDS, approval.mode, rules.mode)
+
+    def _check_intent(self, approval: Approval) -> None:
+        """Believe what the strategy said, not what the guardrail says that it said (S3)."""
+        body = approval.proof.body.encode()
+        try:
+            intent = decode(body)
+            writer = self._keys.strategies.writer_of_tag(
+                topics.INTENTS,
+                type_name(type(intent)),
+                body,
+                approval.proof.kid,
+                binascii.unhexlify(approval.proof.tag),
+            )
+        except (MalformedError, TagError, binascii.Error) as error:
+            raise _SkipError(Reason.TAG_INVALID, str(error)) from None
+        if not isinstance(intent, PlaceOrder | CancelOrder) or intent.strategy != writer:
+            raise _SkipError(Reason.STRATEGY_MISMATCH, writer)
+        found = _difference(approval, intent)
+        if found:
+            raise _SkipError(Reason.APPROVAL_MISMATCH, found)
+
+    def _check_place(self, state: SignerState, approval: OrderApproved, tick: Tick) -> None:
+        if tick.halts:
+            raise _SkipError(Reason.KILL_SWITCH_ACTIVE, ", ".join(tick.halts))
+        if approval.client_order_id in state.cancels:
+            raise _SkipError(Reason.ALREADY_SIGNED)
+        breach = self._rules.ceilings.breach(approval, state.rate, tick.now_ns)
+        if breach is not None:
+            raise _SkipError(Reason.SIGNER_CEILING, *breach)
+
+    def _sealed(
+        self, approval: Event | None, given: Given, tick: Tick, stamp: Stamp, request: SignedRequest
+    ) -> RequestSealed:
+        assert isinstance(approval, OrderApproved | CancelApproved)
+        not_after_ns = min(approval.expires_ns, tick.now_ns + self._rules.signature_life_ns)
+        kid, tag = find_tag(given.headers, TAG_PREFIX + Role.GATEWAY)
+        nonce = self._keys.entropy(NONCE_BYTES)
+        bound = bound_to(
+            self._keys.seal.kid, given.body, tag, given.offset, self._keys.log_epoch, not_after_ns
+        )
+        sealed = self._keys.seal.seal(nonce, encode(_plain(request)), bound)
+        return RequestSealed(
+            stamp=stamp,
+            action=Action.PLACE if isinstance(approval, OrderApproved) else Action.CANCEL,
+            account=approval.account,
+            strategy=approval.strategy,
+            intent_id=approval.intent_id,
+            client_order_id=approval.client_order_id,
+            symbol=approval.symbol,
+            decision=given.body.decode(),
+            decision_kid=kid,
+            decision_tag=tag.hex(),
+            seal_kid=self._keys.seal.kid,
+            nonce=base64.b64encode(nonce).decode(),
+            sealed=base64.b64encode(sealed).decode(),
+            signed_ns=tick.now_ns,
+            not_after_ns=not_after_ns,
+        )
+
+
+def _check_cancel(state: SignerState, approval: CancelApproved) -> None:
+    count = state.cancels.get(approval.client_order_id)
+    if count is None:
+        raise _SkipError(Reason.CANCEL_TARGET_UNKNOWN, approval.client_order_id)
+    if count >= _CANCELS_PER_ORDER_MAX:
+        raise _SkipError(Reason.CANCEL_LIMIT, str(count), str(_CANCELS_PER_ORDER_MAX))
+
+
+def _clock(state: SignerState, tick: Tick) -> ClockMeasured:
+    clock = state.clock
+    if clock is None or tick.now_ns - clock.measured_ns > _CLOCK_AGE_NS_MAX:
+        raise _SkipError(Reason.CLOCK_UNKNOWN)
+    return clock
+
+
+def _difference(approval: Approval, intent: PlaceOrder | CancelOrder) -> str:
+    """Name the first field in which the approval is not what the strategy asked for."""
+    fields = ["account", "strategy", "intent_id", "symbol"]
+    target = intent.intent_id
+    if isinstance(approval, OrderApproved):
+        if not isinstance(intent, PlaceOrder):
+            return "type"
+        fields += ["side", "order_type", "time_in_force", "price"]
+        if approval.quantity > intent.quantity:
+            return "quantity"
+    else:
+        if not isinstance(intent, CancelOrder):
+            return "type"
+        fields += ["target_intent_id"]
+        target = intent.target_intent_id
+    for name in fields:
+        if getattr(approval, name) != getattr(intent, name):
+            return name
+    derived = client_order_id(intent.account, intent.strategy, target)
+    return "" if approval.client_order_id == derived else "client_order_id"
+
+
+def _skipped(
+    decision: Event | None, stamp: Stamp, tick: Tick, refusal: Refusal
+) -> SigningSkipped:
+    known = isinstance(decision, OrderApproved | CancelApproved | IntentRefused)
+    reasons = (refusal,)
+    if isinstance(decision, IntentRefused):
+        reasons += decision.reasons
+    return SigningSkipped(
+        stamp=stamp,
+        account=decision.account if known else AccountId(""),
+        strategy=decision.strategy if known else StrategyId(""),
+        intent_id=decision.intent_id if known else IntentId(""),
+        reasons=reasons,
+        skipped_ns=tick.now_ns,
+    )
+
+
+def _plain(request: SignedRequest) -> dict[str, object]:
+    return {
+        "body": request.body,
+        "final_after_ns": request.final_after_ns,
+        "headers": request.headers,
+        "method": request.method,
+        "path": request.path,
+        "query": request.query,
+        "stamp_ns": request.stamp_ns,
+    }
+
+
+def _forget(state: SignerState, now_ns: int) -> None:
+    while state.over and state.over[0][0] < now_ns - _MEMORY_NS:
+        state.cancels.pop(state.over.popleft()[1], None)
