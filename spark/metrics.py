@@ -12,6 +12,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from spark.row_histogram import RowHistogram
+
 #: Seconds.
 BOUNDS: Final = (
     0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
@@ -32,10 +34,12 @@ class Metrics:
             "From the intent's append to the acknowledgement's append, both on the broker's clock",
             "mode",
         )
-        self.feed_to_db = self._histogram(
+        self.feed_to_db = RowHistogram(
             "spark_feed_to_db_seconds",
             "From the socket's receive to the COMMIT that holds the row",
             "kind",
+            bounds=BOUNDS,
+            registry=self.registry,
         )
         self.hop = self._histogram(
             "spark_hop_duration_seconds",
@@ -111,6 +115,9 @@ class Metrics:
         self.db_pool_in_use = self._gauge("spark_db_pool_in_use", "Connections in use")
         self.db_pool_size = self._gauge("spark_db_pool_size", "Connections open")
         self.db_pool_waiting = self._gauge("spark_db_pool_waiting", "Callers waiting for one")
+        self.db_query = self._histogram(
+            "spark_db_query_seconds", "One statement, asked to answered", "query"
+        )
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, labels, registry=self.registry)
