@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from spark import keys
 from spark.errors import SettingError
-from spark.exchanges.binance.auth import BinanceKey
+from spark.exchanges.binance.auth import SecretKey
+from spark.exchanges.binance.signer import BinanceKey
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
 _SECRET_BYTES_MAX: Final = 64 * 1024

@@ -1,0 +1,248 @@
+"""
+What an HTTP reply proves: accepted, rejected, or nothing. Pure.
+
+Only a documented, readable refusal is a reject. Whatever else comes back after
+a request was sent leaves its outcome unknown, and an unknown is settled by
+evidence, never by sending again.
+
+Source: binance-spot-api-docs errors.md (2026-07) and rest-api.md "HTTP return codes".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from spark.errors import WireError
+from spark.exchanges.binance.wire import as_object, decode, text
+from spark.exchanges.binance.wire_orders import OrderReply, order_reply
+
+T = TypeVar("T")
+
+#: Characters of the venue's own message that an answer keeps.
+MESSAGE_MAX: Final = 200
+RETRY_AFTER_S_MAX: Final = 3 * 86_400
+
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_SERVER_ERROR: Final = 500
+_BANNED: Final = 418
+_RATE_LIMITS: Final = frozenset({_BANNED, 429})
+_FIREWALL: Final = 403
+#: The firewall may answer for a request that went through; 408 and 409 say that
+#: something happened, not what.
+_INDEFINITE: Final = frozenset({_FIREWALL, 408, 409})
+_CLOCK: Final = -1021
+#: Refused for too many requests, orders or connections: the request was not taken.
+_LIMIT_CODES: Final = frozenset({-1003, -1015, -1034})
+#: "Execution status unknown", and errors that do not say that nothing was done.
+_UNKNOWN_CODES: Final = frozenset({-1000, -1001, -1006, -1007, -1008, -1016})
+#: The text of an engine's refusal, which says what its code alone does not.
+_ENGINE_CODES: Final = frozenset({-1010, -2010, -2011})
+_DUPLICATE: Final = "duplicate order sent"
+_FILTER: Final = "Filter failure: "
+
+_TOKENS: Final = {
+    -1002: "UNAUTHORIZED",
+    -1010: "ERROR_MSG_RECEIVED",
+    -1013: "INVALID_MESSAGE",
+    -1014: "UNKNOWN_ORDER_COMPOSITION",
+    -1020: "UNSUPPORTED_OPERATION",
+    -1022: "INVALID_SIGNATURE",
+    -1100: "ILLEGAL_CHARS",
+    -1101: "TOO_MANY_PARAMETERS",
+    -1102: "MANDATORY_PARAM_EMPTY_OR_MALFORMED",
+    -1103: "UNKNOWN_PARAM",
+    -1104: "UNREAD_PARAMETERS",
+    -1105: "PARAM_EMPTY",
+    -1106: "PARAM_NOT_REQUIRED",
+    -1108: "PARAM_OVERFLOW",
+    -1111: "BAD_PRECISION",
+    -1112: "NO_DEPTH",
+    -1114: "TIF_NOT_REQUIRED",
+    -1115: "INVALID_TIF",
+    -1116: "INVALID_ORDER_TYPE",
+    -1117: "INVALID_SIDE",
+    -1118: "EMPTY_NEW_CL_ORD_ID",
+    -1119: "EMPTY_ORG_CL_ORD_ID",
+    -1121: "BAD_SYMBOL",
+    -1122: "INVALID_SYMBOLSTATUS",
+    -1128: "OPTIONAL_PARAMS_BAD_COMBO",
+    -1130: "INVALID_PARAMETER",
+    -1134: "BAD_STRATEGY_TYPE",
+    -1135: "INVALID_JSON",
+    -1145: "INVALID_CANCEL_RESTRICTIONS",
+    -1151: "DUPLICATE_SYMBOLS",
+    -1194: "INVALID_TIME_UNIT",
+    -1220: "SYMBOL_DOES_NOT_MATCH_STATUS",
+    -2010: "NEW_ORDER_REJECTED",
+    -2011: "CANCEL_REJECTED",
+    -2013: "NO_SUCH_ORDER",
+    -2014: "BAD_API_KEY_FMT",
+    -2015: "REJECTED_MBX_KEY",
+    -2016: "NO_TRADING_WINDOW",
+    -2026: "ORDER_ARCHIVED",
+    -2039: "CLIENT_ORDER_ID_INVALID",
+}
+#: What an engine's refusal says, by the start of its text.
+_ENGINE_TOKENS: Final = (
+    ("Account has insufficient balance", "INSUFFICIENT_BALANCE"),
+    ("Unknown order sent", "UNKNOWN_ORDER"),
+    ("Market is closed", "MARKET_CLOSED"),
+    ("Order would immediately match and take", "WOULD_TAKE"),
+    ("Price * QTY is zero or less", "ZERO_NOTIONAL"),
+    ("This action is disabled on this account", "ACCOUNT_DISABLED"),
+    ("This account may not place or cancel orders", "ACCOUNT_DISABLED"),
+    ("This symbol is not permitted for this account", "SYMBOL_NOT_PERMITTED"),
+    ("This symbol is restricted for this account", "SYMBOL_NOT_PERMITTED"),
+    ("Order book liquidity is less than", "NO_LIQUIDITY"),
+    ("Order was not canceled due to cancel restrictions", "CANCEL_RESTRICTED"),
+)
+
+
+class Doubt(StrEnum):
+    """Why an answer proves nothing."""
+
+    SERVER_ERROR = "server_error"
+    STATUS_UNKNOWN = "status_unknown"
+    UNREADABLE = "unreadable"
+    FIREWALL = "firewall"
+    DUPLICATE = "duplicate"
+    UNDOCUMENTED = "undocumented"
+    UNEXPECTED_STATUS = "unexpected_status"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[T]):
+    """The venue did what was asked."""
+
+    reply: T
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The venue definitely did not do it."""
+
+    code: int
+    #: A word for the code, or for the text where one code has many meanings.
+    token: str
+    message: str
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """Not done, and nothing may be sent for a while."""
+
+    http_status: int
+    #: None where the venue named no time.
+    retry_after_s: int | None
+
+    @property
+    def is_banned(self) -> bool:
+        """Whether the address is banned for having gone on."""
+        return self.http_status == _BANNED
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRefused:
+    """Not done, because its timestamp is outside the venue's window."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have been done; only evidence can tell."""
+
+    doubt: Doubt
+    http_status: int
+    code: int | None = None
+
+
+Refusal: TypeAlias = Rejected | RateLimited | ClockRefused | Unknown
+Answer: TypeAlias = Accepted[OrderReply] | Refusal
+
+
+def classify(status: int, body: bytes, *, retry_after: str | None = None) -> Answer:
+    """
+    Classify the reply to a place, a cancel or a query of one order.
+
+    Args:
+        status: HTTP status.
+        body: as received, whole or cut.
+        retry_after: the header of that name.
+    """
+    return classify_as(order_reply, status, body, retry_after=retry_after)
+
+
+def classify_as(
+    read: Callable[[object], T], status: int, body: bytes, *, retry_after: str | None = None
+) -> Accepted[T] | Refusal:
+    """Classify a reply whose good form `read` knows (it raises `WireError` otherwise)."""
+    if status in _RATE_LIMITS:
+        return RateLimited(status, _seconds(retry_after))
+    if status == _OK:
+        try:
+            return Accepted(read(decode(body)))
+        except WireError:
+            return Unknown(Doubt.UNREADABLE, status)
+    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _INDEFINITE:
+        return _refusal(status, body, retry_after)
+    return Unknown(_doubtful_status(status), status)
+
+
+def _doubtful_status(status: int) -> Doubt:
+    if status >= _SERVER_ERROR:
+        return Doubt.SERVER_ERROR
+    # Below 400: 1xx, another 2xx, or a redirect that nobody followed.
+    return Doubt.FIREWALL if status == _FIREWALL else Doubt.UNEXPECTED_STATUS
+
+
+def _refusal(status: int, body: bytes, retry_after: str | None) -> Refusal:
+    try:
+        code, message = _error(body)
+    except WireError:
+        return Unknown(Doubt.UNREADABLE, status)
+    if code in _LIMIT_CODES:
+        return RateLimited(status, _seconds(retry_after))
+    if code == _CLOCK:
+        return ClockRefused(message)
+    doubt = _doubtful_error(code, message)
+    if doubt is not None:
+        return Unknown(doubt, status, code)
+    return Rejected(code, _token(code, message), message, status)
+
+
+def _error(body: bytes) -> tuple[int, str]:
+    fields = as_object(decode(body), "an error")
+    code = fields.get("code")
+    if type(code) is not int:
+        raise WireError("an error has no code")
+    return code, text(fields, "msg")[:MESSAGE_MAX]
+
+
+def _doubtful_error(code: int, message: str) -> Doubt | None:
+    if code in _UNKNOWN_CODES:
+        return Doubt.STATUS_UNKNOWN
+    if code in _ENGINE_CODES and _DUPLICATE in message.lower():
+        # It proves that an order of this id is there, so it is no reject.
+        return Doubt.DUPLICATE
+    return None if code in _TOKENS else Doubt.UNDOCUMENTED
+
+
+def _token(code: int, message: str) -> str:
+    if message.startswith(_FILTER):
+        return f"FILTER_{message.removeprefix(_FILTER)}"
+    if code in _ENGINE_CODES:
+        for start, token in _ENGINE_TOKENS:
+            if message.startswith(start):
+                return token
+    return _TOKENS[code]
+
+
+def _seconds(retry_after: str | None) -> int | None:
+    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
+        return None
+    # Longer digits than any documented ban are noise, yet still mean: wait long.
+    return min(int(retry_after[:9]), RETRY_AFTER_S_MAX)

@@ -1,0 +1,100 @@
+"""
+Which requests may leave now: one queue for each symbol, cancels first. Pure.
+
+A symbol that is slow fills its own share of the account's slots and no more; a
+cancel overtakes the places of its symbol, but not the place that it cancels.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from spark.events import CancelApproved, OrderApproved, RequestSealed
+from spark.exchanges.port import SignedRequest
+from spark.names import Action, ClientOrderId, Symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A request that was opened and verified, waiting for its turn."""
+
+    sealed: RequestSealed
+    approval: OrderApproved | CancelApproved
+    request: SignedRequest
+    #: Its offset on `orders.signed`.
+    offset: int
+    #: Monotonic time after which it is too old, whatever the wall clock says.
+    too_old_ns: int
+
+    @property
+    def is_place(self) -> bool:
+        """Tell a place from a cancel."""
+        return self.sealed.action is Action.PLACE
+
+
+@dataclass(slots=True)
+class _Queue:
+    cancels: deque[Ready] = field(default_factory=deque)
+    places: deque[Ready] = field(default_factory=deque)
+    in_flight: int = 0
+
+
+class Dispatch:
+    """The queues of one account."""
+
+    def __init__(self, concurrency_max: int) -> None:
+        self._slots_max = concurrency_max
+        # Half for each symbol: one that hangs leaves the other half to the rest.
+        self._symbol_max = max(1, concurrency_max // 2)
+        self._queues: dict[Symbol, _Queue] = {}
+        self._places_in_flight: set[ClientOrderId] = set()
+        self.in_flight = 0
+
+    def add(self, ready: Ready) -> None:
+        """Queue a request."""
+        queue = self._queues.setdefault(ready.sealed.symbol, _Queue())
+        (queue.places if ready.is_place else queue.cancels).append(ready)
+
+    def drop(self, target: ClientOrderId, symbol: Symbol) -> Ready | None:
+        """Take a place back out of its queue, because it was cancelled before it left."""
+        queue = self._queues.get(symbol)
+        if queue is None:
+            return None
+        for ready in queue.places:
+            if ready.sealed.client_order_id == target:
+                queue.places.remove(ready)
+                return ready
+        return None
+
+    def leave(self) -> list[Ready]:
+        """Take what may leave now; each is in flight until `done`."""
+        leaving: list[Ready] = []
+        for queue in self._queues.values():
+            while self.in_flight < self._slots_max and queue.in_flight < self._symbol_max:
+                ready = self._next(queue)
+                if ready is None:
+                    break
+                queue.in_flight += 1
+                self.in_flight += 1
+                if ready.is_place:
+                    self._places_in_flight.add(ready.sealed.client_order_id)
+                leaving.append(ready)
+        if leaving and len(self._queues) > 1:
+            # Round robin: whoever was served goes behind the others.
+            first = next(iter(self._queues))
+            self._queues[first] = self._queues.pop(first)
+        return leaving
+
+    def done(self, ready: Ready) -> None:
+        """Give a slot back."""
+        self._queues[ready.sealed.symbol].in_flight -= 1
+        self.in_flight -= 1
+        if ready.is_place:
+            self._places_in_flight.discard(ready.sealed.client_order_id)
+
+    def _next(self, queue: _Queue) -> Ready | None:
+        for ready in queue.cancels:
+            # A cancel that arrives before its order finds nothing, and the order stays.
+            if ready.sealed.client_order_id not in self._places_in_flight:
+                queue.cancels.remove(ready)
+                return ready
+        return queue.places.popleft() if queue.places else None

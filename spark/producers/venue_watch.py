@@ -1,0 +1,120 @@
+"""
+Venue watch: asks an exchange for its rules and its clock, and says so on the log.
+
+Reads   the exchange's public REST
+Writes  venue.state, keyed by venue: instruments when they change or grow old,
+        the clock every few seconds
+Owns    nothing
+Fails   open for itself, closed for trading: what it cannot renew grows stale,
+        and the guards refuse on it
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Final
+
+from spark.bus.port import Bus, Outgoing, Partition, Writer
+from spark.clock import Clock
+from spark.codec import encode
+from spark.errors import VenueUnavailable
+from spark.events import ClockMeasured, InstrumentPublished
+from spark.exchanges.port import ClockReading, PublicVenue
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import Role, Symbol, Venue
+from spark.topics import CONTROL_PULSE, VENUE_STATE
+from spark.worker.pulse import Pulse
+
+_CLOCK_PERIOD_S: Final = 2.0
+#: Instruments are asked for this often, and said again at the latest after `_REPEAT_NS`.
+_INSTRUMENT_PERIOD_S: Final = 60.0
+_REPEAT_NS: Final = 600_000_000_000
+_NS_PER_S: Final = 1e9
+#: Of this many looks at the clock the one with the shortest round trip counts.
+_CLOCK_LOOKS: Final = 3
+_UNCERTAINTY_NS_MAX: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueWatch:
+    """One exchange's watch."""
+
+    bus: Bus
+    clock: Clock
+    metrics: Metrics
+    venue: Venue
+    public: PublicVenue
+    symbols: tuple[Symbol, ...]
+    instance: str
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Watch until told to stop.
+
+        Raises:
+            ExitError: a write failed.
+
+        """
+        writer = await self.bus.writer([VENUE_STATE, CONTROL_PULSE])
+        pulse = Pulse(Role.VENUE_WATCH, self.instance, writer, self.clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._watch_clock(writer)),
+                    group.create_task(self._watch_instruments(writer)),
+                    group.create_task(pulse.beat(list, dict)),
+                ]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await writer.close()
+            await self.public.close()
+
+    async def _watch_clock(self, writer: Writer) -> None:
+        while True:
+            try:
+                looks = [await self.public.clock() for _ in range(_CLOCK_LOOKS)]
+            except VenueUnavailable as error:
+                logger().warning("clock_not_measured", why=str(error))
+            else:
+                await self._say_clock(writer, min(looks, key=lambda look: look.uncertainty_ns))
+            await asyncio.sleep(_CLOCK_PERIOD_S)
+
+    async def _say_clock(self, writer: Writer, reading: ClockReading) -> None:
+        self.metrics.clock_offset.labels(self.venue).set(reading.offset_ns / _NS_PER_S)
+        self.metrics.clock_uncertainty.labels(self.venue).set(reading.uncertainty_ns / _NS_PER_S)
+        if reading.uncertainty_ns > _UNCERTAINTY_NS_MAX:
+            logger().warning("clock_too_uncertain", uncertainty_ns=reading.uncertainty_ns)
+            return
+        measured = ClockMeasured(
+            venue=self.venue,
+            offset_ns=reading.offset_ns,
+            uncertainty_ns=reading.uncertainty_ns,
+            measured_ns=self.clock.wall_ns(),
+        )
+        await writer.write([self._outgoing(encode(measured))])
+
+    async def _watch_instruments(self, writer: Writer) -> None:
+        said: dict[Symbol, InstrumentPublished] = {}
+        while True:
+            try:
+                found = await self.public.instruments(self.symbols)
+            except VenueUnavailable as error:
+                logger().warning("instruments_not_read", why=str(error))
+                await asyncio.sleep(_CLOCK_PERIOD_S)
+                continue
+            fresh = [one for one in found if _is_news(one, said.get(one.symbol))]
+            if fresh:
+                await writer.write([self._outgoing(encode(one)) for one in fresh])
+                said.update({one.symbol: one for one in fresh})
+            await asyncio.sleep(_INSTRUMENT_PERIOD_S)
+
+    def _outgoing(self, body: bytes) -> Outgoing:
+        return Outgoing(Partition(VENUE_STATE, 0), self.venue.encode(), body)
+
+
+def _is_news(found: InstrumentPublished, said: InstrumentPublished | None) -> bool:
+    if said is None or found.published_ns - said.published_ns > _REPEAT_NS:
+        return True
+    return replace(found, published_ns=said.published_ns) != said
