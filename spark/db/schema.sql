@@ -1,0 +1,653 @@
+CREATE SCHEMA market;
+
+ALTER SCHEMA market OWNER TO spark_owner;
+
+COMMENT ON SCHEMA market IS 'What exchanges say, as it came';
+
+CREATE SCHEMA public;
+
+ALTER SCHEMA public OWNER TO spark_owner;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+CREATE SCHEMA reading;
+
+ALTER SCHEMA reading OWNER TO spark_owner;
+
+COMMENT ON SCHEMA reading IS 'Views for people: times as timestamps';
+
+CREATE FUNCTION market.prepare_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    day_ns constant bigint := 86400 * 1000000000::bigint;
+    starts_ns constant bigint := (day - date '1970-01-01') * day_ns;
+    parent text;
+    child text;
+BEGIN
+    -- Bounded, so that a wrong clock cannot fill the catalogue.
+    IF day < date '2009-01-01' OR day > (now() AT TIME ZONE 'UTC')::date + 2 THEN
+        RAISE EXCEPTION 'no partition for %: out of range', day
+            USING ERRCODE = 'datetime_field_overflow';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('market.prepare_day'));
+    FOREACH parent IN ARRAY ARRAY['quotes', 'trades', 'book_updates'] LOOP
+        child := parent || '_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(format('market.%I', child)) IS NOT NULL;
+        -- Attaching blocks no insert, which CREATE … PARTITION OF would.
+        EXECUTE format(
+            'CREATE TABLE market.%I (LIKE market.%I INCLUDING ALL)', child, parent);
+        EXECUTE format(
+            'ALTER TABLE market.%I ATTACH PARTITION market.%I FOR VALUES FROM (%s) TO (%s)',
+            parent, child, starts_ns, starts_ns + day_ns);
+    END LOOP;
+END $$;
+
+ALTER FUNCTION market.prepare_day(day date) OWNER TO spark_owner;
+
+COMMENT ON FUNCTION market.prepare_day(day date) IS 'Make the partitions of one day (UTC); repeatable';
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION public.refuse_change() OWNER TO spark_owner;
+
+CREATE FUNCTION reading.at_time(ns bigint) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ('1970-01-01 00:00:00+00'::timestamp with time zone + (((ns / 1000))::double precision * '00:00:00.000001'::interval));
+
+ALTER FUNCTION reading.at_time(ns bigint) OWNER TO spark_owner;
+
+CREATE TABLE market.book_updates (
+    received_ns bigint NOT NULL,
+    exchange_ns bigint NOT NULL,
+    first_update_id bigint NOT NULL,
+    last_update_id bigint NOT NULL,
+    origin_offset bigint NOT NULL,
+    origin_partition integer NOT NULL,
+    bids numeric[] NOT NULL,
+    asks numeric[] NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL
+)
+PARTITION BY RANGE (received_ns);
+
+ALTER TABLE market.book_updates OWNER TO spark_owner;
+
+COMMENT ON COLUMN market.book_updates.first_update_id IS '0: a full book, which replaces what was before';
+
+COMMENT ON COLUMN market.book_updates.bids IS '{{price, quantity}, …}; quantity 0 removes the level';
+
+CREATE TABLE market.candles (
+    venue text NOT NULL,
+    symbol text NOT NULL,
+    "interval" text NOT NULL,
+    open_ns bigint NOT NULL,
+    open numeric NOT NULL,
+    high numeric NOT NULL,
+    low numeric NOT NULL,
+    close numeric NOT NULL,
+    volume numeric NOT NULL,
+    CONSTRAINT candles_interval_check CHECK (("interval" = ANY (ARRAY['1m'::text, '5m'::text, '15m'::text, '1h'::text, '4h'::text, '1d'::text])))
+);
+
+ALTER TABLE market.candles OWNER TO spark_owner;
+
+CREATE TABLE market.feed_offsets (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    topic_id uuid NOT NULL,
+    next_offset bigint NOT NULL,
+    last_digest text NOT NULL,
+    CONSTRAINT feed_offsets_next_offset_check CHECK ((next_offset >= 0))
+)
+WITH (fillfactor='10');
+
+ALTER TABLE market.feed_offsets OWNER TO spark_owner;
+
+COMMENT ON COLUMN market.feed_offsets.topic_id IS 'The broker''s id of the topic''s incarnation (facts: R18)';
+
+COMMENT ON COLUMN market.feed_offsets.last_digest IS 'Digest of the record before next_offset; empty before the first';
+
+CREATE TABLE market.feed_rejects (
+    id bigint NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    record_offset bigint NOT NULL,
+    row_number integer,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    body bytea NOT NULL,
+    rejected_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT feed_rejects_body_check CHECK ((octet_length(body) <= 4096))
+);
+
+ALTER TABLE market.feed_rejects OWNER TO spark_owner;
+
+COMMENT ON COLUMN market.feed_rejects.row_number IS 'Position in the record, from 0; null: the whole record';
+
+ALTER TABLE market.feed_rejects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME market.feed_rejects_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE market.quotes (
+    received_ns bigint NOT NULL,
+    update_id bigint NOT NULL,
+    origin_offset bigint NOT NULL,
+    origin_partition integer NOT NULL,
+    bid numeric NOT NULL,
+    bid_quantity numeric NOT NULL,
+    ask numeric NOT NULL,
+    ask_quantity numeric NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL
+)
+PARTITION BY RANGE (received_ns);
+
+ALTER TABLE market.quotes OWNER TO spark_owner;
+
+CREATE TABLE market.trades (
+    received_ns bigint NOT NULL,
+    exchange_ns bigint NOT NULL,
+    trade_id bigint NOT NULL,
+    origin_offset bigint NOT NULL,
+    origin_partition integer NOT NULL,
+    is_buyer_maker boolean NOT NULL,
+    price numeric NOT NULL,
+    quantity numeric NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL
+)
+PARTITION BY RANGE (received_ns);
+
+ALTER TABLE market.trades OWNER TO spark_owner;
+
+CREATE TABLE public.audit_anchors (
+    lines bigint NOT NULL,
+    head text NOT NULL,
+    witness text NOT NULL,
+    receipt bytea NOT NULL,
+    anchored_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_anchors_head_check CHECK ((head ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE public.audit_anchors OWNER TO spark_owner;
+
+CREATE TABLE public.audit_log (
+    line bigint NOT NULL,
+    action text NOT NULL,
+    actor text NOT NULL,
+    payload jsonb NOT NULL,
+    hash text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_log_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE public.audit_log OWNER TO spark_owner;
+
+CREATE TABLE public.backtests (
+    id text NOT NULL,
+    strategy_id bigint,
+    params jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    progress_pct numeric DEFAULT 0 NOT NULL,
+    results jsonb,
+    error text,
+    data_from date NOT NULL,
+    data_to date NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT backtests_check CHECK ((data_to >= data_from)),
+    CONSTRAINT backtests_id_check CHECK ((id ~ '^bt_[0-9]{13}_[0-9a-f]{8}$'::text)),
+    CONSTRAINT backtests_progress_pct_check CHECK (((progress_pct >= (0)::numeric) AND (progress_pct <= (100)::numeric))),
+    CONSTRAINT backtests_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text])))
+);
+
+ALTER TABLE public.backtests OWNER TO spark_owner;
+
+CREATE TABLE public.evidence (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    path text NOT NULL,
+    sha256 text NOT NULL,
+    summary jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT evidence_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE public.evidence OWNER TO spark_owner;
+
+ALTER TABLE public.evidence ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.evidence_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.orders (
+    account text NOT NULL,
+    client_order_id text NOT NULL,
+    intent_id text NOT NULL,
+    strategy text NOT NULL,
+    exchange text NOT NULL,
+    symbol text NOT NULL,
+    mode text NOT NULL,
+    endpoint text NOT NULL,
+    side text NOT NULL,
+    order_type text NOT NULL,
+    time_in_force text,
+    quantity numeric NOT NULL,
+    price numeric,
+    status text NOT NULL,
+    filled_quantity numeric DEFAULT 0 NOT NULL,
+    exchange_order_id text,
+    place_latency_ms numeric,
+    error_class text,
+    reasons jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_ns bigint NOT NULL,
+    updated_ns bigint NOT NULL,
+    CONSTRAINT orders_endpoint_check CHECK ((endpoint = ANY (ARRAY['sim'::text, 'real'::text]))),
+    CONSTRAINT orders_filled_quantity_check CHECK ((filled_quantity >= (0)::numeric)),
+    CONSTRAINT orders_mode_check CHECK ((mode = ANY (ARRAY['paper'::text, 'shadow'::text, 'trickle'::text, 'live'::text]))),
+    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT orders_quantity_check CHECK ((quantity > (0)::numeric)),
+    CONSTRAINT orders_side_check CHECK ((side = ANY (ARRAY['buy'::text, 'sell'::text]))),
+    CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'claimed'::text, 'unknown'::text, 'submitted'::text, 'partially_filled'::text, 'filled'::text, 'settled'::text, 'rejected'::text, 'expired'::text, 'cancelled'::text, 'not_found'::text])))
+);
+
+ALTER TABLE public.orders OWNER TO spark_owner;
+
+COMMENT ON COLUMN public.orders.place_latency_ms IS 'From the intent''s append to the acknowledgement''s append';
+
+CREATE TABLE public.positions (
+    account text NOT NULL,
+    mode text NOT NULL,
+    symbol text NOT NULL,
+    exchange text NOT NULL,
+    quantity numeric NOT NULL,
+    average_price numeric,
+    realised_pnl numeric DEFAULT 0 NOT NULL,
+    updated_ns bigint NOT NULL,
+    CONSTRAINT positions_mode_check CHECK ((mode = ANY (ARRAY['paper'::text, 'shadow'::text, 'trickle'::text, 'live'::text])))
+);
+
+ALTER TABLE public.positions OWNER TO spark_owner;
+
+CREATE TABLE public.projector_offsets (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    topic_id uuid NOT NULL,
+    next_offset bigint NOT NULL,
+    last_digest text NOT NULL,
+    CONSTRAINT projector_offsets_next_offset_check CHECK ((next_offset >= 0))
+)
+WITH (fillfactor='10');
+
+ALTER TABLE public.projector_offsets OWNER TO spark_owner;
+
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.schema_migrations OWNER TO spark_owner;
+
+CREATE TABLE public.strategies (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    owner_id bigint,
+    code text NOT NULL,
+    params jsonb DEFAULT '{}'::jsonb NOT NULL,
+    status text DEFAULT 'draft'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT strategies_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'paper'::text, 'shadow'::text, 'trickle'::text, 'live'::text, 'stopped'::text])))
+);
+
+ALTER TABLE public.strategies OWNER TO spark_owner;
+
+ALTER TABLE public.strategies ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.strategies_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.trades (
+    account text NOT NULL,
+    client_order_id text NOT NULL,
+    cumulative numeric NOT NULL,
+    trade_id text NOT NULL,
+    strategy text NOT NULL,
+    exchange text NOT NULL,
+    symbol text NOT NULL,
+    mode text NOT NULL,
+    side text NOT NULL,
+    quantity numeric NOT NULL,
+    price numeric NOT NULL,
+    commission numeric NOT NULL,
+    commission_asset text NOT NULL,
+    pnl numeric,
+    exchange_ns bigint NOT NULL,
+    CONSTRAINT trades_cumulative_check CHECK ((cumulative > (0)::numeric)),
+    CONSTRAINT trades_mode_check CHECK ((mode = ANY (ARRAY['paper'::text, 'shadow'::text, 'trickle'::text, 'live'::text]))),
+    CONSTRAINT trades_price_check CHECK ((price > (0)::numeric)),
+    CONSTRAINT trades_quantity_check CHECK ((quantity > (0)::numeric)),
+    CONSTRAINT trades_side_check CHECK ((side = ANY (ARRAY['buy'::text, 'sell'::text])))
+);
+
+ALTER TABLE public.trades OWNER TO spark_owner;
+
+COMMENT ON COLUMN public.trades.cumulative IS 'Filled so far, this trade included: names it where the venue gives no id';
+
+COMMENT ON COLUMN public.trades.pnl IS 'Realised by this trade, in the quote asset; null where it only opens';
+
+CREATE TABLE public.users (
+    id bigint NOT NULL,
+    email text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_email_check CHECK (((email = lower(email)) AND (email ~~ '%_@_%'::text))),
+    CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'quant'::text, 'operator'::text])))
+);
+
+ALTER TABLE public.users OWNER TO spark_owner;
+
+ALTER TABLE public.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.users_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW reading.audit_log AS
+ SELECT line,
+    occurred_at,
+    actor,
+    action,
+    payload,
+    hash
+   FROM public.audit_log;
+
+ALTER VIEW reading.audit_log OWNER TO spark_owner;
+
+CREATE VIEW reading.book_updates AS
+ SELECT reading.at_time(received_ns) AS received_at,
+    reading.at_time(exchange_ns) AS exchange_at,
+    venue,
+    symbol,
+    first_update_id,
+    last_update_id,
+    bids,
+    asks
+   FROM market.book_updates;
+
+ALTER VIEW reading.book_updates OWNER TO spark_owner;
+
+CREATE VIEW reading.executions AS
+ SELECT reading.at_time(exchange_ns) AS exchange_at,
+    account,
+    strategy,
+    exchange,
+    symbol,
+    mode,
+    side,
+    quantity,
+    price,
+    commission,
+    commission_asset,
+    pnl,
+    trade_id,
+    client_order_id
+   FROM public.trades;
+
+ALTER VIEW reading.executions OWNER TO spark_owner;
+
+CREATE VIEW reading.orders AS
+ SELECT reading.at_time(created_ns) AS created_at,
+    reading.at_time(updated_ns) AS updated_at,
+    account,
+    strategy,
+    exchange,
+    symbol,
+    mode,
+    endpoint,
+    side,
+    order_type,
+    time_in_force,
+    quantity,
+    price,
+    status,
+    filled_quantity,
+    place_latency_ms,
+    error_class,
+    reasons,
+    intent_id,
+    client_order_id,
+    exchange_order_id
+   FROM public.orders;
+
+ALTER VIEW reading.orders OWNER TO spark_owner;
+
+CREATE VIEW reading.positions AS
+ SELECT reading.at_time(updated_ns) AS updated_at,
+    account,
+    mode,
+    exchange,
+    symbol,
+    quantity,
+    average_price,
+    realised_pnl
+   FROM public.positions;
+
+ALTER VIEW reading.positions OWNER TO spark_owner;
+
+CREATE VIEW reading.quotes AS
+ SELECT reading.at_time(received_ns) AS received_at,
+    venue,
+    symbol,
+    bid,
+    bid_quantity,
+    ask,
+    ask_quantity,
+    update_id
+   FROM market.quotes;
+
+ALTER VIEW reading.quotes OWNER TO spark_owner;
+
+CREATE VIEW reading.trades AS
+ SELECT reading.at_time(received_ns) AS received_at,
+    reading.at_time(exchange_ns) AS exchange_at,
+    venue,
+    symbol,
+    price,
+    quantity,
+    is_buyer_maker,
+    trade_id
+   FROM market.trades;
+
+ALTER VIEW reading.trades OWNER TO spark_owner;
+
+ALTER TABLE ONLY market.candles
+    ADD CONSTRAINT candles_pkey PRIMARY KEY (venue, symbol, "interval", open_ns);
+
+ALTER TABLE ONLY market.feed_offsets
+    ADD CONSTRAINT feed_offsets_pkey PRIMARY KEY (topic, partition);
+
+ALTER TABLE ONLY market.feed_rejects
+    ADD CONSTRAINT feed_rejects_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_anchors
+    ADD CONSTRAINT audit_anchors_pkey PRIMARY KEY (lines);
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (line);
+
+ALTER TABLE ONLY public.backtests
+    ADD CONSTRAINT backtests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.evidence
+    ADD CONSTRAINT evidence_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_account_strategy_intent_id_key UNIQUE (account, strategy, intent_id);
+
+ALTER TABLE ONLY public.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (account, client_order_id);
+
+ALTER TABLE ONLY public.positions
+    ADD CONSTRAINT positions_pkey PRIMARY KEY (account, mode, symbol, exchange);
+
+ALTER TABLE ONLY public.projector_offsets
+    ADD CONSTRAINT projector_offsets_pkey PRIMARY KEY (topic, partition);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.strategies
+    ADD CONSTRAINT strategies_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.strategies
+    ADD CONSTRAINT strategies_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.trades
+    ADD CONSTRAINT trades_pkey PRIMARY KEY (account, client_order_id, cumulative);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_email_key UNIQUE (email);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+CREATE INDEX book_updates_received ON ONLY market.book_updates USING brin (received_ns) WITH (autosummarize='on');
+
+CREATE INDEX quotes_received ON ONLY market.quotes USING brin (received_ns) WITH (autosummarize='on');
+
+CREATE INDEX trades_received ON ONLY market.trades USING brin (received_ns) WITH (autosummarize='on');
+
+CREATE INDEX orders_created ON public.orders USING btree (created_ns);
+
+CREATE INDEX orders_open ON public.orders USING btree (account, symbol) WHERE (status = ANY (ARRAY['pending'::text, 'claimed'::text, 'unknown'::text, 'submitted'::text, 'partially_filled'::text]));
+
+CREATE INDEX trades_time ON public.trades USING btree (exchange_ns);
+
+CREATE TRIGGER audit_anchors_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_anchors FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.backtests
+    ADD CONSTRAINT backtests_strategy_id_fkey FOREIGN KEY (strategy_id) REFERENCES public.strategies(id);
+
+ALTER TABLE ONLY public.strategies
+    ADD CONSTRAINT strategies_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id);
+
+ALTER TABLE ONLY public.trades
+    ADD CONSTRAINT trades_account_client_order_id_fkey FOREIGN KEY (account, client_order_id) REFERENCES public.orders(account, client_order_id);
+
+GRANT USAGE ON SCHEMA market TO spark_feed_writer;
+GRANT USAGE ON SCHEMA market TO spark_api;
+
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO spark_feed_writer;
+GRANT USAGE ON SCHEMA public TO spark_projector;
+GRANT USAGE ON SCHEMA public TO spark_auditor;
+GRANT USAGE ON SCHEMA public TO spark_api;
+GRANT USAGE ON SCHEMA public TO spark_reader;
+
+GRANT USAGE ON SCHEMA reading TO spark_reader;
+GRANT USAGE ON SCHEMA reading TO spark_api;
+
+REVOKE ALL ON FUNCTION market.prepare_day(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION market.prepare_day(day date) TO spark_feed_writer;
+
+GRANT INSERT ON TABLE market.book_updates TO spark_feed_writer;
+GRANT SELECT ON TABLE market.book_updates TO spark_api;
+
+GRANT INSERT ON TABLE market.candles TO spark_feed_writer;
+GRANT SELECT ON TABLE market.candles TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE market.feed_offsets TO spark_feed_writer;
+GRANT SELECT ON TABLE market.feed_offsets TO spark_api;
+
+GRANT INSERT ON TABLE market.feed_rejects TO spark_feed_writer;
+GRANT SELECT ON TABLE market.feed_rejects TO spark_api;
+
+GRANT INSERT ON TABLE market.quotes TO spark_feed_writer;
+GRANT SELECT ON TABLE market.quotes TO spark_api;
+
+GRANT INSERT ON TABLE market.trades TO spark_feed_writer;
+GRANT SELECT ON TABLE market.trades TO spark_api;
+
+GRANT SELECT,INSERT ON TABLE public.audit_anchors TO spark_auditor;
+GRANT SELECT ON TABLE public.audit_anchors TO spark_api;
+
+GRANT SELECT,INSERT ON TABLE public.audit_log TO spark_auditor;
+GRANT SELECT ON TABLE public.audit_log TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.backtests TO spark_api;
+
+GRANT SELECT ON TABLE public.evidence TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO spark_projector;
+GRANT SELECT ON TABLE public.orders TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO spark_projector;
+GRANT SELECT ON TABLE public.positions TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.projector_offsets TO spark_projector;
+
+GRANT SELECT ON TABLE public.schema_migrations TO spark_feed_writer;
+GRANT SELECT ON TABLE public.schema_migrations TO spark_projector;
+GRANT SELECT ON TABLE public.schema_migrations TO spark_auditor;
+GRANT SELECT ON TABLE public.schema_migrations TO spark_api;
+GRANT SELECT ON TABLE public.schema_migrations TO spark_reader;
+
+GRANT SELECT ON TABLE public.strategies TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.trades TO spark_projector;
+GRANT SELECT ON TABLE public.trades TO spark_api;
+
+GRANT SELECT ON TABLE public.users TO spark_api;
+
+GRANT SELECT ON TABLE reading.audit_log TO spark_reader;
+GRANT SELECT ON TABLE reading.audit_log TO spark_api;
+
+GRANT SELECT ON TABLE reading.book_updates TO spark_reader;
+GRANT SELECT ON TABLE reading.book_updates TO spark_api;
+
+GRANT SELECT ON TABLE reading.executions TO spark_reader;
+GRANT SELECT ON TABLE reading.executions TO spark_api;
+
+GRANT SELECT ON TABLE reading.orders TO spark_reader;
+GRANT SELECT ON TABLE reading.orders TO spark_api;
+
+GRANT SELECT ON TABLE reading.positions TO spark_reader;
+GRANT SELECT ON TABLE reading.positions TO spark_api;
+
+GRANT SELECT ON TABLE reading.quotes TO spark_reader;
+GRANT SELECT ON TABLE reading.quotes TO spark_api;
+
+GRANT SELECT ON TABLE reading.trades TO spark_reader;
+GRANT SELECT ON TABLE reading.trades TO spark_api;
