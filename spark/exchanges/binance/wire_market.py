@@ -31,7 +31,6 @@ DEPTH_PATH: Final = "/api/v3/depth"
 
 Levels: TypeAlias = tuple[tuple[str, str], ...]
 _AMOUNTS: Final = re.compile(rf"{AMOUNT.pattern}(?: {AMOUNT.pattern})*")
-_FOUR_AMOUNTS: Final = re.compile(" ".join([AMOUNT.pattern] * 4))
 
 
 class BookTicker(NamedTuple):
@@ -127,16 +126,14 @@ def depth_snapshot(body: bytes) -> DepthSnapshot:
 
 
 def _book_ticker(data: Object) -> BookTicker:
-    # Two frames in three are of this kind, so its four amounts are matched as one.
-    amounts = (data.get("b"), data.get("B"), data.get("a"), data.get("A"))
-    try:
-        is_right = _FOUR_AMOUNTS.fullmatch(" ".join(amounts))  # type: ignore[arg-type]
-    except TypeError:
-        is_right = None
-    if is_right is None:
-        for name in ("b", "B", "a", "A"):
-            amount_text(data, name)
-    return BookTicker(text(data, "s"), whole(data, "u"), *amounts)  # type: ignore[arg-type]
+    return BookTicker(
+        text(data, "s"),
+        whole(data, "u"),
+        amount_text(data, "b"),
+        amount_text(data, "B"),
+        amount_text(data, "a"),
+        amount_text(data, "A"),
+    )
 
 
 def _trade(data: Object) -> Trade:

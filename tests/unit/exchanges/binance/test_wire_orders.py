@@ -1,0 +1,258 @@
+"""
+Order and account requests and replies.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark.errors import WireError
+from spark.exchanges.binance.auth import payload_of
+from spark.exchanges.binance.wire import decode
+from spark.exchanges.binance.wire_account import account_params, account_reply, trade_list
+from spark.exchanges.binance.wire_orders import (
+    Execution,
+    Place,
+    Progress,
+    Stamp,
+    VenueStatus,
+    cancel_params,
+    open_orders_params,
+    order_list,
+    order_reply,
+    place_params,
+    query_params,
+)
+from spark.names import OrderType, Side, TimeInForce
+
+STAMP: Final = Stamp(timestamp_ms=1499827319559, recv_window_ms=1000)
+FULL: Final = {
+    "symbol": "BTCUSDT",
+    "orderId": 28,
+    "orderListId": -1,
+    "clientOrderId": "mine",
+    "transactTime": 1507725176595,
+    "price": "0.00000000",
+    "origQty": "10.00000000",
+    "executedQty": "10.00000000",
+    "origQuoteOrderQty": "0.000000",
+    "cummulativeQuoteQty": "10.00000000",
+    "status": "FILLED",
+    "timeInForce": "GTC",
+    "type": "MARKET",
+    "side": "SELL",
+    "workingTime": 1507725176595,
+    "selfTradePreventionMode": "NONE",
+    "fills": [
+        {
+            "price": "4000.00000000",
+            "qty": "1.00000000",
+            "commission": "4.00000000",
+            "commissionAsset": "USDT",
+            "tradeId": 56,
+        }
+    ],
+}
+
+
+def limit_order() -> Place:
+    return Place(
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=Decimal("1E-5"),
+        price=Decimal("61800.10"),
+        client_order_id="abc-1",
+    )
+
+
+def test_a_limit_order_is_one_exact_text() -> None:
+    """Parameters have one order and amounts one spelling, without an exponent."""
+    assert payload_of(place_params(limit_order(), STAMP)) == (
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.00001&price=61800.10"
+        "&newClientOrderId=abc-1&newOrderRespType=FULL&recvWindow=1000&timestamp=1499827319559"
+    )
+
+
+def test_a_market_order_has_neither_price_nor_time_in_force() -> None:
+    """The venue refuses both (-1106), so they are not written."""
+    order = Place(
+        symbol="BTCUSDT",
+        side=Side.SELL,
+        order_type=OrderType.MARKET,
+        time_in_force=None,
+        quantity=Decimal(2),
+        price=None,
+        client_order_id="abc-2",
+    )
+    assert payload_of(place_params(order, STAMP)) == (
+        "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=2"
+        "&newClientOrderId=abc-2&newOrderRespType=FULL&recvWindow=1000&timestamp=1499827319559"
+    )
+
+
+def test_cancels_and_queries_go_by_client_id() -> None:
+    """An order is named by the id that we chose, which exists before any reply."""
+    wanted = "symbol=BTCUSDT&origClientOrderId=abc-1&recvWindow=1000&timestamp=1499827319559"
+    assert payload_of(cancel_params("BTCUSDT", "abc-1", STAMP)) == wanted
+    assert payload_of(query_params("BTCUSDT", "abc-1", STAMP)) == wanted
+
+
+def test_lists_name_a_symbol_or_none() -> None:
+    """Open orders of one symbol weigh 6, of all 80."""
+    assert payload_of(open_orders_params("BTCUSDT", STAMP)).startswith("symbol=BTCUSDT&")
+    assert payload_of(open_orders_params(None, STAMP)).startswith("recvWindow=")
+    assert payload_of(account_params(STAMP)).startswith("omitZeroBalances=true&")
+
+
+@pytest.mark.parametrize("client_id", ["", "a" * 37, "a b", "ş", "a&b"])
+def test_a_client_id_that_the_venue_refuses_is_a_bug(client_id: str) -> None:
+    """Ids are derived by us; one that does not fit must not leave."""
+    with pytest.raises(AssertionError):
+        cancel_params("BTCUSDT", client_id, STAMP)
+
+
+def test_a_full_reply_is_read_with_its_trades() -> None:
+    """FULL tells status, amounts and each trade."""
+    reply = order_reply(FULL)
+    assert reply.client_order_id == "mine"
+    assert reply.at_ms == 1507725176595
+    assert reply.progress == Progress(
+        status=VenueStatus.FILLED,
+        side=Side.SELL,
+        price=Decimal(0),
+        quantity=Decimal(10),
+        executed=Decimal(10),
+        quote_executed=Decimal(10),
+    )
+    assert reply.executions == (Execution(56, Decimal(4000), Decimal(1), Decimal(4), "USDT"),)
+
+
+def test_a_cancel_reply_names_the_order_not_the_cancel() -> None:
+    """In a cancel's reply `clientOrderId` is the cancel's own name."""
+    reply = order_reply(
+        {
+            **FULL,
+            "origClientOrderId": "mine",
+            "clientOrderId": "the-cancel",
+            "status": "CANCELED",
+            "fills": [],
+        }
+    )
+    assert reply.client_order_id == "mine"
+    assert reply.progress is not None
+    assert reply.progress.status is VenueStatus.CANCELED
+
+
+def test_a_query_reply_and_a_list_carry_the_update_time() -> None:
+    """Queries have no transactTime; the last update is the time that counts."""
+    row = {key: value for key, value in FULL.items() if key not in ("transactTime", "fills")}
+    row |= {"time": 1, "updateTime": 2}
+    (reply,) = order_list([row])
+    assert reply.at_ms == 2
+    assert reply.executions == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("orderId", "28"),
+        ("orderId", True),
+        ("orderId", -1),
+        ("symbol", None),
+        ("status", "SETTLED"),
+        ("side", "buy"),
+        ("executedQty", 10),
+        ("executedQty", "1e5"),
+        ("executedQty", "-1"),
+        ("executedQty", "NaN"),
+        ("transactTime", 1.5),
+        ("fills", {}),
+        ("fills", [None]),
+        ("fills", [{"price": "1"}]),
+    ],
+)
+def test_a_field_of_another_form_is_a_wire_error(field: str, value: object) -> None:
+    """H5: nothing is guessed from a reply that the documents do not allow."""
+    with pytest.raises(WireError):
+        order_reply({**FULL, field: value})
+
+
+@pytest.mark.parametrize(
+    "field", ["symbol", "orderId", "clientOrderId", "price", "origQty", "side"]
+)
+def test_a_missing_field_is_a_wire_error(field: str) -> None:
+    """A reply without one of its fields is not that reply."""
+    with pytest.raises(WireError, match="is missing"):
+        order_reply({key: value for key, value in FULL.items() if key != field})
+
+
+def test_fields_of_tomorrow_are_let_through() -> None:
+    """Binance adds fields without notice; that must not stop trading."""
+    assert order_reply({**FULL, "newField": {"a": 1}}) == order_reply(FULL)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_an_order_or_a_wire_error(body: bytes) -> None:
+    """A decoder raises WireError and nothing else."""
+    with pytest.raises(WireError):
+        order_reply(decode(body))
+
+
+@given(st.sampled_from(sorted(FULL)), st.none() | st.booleans() | st.integers() | st.text())
+def test_any_value_in_any_field_gives_an_order_or_a_wire_error(field: str, value: object) -> None:
+    """The same, one field at a time."""
+    try:
+        order_reply({**FULL, field: value})
+    except WireError:
+        return
+
+
+def test_an_account_is_read() -> None:
+    """Balances are exact, by asset."""
+    reply = account_reply(
+        orjson.loads(
+            b'{"canTrade":true,"balances":[{"asset":"BTC","free":"1.50000000","locked":"0.1"}]}'
+        )
+    )
+    assert reply.can_trade is True
+    assert (reply.balances["BTC"].free, reply.balances["BTC"].locked) == (
+        Decimal("1.5"),
+        Decimal("0.1"),
+    )
+
+
+def test_an_asset_twice_is_a_wire_error() -> None:
+    """Two balances of one asset contradict each other."""
+    row = {"asset": "BTC", "free": "1", "locked": "0"}
+    with pytest.raises(WireError, match="twice"):
+        account_reply({"canTrade": True, "balances": [row, row]})
+
+
+def test_account_trades_are_read() -> None:
+    """A row of myTrades is one execution of one order."""
+    (trade,) = trade_list(
+        [
+            {
+                "symbol": "BNBBTC",
+                "id": 28457,
+                "orderId": 100234,
+                "orderListId": -1,
+                "price": "4.00000100",
+                "qty": "12.00000000",
+                "quoteQty": "48.000012",
+                "commission": "10.10000000",
+                "commissionAsset": "BNB",
+                "time": 1499865549590,
+                "isBuyer": True,
+                "isMaker": False,
+                "isBestMatch": True,
+            }
+        ]
+    )
+    assert (trade.order_id, trade.execution.trade_id, trade.is_maker) == (100234, 28457, False)
