@@ -23,6 +23,9 @@ _CONFIG: Final = SettingsConfigDict(
     extra="ignore",
     hide_input_in_errors=True,
     populate_by_name=True,
+    # Fields may be given by name in code; in the environment only the alias counts, or
+    # HOME and NAME would be settings. No variable's name can hold this prefix.
+    env_prefix="=",
     # `SPARK_HOME=` means unset, not the working directory.
     env_ignore_empty=True,
 )

@@ -1,0 +1,46 @@
+"""
+When a child that ended is started again: a pure rule over its last exits.
+
+The first time at once, so that a killed stage works again within its start-up time;
+then after pauses that double up to a cap. A child that ends with a code that says
+"a person has to look" is believed after a few times and left alone.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from spark.errors import HaltError, SettingError
+
+#: A child that lived this long had started; its earlier exits are forgotten.
+SETTLED_S: Final = 10.0
+FIRST_PAUSE_S: Final = 0.05
+PAUSE_S_MAX: Final = 5.0
+#: Exits in a row with one of the halting codes after which it is left alone.
+HALTS_MAX: Final = 3
+HALTING_CODES: Final = frozenset({HaltError.exit_code, SettingError.exit_code})
+
+
+@dataclass(slots=True)
+class Restarts:
+    """The exits of one child so far."""
+
+    #: Exits in a row, each soon after its start.
+    quick: int = 0
+    #: Of those at the end, how many with a halting code.
+    halting: int = 0
+
+    def pause_s_after(self, exit_code: int, lived_s: float) -> float | None:
+        """
+        Note an exit and say how long to wait before the next start.
+
+        Returns: None when it must not be started again.
+        """
+        if lived_s >= SETTLED_S:
+            self.quick = self.halting = 0
+        self.quick += 1
+        self.halting = self.halting + 1 if exit_code in HALTING_CODES else 0
+        if self.halting >= HALTS_MAX:
+            return None
+        if self.quick == 1:
+            return 0.0
+        return min(FIRST_PAUSE_S * 2.0 ** min(self.quick - 2, 16), PAUSE_S_MAX)
