@@ -15,7 +15,7 @@ async def until(condition: Callable[[], bool], *, timeout_s: float) -> bool:
     Returns: whether it was yes in time.
     """
     deadline = time.monotonic() + timeout_s
-    while not condition():  # noqa: ASYNC110  (whoever changes it cannot set an event of ours)
+    while not condition():
         if time.monotonic() >= deadline:
             return False
         await asyncio.sleep(PERIOD_S)
