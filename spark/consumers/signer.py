@@ -137,6 +137,8 @@ class Signer:
             case RequestSealed():
                 if event.client_order_id in state.cancels:
                     state.cancels[event.client_order_id] += 1
+            case RequestNotSent(action=Action.CANCEL):
+                return  # it ends a cancel, not the order that the id names
             case (
                 OrderCancelled() | OrderExpired() | OrderRejected() | RequestNotSent()
                 | OrderResolved()
@@ -156,12 +158,10 @@ class Signer:
                 raise _SkipError(given.fault.reason, given.fault.detail)
             if not isinstance(decision, OrderApproved | CancelApproved):
                 raise _SkipError(Reason.UPSTREAM_REFUSED)
-            if given.writer != Role.GUARDRAIL:
-                raise _SkipError(Reason.TAG_INVALID, given.writer)
             request = self._sign(state, decision, tick)
+            return self._sealed(decision, given, tick, stamp, request)
         except _SkipError as skip:
             return _skipped(decision, stamp, tick, skip.refusal)
-        return self._sealed(decision, given, tick, stamp, request)
 
     def _sign(self, state: SignerState, approval: Approval, tick: Tick) -> SignedRequest:
         self._check_approval(approval, tick)
@@ -217,11 +217,13 @@ class Signer:
             raise _SkipError(Reason.SIGNER_CEILING, *breach)
 
     def _sealed(
-        self, approval: Event | None, given: Given, tick: Tick, stamp: Stamp, request: SignedRequest
+        self, approval: Approval, given: Given, tick: Tick, stamp: Stamp, request: SignedRequest
     ) -> RequestSealed:
-        assert isinstance(approval, OrderApproved | CancelApproved)
         not_after_ns = min(approval.expires_ns, tick.now_ns + self._rules.signature_life_ns)
-        kid, tag = find_tag(given.headers, TAG_PREFIX + Role.GATEWAY)
+        try:
+            kid, tag = find_tag(given.headers, TAG_PREFIX + Role.GATEWAY)
+        except TagError as error:
+            raise _SkipError(Reason.TAG_MISSING, str(error)) from None
         nonce = self._keys.entropy(NONCE_BYTES)
         bound = bound_to(
             self._keys.seal.kid, given.body, tag, given.offset, self._keys.log_epoch, not_after_ns

@@ -76,6 +76,8 @@ class Orders:
     by_id: dict[ClientOrderId, Order] = field(default_factory=dict)
     #: Every client order id that was claimed or ended, with when; one claim each (R1).
     taken: dict[str, int] = field(default_factory=dict)
+    #: Cancels claimed and not answered, by their own intent id.
+    cancels: dict[IntentId, OrderClaimed] = field(default_factory=dict)
     #: The gateway's fence in force; opinions of other epochs do not count.
     epoch: int = -1
 
@@ -106,11 +108,14 @@ def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> N
     match event:
         case OrderClaimed(action=Action.CANCEL):
             orders.taken[cancel_key(event.intent_id)] = appended_ns
+            orders.cancels[event.intent_id] = event
         case OrderClaimed():
             _claim(orders, event, appended_ns)
         case RequestNotSent():
             _not_sent(orders, event, appended_ns)
-        case OutcomeUnknown(action=Action.PLACE):
+        case OutcomeUnknown(action=Action.CANCEL) | CancelRejected():
+            orders.cancels.pop(event.intent_id, None)
+        case OutcomeUnknown():
             _see(orders, event, Seen.SILENCE, appended_ns)
         case OrderResolved():
             _see(orders, event, Seen.DENIAL, appended_ns)
@@ -122,6 +127,7 @@ def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> N
         case OrderFilled():
             _fill(orders, event, appended_ns)
         case OrderCancelled():
+            orders.cancels.pop(IntentId(event.cancel_intent_id), None)
             _see(orders, event, Seen.CANCEL, appended_ns)
         case OrderExpired():
             _see(orders, event, Seen.EXPIRY, appended_ns)
@@ -206,6 +212,7 @@ def _claim(orders: Orders, event: OrderClaimed, appended_ns: int) -> None:
 def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
     codes = {refusal.code for refusal in event.reasons}
     if event.action is Action.CANCEL:
+        orders.cancels.pop(event.intent_id, None)
         orders.taken.setdefault(cancel_key(event.intent_id), appended_ns)
         return
     if not event.client_order_id or Reason.DUPLICATE_CLAIM in codes:

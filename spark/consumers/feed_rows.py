@@ -1,0 +1,248 @@
+"""
+Market records to COPY's text format. Pure.
+
+A record is checked as a whole, by one match over its canonical bytes: types,
+digits and spelling at once. What matched holds no tab, newline, backslash or NaN,
+so the decimals go to the database as the very characters of the wire. A record
+that does not match is taken apart, and every row that fits the same grammar is
+kept; the others are rejects with a reason.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import orjson
+
+from spark.bus.port import Record
+from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES
+
+#: Of a rejected row or record, so many bytes are kept.
+REJECT_BYTES_MAX: Final = 4096
+
+_ENVELOPE: Final = frozenset({"rows", "symbol", "type", "v", "venue"})
+_SYMBOL: Final = r"[A-Z0-9._-]{1,32}"
+_AMOUNT: Final = r'"[0-9]{1,30}+(?:\.[0-9]{1,30}+)?+"'
+_TIME: Final = r"[1-8][0-9]{18}"
+_TIME_OR_NONE: Final = rf"(?:0|{_TIME})"
+#: 18 digits always fit 64 bits.
+_ID: Final = r"(?:0|[1-9][0-9]{0,17}+)"
+_LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
+_LEVELS: Final = rf"\[(?:{_LEVEL}(?:,{_LEVEL})*+)?+\]"
+
+_COMMAS_TO_TABS: Final = bytes.maketrans(b",", b"\t")
+_BRACKETS_TO_BRACES: Final = bytes.maketrans(b"[]", b"{}")
+
+
+class Reject(NamedTuple):
+    """A row, or a whole record, that cannot be stored."""
+
+    #: Position in the record; None for all of it.
+    row_number: int | None
+    reason: str
+    detail: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Lines:
+    """What one record becomes."""
+
+    #: For COPY, newline at the end; empty when nothing of the record can be stored.
+    text: bytes
+    #: Receive time -> rows received then.
+    received: dict[int, int]
+    rejects: list[Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of market record and its table."""
+
+    name: str
+    #: Name of the COPY in queries.sql.
+    copy: str
+    event_type: str
+    #: Names and grammar of a row's fields, in the order of the wire.
+    fields: tuple[tuple[str, str], ...]
+    #: Turns matched rows, without the outermost brackets, into lines.
+    to_lines: Callable[[bytes, bytes], bytes]
+
+    @property
+    def row_pattern(self) -> str:
+        """The grammar of one row."""
+        return rf"\[{','.join(pattern for _, pattern in self.fields)}\]"
+
+
+class FeedRows:
+    """Reads the records of one market topic."""
+
+    def __init__(self, kind: Kind, venue: str) -> None:
+        self.kind = kind
+        self._venue = venue
+        row = kind.row_pattern
+        self._record = re.compile(
+            rf'\{{"rows":\[(?P<rows>{row}(?:,{row})*+)\],"symbol":"(?P<symbol>{_SYMBOL})",'
+            rf'"type":"{kind.event_type}","v":1,"venue":"{venue}"\}}'.encode()
+        )
+        self._row = re.compile(row.encode())
+        self._times = re.compile(rf"\[({_TIME}),".encode())
+        self._fields = [(name, re.compile(pattern.encode())) for name, pattern in kind.fields]
+
+    def read(self, record: Record, *, oldest_ns: int, newest_ns: int) -> Lines:
+        """
+        Turn one record into lines; never raises for what is in it.
+
+        Args:
+            oldest_ns, newest_ns: rows received outside of this are rejected.
+
+        """
+        body = record.value or b""
+        match = self._record.fullmatch(body)
+        if match is not None:
+            received = self._received(match["rows"])
+            if min(received) >= oldest_ns and max(received) <= newest_ns:
+                suffix = self._suffix(match["symbol"], record)
+                return Lines(self.kind.to_lines(match["rows"], suffix), received, [])
+        return self._read_by_row(record, body, oldest_ns, newest_ns)
+
+    def _received(self, rows: bytes) -> dict[int, int]:
+        first = rows[1:20]
+        # Rows of one socket read share their time, and most records are one read.
+        if (count := rows.count(b"[" + first + b",")) == len(times := self._times.findall(rows)):
+            return {int(first): count}
+        return {int(time): count for time, count in Counter(times).items()}
+
+    def _suffix(self, symbol: bytes, record: Record) -> bytes:
+        return b"\t%b\t%b\t%d\t%d\n" % (
+            self._venue.encode(),
+            symbol,
+            record.partition.number,
+            record.offset,
+        )
+
+    def _read_by_row(self, record: Record, body: bytes, oldest_ns: int, newest_ns: int) -> Lines:
+        found = self._take_apart(body)
+        if isinstance(found, Reject):
+            return Lines(b"", {}, [found])
+        symbol, rows = found
+        suffix = self._suffix(symbol.encode(), record)
+        kept, received, rejects = [], Counter[int](), []
+        for number, row in enumerate(rows):
+            text = orjson.dumps(row)
+            fault = self._fault(row, text)
+            if fault is None and not oldest_ns <= row[0] <= newest_ns:
+                fault = "received_out_of_range", f"received_ns {row[0]}"
+            if fault is None:
+                kept.append(self.kind.to_lines(text, suffix))
+                received[row[0]] += 1
+            else:
+                rejects.append(Reject(number, *fault, text[:REJECT_BYTES_MAX]))
+        return Lines(b"".join(kept), received, rejects)
+
+    def _take_apart(self, body: bytes) -> Reject | tuple[str, list[list[int]]]:
+        kept = body[:REJECT_BYTES_MAX]
+        try:
+            found = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            return Reject(None, "malformed", f"not JSON: {error.msg}", kept)
+        if not isinstance(found, dict) or found.keys() != _ENVELOPE:
+            return Reject(None, "malformed", "not the fields of a market record", kept)
+        for name, wanted in (("type", self.kind.event_type), ("venue", self._venue), ("v", 1)):
+            if found[name] != wanted or isinstance(found[name], bool):
+                reason = "unknown_schema_version" if name == "v" else "malformed"
+                return Reject(None, reason, f"{name} is not {wanted}", kept)
+        symbol, rows = found["symbol"], found["rows"]
+        if not isinstance(symbol, str) or not re.fullmatch(_SYMBOL, symbol, re.ASCII):
+            return Reject(None, "malformed", "symbol is not upper case letters and digits", kept)
+        if not isinstance(rows, list) or not rows:
+            return Reject(None, "malformed", "rows is not a list, or is empty", kept)
+        # Doubled keys, blanks and other spellings of a number end here.
+        if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != body:
+            return Reject(None, "malformed", "not canonical", kept)
+        return symbol, rows
+
+    def _fault(self, row: object, text: bytes) -> tuple[str, str] | None:
+        if self._row.fullmatch(text):
+            return None
+        if not isinstance(row, list) or len(row) != len(self._fields):
+            return "bad_row", f"a row has {len(self._fields)} fields"
+        for value, (name, pattern) in zip(row, self._fields, strict=True):
+            if not pattern.fullmatch(orjson.dumps(value)):
+                return "bad_row", f"{name} is not as it must be"
+        raise AssertionError("a row whose fields all match does match")
+
+
+def _flat_lines(rows: bytes, suffix: bytes) -> bytes:
+    """Rows of numbers and amounts: the separators become tabs, the quotes go."""
+    plain = rows[1:-1].translate(_COMMAS_TO_TABS, b'"')
+    return plain.replace(b"]\t[", suffix) + suffix
+
+
+_BOOK_ROW: Final = re.compile(
+    rf"\[({_TIME}),({_TIME_OR_NONE}),({_ID}),({_ID}),({_LEVELS}),({_LEVELS})\],?".encode()
+)
+
+
+def _book_lines(rows: bytes, suffix: bytes) -> bytes:
+    """Rows with levels: commas inside these stay, brackets become the braces of arrays."""
+    lines = _BOOK_ROW.sub(rb"\1\t\2\t\3\t\4\t\5\t\6" + suffix, rows)
+    return lines.translate(_BRACKETS_TO_BRACES, b'"')
+
+
+_QUOTE: Final = Kind(
+    "quotes",
+    "copy_quotes",
+    "quotes_received",
+    (
+        ("received_ns", _TIME),
+        ("update_id", _ID),
+        ("bid", _AMOUNT),
+        ("bid_quantity", _AMOUNT),
+        ("ask", _AMOUNT),
+        ("ask_quantity", _AMOUNT),
+    ),
+    _flat_lines,
+)
+_TRADE: Final = Kind(
+    "trades",
+    "copy_trades",
+    "trades_received",
+    (
+        ("received_ns", _TIME),
+        ("exchange_ns", _TIME_OR_NONE),
+        ("trade_id", _ID),
+        ("price", _AMOUNT),
+        ("quantity", _AMOUNT),
+        ("is_buyer_maker", "[01]"),
+    ),
+    _flat_lines,
+)
+_BOOK: Final = Kind(
+    "books",
+    "copy_books",
+    "books_changed",
+    (
+        ("received_ns", _TIME),
+        ("exchange_ns", _TIME_OR_NONE),
+        ("first_update_id", _ID),
+        ("last_update_id", _ID),
+        ("bids", _LEVELS),
+        ("asks", _LEVELS),
+    ),
+    _book_lines,
+)
+
+#: Topic -> what reads its records.
+READERS: Final[dict[str, FeedRows]] = {
+    BINANCE_QUOTES: FeedRows(_QUOTE, "binance"),
+    BINANCE_TRADES: FeedRows(_TRADE, "binance"),
+    BINANCE_BOOKS: FeedRows(_BOOK, "binance"),
+}
+
+
+def rejected_rows(lines: Lines) -> Iterator[str]:
+    """Give the reason of each reject, for the metric."""
+    return (reject.reason for reject in lines.rejects)

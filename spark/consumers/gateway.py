@@ -1,0 +1,204 @@
+"""
+Gateway: sends each sealed request at most once and writes down what came of it.
+
+Reads   orders.signed; its own orders.events at start; the kill latch
+Writes  orders.events: claims before sending, evidence and unknowns after
+Owns    the connections to the exchanges; no key that could sign
+Fails   closed: without a valid claim, a deadline ahead and no halt, not a byte
+        goes; an answer that proves nothing is an unknown, never a repetition
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from spark import topics
+from spark.bus.port import Bus, Pace, Partition, Reader, Record, Writer
+from spark.clock import Clock
+from spark.consumers.gateway_desk import Desk
+from spark.consumers.gateway_intake import GatewayKeys, Permit
+from spark.consumers.gateway_lane import Lane
+from spark.consumers.gateway_resume import read_past
+from spark.exchanges.port import OrderVenue
+from spark.ledger.dispatch import Dispatch
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import AccountId, Endpoint, Role, TradingMode
+from spark.signing import TagChecker
+from spark.worker.inbox import Inbox
+from spark.worker.latch import KillLatch
+from spark.worker.pulse import Pulse
+from spark.worker.resume import check_partition_counts
+from spark.worker.tenure import Holder, Tenure, take
+
+_READ_WAIT_MS: Final = 200
+#: How long a stop waits for answers; what is open then is unknown after the restart.
+_DRAIN_S_MAX: Final = 5.0
+_ROLE: Final = Role.GATEWAY.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayWiring:
+    """What the gateway is given by the command line."""
+
+    bus: Bus
+    clock: Clock
+    metrics: Metrics
+    latch: KillLatch
+    #: Verifies the signer's tags on records.
+    checker: TagChecker
+    keys: GatewayKeys
+    #: By partition: the account and the way to its exchange.
+    accounts: Mapping[int, tuple[AccountId, OrderVenue]]
+    mode: TradingMode
+    endpoint: Endpoint
+    #: Requests in flight for each account.
+    concurrency_max: int
+    instance: str
+
+
+class Gateway:
+    """The Effect."""
+
+    def __init__(self, wiring: GatewayWiring) -> None:
+        self._wiring = wiring
+        self._desks: dict[int, Desk] = {}
+        self._arrived: list[Record] = []
+        self._wake = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Work until told to stop; what is in flight then is awaited and written down.
+
+        Raises:
+            ExitError: fenced, or a write failed; a restart is the recovery.
+            HaltError: the log is not what it was; a person has to look.
+
+        """
+        wiring = self._wiring
+        writer = await wiring.bus.writer([topics.EVENTS, topics.CONTROL_PULSE])
+        pulse = Pulse(_ROLE, wiring.instance, writer, wiring.clock)
+        try:
+            await self._open(writer)
+            reader = await wiring.bus.reader(
+                {d.lane.inbox.partition: d.lane.inbox.position for d in self._desks.values()},
+                Pace.HOT,
+            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [
+                        group.create_task(self._read(reader)),
+                        group.create_task(pulse.beat(self._tenures, self._positions)),
+                        group.create_task(self._wake_at(stop)),
+                    ]
+                    for desk in self._desks.values():
+                        for sender in desk.senders(wiring.concurrency_max):
+                            tasks.append(group.create_task(sender))
+                    await self._pump(stop)
+                    for task in tasks:
+                        task.cancel()
+            finally:
+                await reader.close()
+        finally:
+            await writer.close()
+            for _, venue in wiring.accounts.values():
+                await venue.close()
+
+    async def _open(self, writer: Writer) -> None:
+        wiring = self._wiring
+        ids = await check_partition_counts(
+            wiring.bus,
+            {name: topics.BY_NAME[name].partitions for name in (topics.SIGNED, topics.EVENTS)},
+        )
+        holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
+        for number in wiring.accounts:
+            output = Partition(topics.EVENTS, number)
+            tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
+            desk = await self._desk(number, tenure)
+            self._desks[number] = desk
+            desk.pending.extend(desk.lane.begin(wiring.mode, wiring.endpoint, desk.now()))
+            await desk.append()
+            logger().info(
+                "ready",
+                account=desk.lane.account,
+                epoch=tenure.epoch,
+                position=desk.lane.inbox.position,
+                unknown=len(desk.lane.orders.unknown),
+            )
+
+    async def _desk(self, number: int, tenure: Tenure) -> Desk:
+        wiring = self._wiring
+        account, venue = wiring.accounts[number]
+        source = Partition(topics.SIGNED, number)
+        past = await read_past(wiring.bus, source, tenure.partition, tenure.epoch)
+        past.orders.epoch = tenure.epoch
+        lane = Lane(
+            account=account,
+            epoch=tenure.epoch,
+            inbox=Inbox(
+                source,
+                position=past.origin.done_below,
+                lineage=past.lineage(source),
+                checker=wiring.checker,
+                bytes_max=topics.BY_NAME[topics.SIGNED].message_bytes_max,
+            ),
+            orders=past.orders,
+            dispatch=Dispatch(wiring.concurrency_max),
+            keys=wiring.keys,
+            permit=Permit(
+                mode=wiring.mode, endpoint=wiring.endpoint, epochs={number: tenure.epoch}
+            ),
+            handled=past.handled,
+        )
+        return Desk(
+            lane=lane,
+            tenure=tenure,
+            venue=venue,
+            latch=wiring.latch,
+            clock=wiring.clock,
+            metrics=wiring.metrics,
+            wake=self._wake.set,
+        )
+
+    async def _read(self, reader: Reader) -> None:
+        while True:
+            records = await reader.read(_READ_WAIT_MS)
+            if records:
+                self._arrived.extend(records)
+                self._wake.set()
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    async def _pump(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._wake.wait()
+            self._wake.clear()
+            records, self._arrived = self._arrived, []
+            for record in records:
+                self._desks[record.partition.number].take(record)
+            for desk in self._desks.values():
+                await desk.turn(may_claim=True)
+            self._wiring.metrics.kill_switch.set(bool(self._wiring.latch.in_force()))
+        try:
+            async with asyncio.timeout(_DRAIN_S_MAX):
+                await self._drain()
+        except TimeoutError:
+            logger().warning("stopped_with_open_claims")
+
+    async def _drain(self) -> None:
+        while not all(desk.is_quiet for desk in self._desks.values()):
+            for desk in self._desks.values():
+                await desk.turn(may_claim=False)
+            if not all(desk.is_quiet for desk in self._desks.values()):
+                await self._wake.wait()
+                self._wake.clear()
+
+    def _tenures(self) -> list[Tenure]:
+        return [desk.tenure for desk in self._desks.values()]
+
+    def _positions(self) -> dict[str, int]:
+        inboxes = [desk.lane.inbox for desk in self._desks.values()]
+        return {str(inbox.partition): inbox.position for inbox in inboxes}

@@ -1,0 +1,165 @@
+"""
+One account inside the gateway, with its hold on the log and its way to the exchange.
+
+A turn is one batch: answers that came, records that were taken, requests whose
+turn it is; one append; then the claimed requests are handed to the senders. A
+sender holds one slot for as long as a request is unanswered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from spark.bus.port import Outgoing, Record
+from spark.clock import Clock
+from spark.codec import decode, encode
+from spark.consumers.gateway_lane import Lane, Now
+from spark.errors import MalformedError
+from spark.events import OrderAcked, OrderEvent, OutcomeUnknown, Refusal
+from spark.exchanges.port import NotSentError, OrderVenue, Outcome
+from spark.ledger.dispatch import Ready
+from spark.metrics import Metrics
+from spark.names import Reason
+from spark.worker.latch import KillLatch
+from spark.worker.tenure import Tenure
+
+_NS_PER_S: Final = 1e9
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """A lane at work."""
+
+    lane: Lane
+    tenure: Tenure
+    venue: OrderVenue
+    latch: KillLatch
+    clock: Clock
+    metrics: Metrics
+    #: Called whenever there is an answer to write down.
+    wake: Callable[[], None]
+    #: Events that wait for the next append.
+    pending: list[OrderEvent] = field(default_factory=list)
+    outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
+    answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
+    #: Append time of the intents whose place is in flight, for Place→ACK.
+    asked_ns: dict[str, int] = field(default_factory=dict)
+
+    def now(self) -> Now:
+        """Read both clocks."""
+        return Now(self.clock.wall_ns(), self.clock.monotonic_ns())
+
+    def take(self, record: Record) -> None:
+        """
+        Take one signed record.
+
+        Raises:
+            GapError: a record is missing; halt.
+
+        """
+        accepted = self.lane.inbox.accept(record)
+        if accepted is not None:
+            self.pending.extend(self.lane.take(accepted, self.now()))
+
+    async def turn(self, *, may_claim: bool) -> None:
+        """
+        Write down what there is, and send what the log then allows.
+
+        Raises:
+            FencedError: the account is another instance's now; nothing was sent.
+            WriteError: what the log holds is unsure; exit.
+
+        """
+        now = self.now()
+        answers, self.answers = self.answers, []
+        for ready, outcome in answers:
+            self.pending.extend(self.lane.answer(ready, outcome, now))
+        claimed: list[Ready] = []
+        if may_claim:
+            said, claimed = self.lane.claim(now)
+            self.pending.extend(said)
+        await self.append()
+        # The append was acknowledged without a gap: the claims stand, in this
+        # epoch, and are the first for their ids.
+        for ready in claimed:
+            if ready.is_place:
+                basis = ready.approval.basis
+                self.asked_ns[ready.sealed.client_order_id] = basis.appended_ns
+            self.outbox.put_nowait(ready)
+        account = self.lane.account
+        self.metrics.orders_in_flight.labels(account).set(self.lane.dispatch.in_flight)
+        self.metrics.unknown_open.labels(account).set(len(self.lane.orders.unknown))
+
+    async def append(self) -> None:
+        """Append the pending events; raises as `turn`."""
+        events, self.pending = self.pending, []
+        if events:
+            key = self.lane.account.encode()
+            partition = self.tenure.partition
+            await self.tenure.write([Outgoing(partition, key, encode(e)) for e in events])
+            self._measure(events)
+        for record in self.tenure.take_foreign():
+            self._fold_foreign(record)
+
+    def senders(self, count: int) -> Sequence[Awaitable[None]]:
+        """Make the senders; each is one slot."""
+        return [self._send_all() for _ in range(count)]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is in flight or waiting to be written."""
+        return not (self.lane.dispatch.in_flight or self.answers or self.pending)
+
+    async def _send_all(self) -> None:
+        while True:
+            ready = await self.outbox.get()
+            self.answers.append((ready, await self._send(ready)))
+            self.wake()
+
+    async def _send(self, ready: Ready) -> Outcome | Refusal:
+        refusal = Refusal(code=Reason.CONNECTION_UNAVAILABLE)
+
+        def check() -> bool:
+            # No await between here and the first byte: what is true now holds then.
+            nonlocal refusal
+            halts = self.latch.in_force() if ready.is_place else ()
+            if halts:
+                refusal = Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=", ".join(halts))
+                return False
+            if self.lane.is_late(ready, self.now()):
+                refusal = Refusal(code=Reason.SIGNATURE_EXPIRED)
+                return False
+            return True
+
+        send = self.venue.place if ready.is_place else self.venue.cancel
+        try:
+            return await send(ready.request, self.lane.about(ready), check)
+        except NotSentError:
+            return refusal
+
+    def _fold_foreign(self, record: Record) -> None:
+        """Take in what an older epoch's gateway learnt from the exchange (R4)."""
+        try:
+            event = decode(record.value or b"")
+        except MalformedError:
+            return
+        self.lane.fold(event, self.now(), record.offset)
+
+    def _measure(self, events: Sequence[OrderEvent]) -> None:
+        now_ns = self.clock.wall_ns()
+        hop = self.metrics.hop.labels("gateway")
+        exchange = self.lane.account.partition(":")[0]
+        for event in events:
+            if isinstance(event, OrderAcked):
+                asked_ns = self.asked_ns.pop(event.client_order_id, None)
+                if asked_ns is not None:
+                    mode = self.lane.permit.mode
+                    self.metrics.place_ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
+                    hop.observe((now_ns - event.sent_ns) / _NS_PER_S)
+                self.metrics.exchange_call.labels(exchange, "place").observe(
+                    max(0, event.answered_ns - event.sent_ns) / _NS_PER_S
+                )
+            elif isinstance(event, OutcomeUnknown):
+                code = {"timeout": "TIMEOUT", "server_error": "5XX"}.get(event.cause, "CONNECTION")
+                self.metrics.exchange_errors.labels(exchange, code).inc()

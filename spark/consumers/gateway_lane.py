@@ -1,0 +1,299 @@
+"""
+One account's partition inside the gateway: intake, claims, answers. No I/O.
+
+Bytes come in as records, what must be appended goes out as events; the process
+around it (gateway.py) reads, writes and sends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from spark.consumers.gateway_intake import GatewayKeys, Opened, Permit, open_request
+from spark.events import (
+    CancelApproved,
+    Event,
+    GatewayReady,
+    OrderApproved,
+    OrderClaimed,
+    OrderEvent,
+    Origin,
+    OutcomeUnknown,
+    Refusal,
+    RequestNotSent,
+)
+from spark.exchanges.port import About, Answer, Outcome
+from spark.ledger.dispatch import Dispatch, Ready
+from spark.ledger.fold import Orders, cancel_key, fold_event, forget
+from spark.ledger.orders import CLOSED
+from spark.names import (
+    AccountId,
+    Action,
+    ClientOrderId,
+    Endpoint,
+    IntentId,
+    OrderState,
+    Reason,
+    StrategyId,
+    TradingMode,
+)
+from spark.worker.inbox import Accepted, Inbox
+
+#: Longer than any signature, approval and intent together live.
+_MEMORY_NS: Final = 600_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One reading of both clocks."""
+
+    wall_ns: int
+    monotonic_ns: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """What the gateway knows of one partition."""
+
+    account: AccountId
+    epoch: int
+    inbox: Inbox
+    orders: Orders
+    dispatch: Dispatch
+    keys: GatewayKeys
+    permit: Permit
+    #: Signed records taken and neither claimed nor ended, with the lineage before each.
+    open_offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
+    #: Signed records at or above the resume point that have their event already.
+    handled: set[int] = field(default_factory=set)
+
+    def begin(self, mode: TradingMode, endpoint: Endpoint, now: Now) -> list[OrderEvent]:
+        """
+        Say what a restart means: claims without an answer are unknown, and we are ready.
+
+        Call once, after folding the log up to the own fence.
+        """
+        said: list[OrderEvent] = []
+        for order in list(self.orders.by_id.values()):
+            if order.state is OrderState.CLAIMED:
+                said.append(
+                    OutcomeUnknown(
+                        epoch=self.epoch,
+                        action=Action.PLACE,
+                        account=order.account,
+                        strategy=order.strategy,
+                        intent_id=order.intent_id,
+                        client_order_id=order.client_order_id,
+                        symbol=order.symbol,
+                        cause="restart",
+                        at_ns=now.wall_ns,
+                    )
+                )
+        for claim in list(self.orders.cancels.values()):
+            said.append(_cancel_unknown(claim, self.epoch, "restart", now))
+        said.append(
+            GatewayReady(
+                epoch=self.epoch,
+                account=self.account,
+                endpoint=endpoint,
+                mode=mode,
+                ready_ns=now.wall_ns,
+            )
+        )
+        return self._said(said, now)
+
+    def take(self, accepted: Accepted, now: Now) -> list[OrderEvent]:
+        """
+        Take one signed record: queue it, or end it.
+
+        Returns: what must be appended at once.
+        """
+        given = accepted.given
+        if given.offset in self.handled:
+            # Read again after a restart, because an earlier one was still open.
+            self.handled.discard(given.offset)
+            return []
+        self.open_offsets[given.offset] = (accepted.epoch, accepted.seq - 1)
+        found = open_request(given, self.keys, self.permit, now.wall_ns)
+        if not isinstance(found, Opened):
+            return self._said([self._ended(given.offset, given.event, found, now)], now)
+        ready = Ready(
+            sealed=found.sealed,
+            approval=found.approval,
+            request=found.request,
+            offset=given.offset,
+            too_old_ns=now.monotonic_ns + found.sealed.not_after_ns - now.wall_ns,
+        )
+        if isinstance(found.approval, CancelApproved):
+            return self._said(self._take_cancel(ready, now), now)
+        self.dispatch.add(ready)
+        return []
+
+    def claim(self, now: Now) -> tuple[list[OrderEvent], list[Ready]]:
+        """
+        Let requests leave their queues.
+
+        Returns: what must be appended, and the claimed requests, which may be
+            sent once the append has proved the claims valid and first.
+        """
+        said: list[OrderEvent] = []
+        claimed: list[Ready] = []
+        for ready in self.dispatch.leave():
+            refusal = self._refusal(ready, now)
+            if refusal is None:
+                event: OrderEvent = self._claimed(ready, now)
+                claimed.append(ready)
+            else:
+                self.dispatch.done(ready)
+                event = self._ended(ready.offset, ready.sealed, (refusal,), now)
+            said.extend(self._said([event], now))
+        return said, claimed
+
+    def answer(self, ready: Ready, outcome: Outcome | Refusal, now: Now) -> list[OrderEvent]:
+        """Take what became of a claimed request."""
+        self.dispatch.done(ready)
+        if isinstance(outcome, Refusal):
+            said: list[OrderEvent] = [self._ended(ready.offset, ready.sealed, (outcome,), now)]
+        elif outcome.answer is Answer.UNKNOWN:
+            said = [self._unknown(ready, outcome.cause, now)]
+        else:
+            said = list(outcome.evidence)
+        return self._said(said, now)
+
+    def fold(self, event: Event, now: Now, offset: int = -1) -> None:
+        """Fold an event of our own, or foreign evidence."""
+        fold_event(self.orders, event, offset, now.wall_ns)
+        forget(self.orders, now.wall_ns - _MEMORY_NS)
+
+    def _said(self, events: list[OrderEvent], now: Now) -> list[OrderEvent]:
+        for event in events:
+            self.fold(event, now)
+        return events
+
+    def about(self, ready: Ready) -> About:
+        """Say which order a request concerns."""
+        approval = ready.approval
+        if isinstance(approval, OrderApproved):
+            return About(
+                account=approval.account,
+                strategy=approval.strategy,
+                intent_id=approval.intent_id,
+                client_order_id=approval.client_order_id,
+                symbol=approval.symbol,
+                side=approval.side,
+                quantity=approval.quantity,
+            )
+        return About(
+            account=approval.account,
+            strategy=approval.strategy,
+            intent_id=approval.target_intent_id,
+            client_order_id=approval.client_order_id,
+            symbol=approval.symbol,
+            side=None,
+            quantity=None,
+            cancel_intent_id=approval.intent_id,
+        )
+
+    def _take_cancel(self, ready: Ready, now: Now) -> list[OrderEvent]:
+        target = ready.sealed.client_order_id
+        waiting = self.dispatch.drop(target, ready.sealed.symbol)
+        if waiting is not None:
+            reason = Refusal(code=Reason.CANCELLED_BEFORE_SEND)
+            return [
+                self._ended(waiting.offset, waiting.sealed, (reason,), now),
+                self._ended(ready.offset, ready.sealed, (reason,), now),
+            ]
+        order = self.orders.by_id.get(target)
+        if order is not None and order.state in CLOSED:
+            closed = Refusal(code=Reason.CANCEL_TARGET_CLOSED, found=order.state)
+            return [self._ended(ready.offset, ready.sealed, (closed,), now)]
+        self.dispatch.add(ready)
+        return []
+
+    def _refusal(self, ready: Ready, now: Now) -> Refusal | None:
+        """Look once more before the claim: one claim for each id, and nothing late (R1, R2)."""
+        sealed = ready.sealed
+        key = sealed.client_order_id if ready.is_place else cancel_key(sealed.intent_id)
+        if key in self.orders.taken:
+            return Refusal(code=Reason.DUPLICATE_CLAIM, found=key)
+        if self.is_late(ready, now):
+            return Refusal(code=Reason.SIGNATURE_EXPIRED)
+        return None
+
+    def is_late(self, ready: Ready, now: Now) -> bool:
+        """Tell whether a request is too old, by the wall clock or by our own patience."""
+        return now.wall_ns >= ready.sealed.not_after_ns or now.monotonic_ns >= ready.too_old_ns
+
+    def _claimed(self, ready: Ready, now: Now) -> OrderClaimed:
+        approval = ready.approval
+        order = approval if isinstance(approval, OrderApproved) else None
+        return OrderClaimed(
+            epoch=self.epoch,
+            origin=self._origin(ready.offset),
+            action=ready.sealed.action,
+            account=approval.account,
+            strategy=approval.strategy,
+            intent_id=approval.intent_id,
+            client_order_id=approval.client_order_id,
+            symbol=approval.symbol,
+            side=order.side if order else None,
+            order_type=order.order_type if order else None,
+            quantity=order.quantity if order else None,
+            price=order.price if order else None,
+            final_after_ns=ready.request.final_after_ns,
+            claimed_ns=now.wall_ns,
+        )
+
+    def _ended(
+        self, offset: int, event: Event | None, reasons: Sequence[Refusal], now: Now
+    ) -> RequestNotSent:
+        return RequestNotSent(
+            epoch=self.epoch,
+            origin=self._origin(offset),
+            action=getattr(event, "action", Action.PLACE),
+            account=self.account,
+            strategy=getattr(event, "strategy", StrategyId("")),
+            intent_id=getattr(event, "intent_id", IntentId("")),
+            client_order_id=getattr(event, "client_order_id", ClientOrderId("")),
+            reasons=tuple(reasons),
+            at_ns=now.wall_ns,
+        )
+
+    def _unknown(self, ready: Ready, cause: str, now: Now) -> OutcomeUnknown:
+        sealed = ready.sealed
+        return OutcomeUnknown(
+            epoch=self.epoch,
+            action=sealed.action,
+            account=sealed.account,
+            strategy=sealed.strategy,
+            intent_id=sealed.intent_id,
+            client_order_id=sealed.client_order_id,
+            symbol=sealed.symbol,
+            cause=cause,
+            at_ns=now.wall_ns,
+        )
+
+    def _origin(self, offset: int) -> Origin:
+        self.open_offsets.pop(offset, None)
+        lineage = self.inbox.lineage
+        assert lineage is not None
+        if self.open_offsets:
+            below = next(iter(self.open_offsets))
+            epoch, seq = self.open_offsets[below]
+        else:
+            below, epoch, seq = self.inbox.position, lineage.epoch, lineage.seq
+        return Origin(offset=offset, done_below=below, done_epoch=epoch, done_seq=seq)
+
+
+def _cancel_unknown(claim: OrderClaimed, epoch: int, cause: str, now: Now) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        epoch=epoch,
+        action=Action.CANCEL,
+        account=claim.account,
+        strategy=claim.strategy,
+        intent_id=claim.intent_id,
+        client_order_id=claim.client_order_id,
+        symbol=claim.symbol,
+        cause=cause,
+        at_ns=now.wall_ns,
+    )

@@ -1,0 +1,71 @@
+"""
+What the gateway knows after a restart: its own log, folded (R1, R6, R8).
+"""
+
+from dataclasses import dataclass, field
+
+from spark.bus.port import Bus, Partition, Record
+from spark.codec import decode
+from spark.errors import MalformedError, PositionError
+from spark.events import Event, Origin, PartitionFenced
+from spark.ledger.fold import Orders, fold_event
+from spark.worker.fence import Lineage
+from spark.worker.resume import check_topic_ids, place_of, read_through
+
+
+@dataclass(slots=True)
+class GatewayPast:
+    """Orders, and where the signed records go on."""
+
+    orders: Orders = field(default_factory=Orders)
+    origin: Origin = field(
+        default_factory=lambda: Origin(offset=-1, done_below=0, done_epoch=-1, done_seq=-1)
+    )
+    #: Signed records at or above `origin.done_below` that have an event.
+    handled: set[int] = field(default_factory=set)
+    topic_ids: dict[str, str] = field(default_factory=dict)
+
+    def fold(self, record: Record) -> None:
+        """Fold one record of `orders.events`."""
+        try:
+            event: Event = decode(record.value or b"")
+        except MalformedError:
+            return
+        place = place_of(record)
+        fold_event(self.orders, event, place.offset, place.appended_ns)
+        if isinstance(event, PartitionFenced):
+            self.topic_ids.update(event.topic_ids)
+            return
+        origin: Origin | None = getattr(event, "origin", None)
+        if origin is None or getattr(event, "epoch", None) != self.orders.epoch:
+            return
+        self.handled.add(origin.offset)
+        if origin.done_below > self.origin.done_below:
+            self.origin = origin
+            self.handled = {offset for offset in self.handled if offset >= origin.done_below}
+
+    def lineage(self, source: Partition) -> Lineage:
+        """Give the validity of the signed records as known at the resume point."""
+        return Lineage(str(source), self.origin.done_epoch, self.origin.done_seq)
+
+
+async def read_past(bus: Bus, source: Partition, output: Partition, fence: int) -> GatewayPast:
+    """
+    Fold `orders.events` below the own fence.
+
+    Raises:
+        PositionError: a topic was cut or created again; a person has to look.
+
+    """
+    starts = await bus.starts([source, output])
+    if starts[output] > 0:
+        raise PositionError(f"{output}: records below {starts[output]} are gone")
+    past = GatewayPast()
+    await read_through(bus, {output: (0, fence)}, past.fold)
+    await check_topic_ids(bus, past.topic_ids)
+    ends = await bus.ends([source])
+    if not starts[source] <= past.origin.done_below <= ends[source]:
+        raise PositionError(
+            f"{source}: offset {past.origin.done_below} is not on the log any more"
+        )
+    return past
