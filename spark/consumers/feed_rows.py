@@ -10,9 +10,9 @@ kept; the others are rejects with a reason.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -24,6 +24,7 @@ REJECT_BYTES_MAX: Final = 4096
 
 _ENVELOPE: Final = frozenset({"rows", "symbol", "type", "v", "venue"})
 _SYMBOL: Final = r"[A-Z0-9._-]{1,32}"
+_SYMBOLS: Final = re.compile(_SYMBOL, re.ASCII)
 _AMOUNT: Final = r'"[0-9]{1,30}+(?:\.[0-9]{1,30}+)?+"'
 _TIME: Final = r"[1-8][0-9]{18}"
 _TIME_OR_NONE: Final = rf"(?:0|{_TIME})"
@@ -109,10 +110,7 @@ class FeedRows:
         return self._read_by_row(record, body, oldest_ns, newest_ns)
 
     def _received(self, rows: bytes) -> dict[int, int]:
-        first = rows[1:20]
-        # Rows of one socket read share their time, and most records are one read.
-        if (count := rows.count(b"[" + first + b",")) == len(times := self._times.findall(rows)):
-            return {int(first): count}
+        times = self._times.findall(rows)
         return {int(time): count for time, count in Counter(times).items()}
 
     def _suffix(self, symbol: bytes, record: Record) -> bytes:
@@ -124,15 +122,18 @@ class FeedRows:
         )
 
     def _read_by_row(self, record: Record, body: bytes, oldest_ns: int, newest_ns: int) -> Lines:
-        found = self._take_apart(body)
-        if isinstance(found, Reject):
-            return Lines(b"", {}, [found])
-        symbol, rows = found
-        suffix = self._suffix(symbol.encode(), record)
+        try:
+            found = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            return _nothing_of(body, "malformed", f"not JSON: {error.msg}")
+        unusable = self._record_fault(found, body)
+        if unusable is not None:
+            return _nothing_of(body, *unusable)
+        suffix = self._suffix(found["symbol"].encode(), record)
         kept, received, rejects = [], Counter[int](), []
-        for number, row in enumerate(rows):
+        for number, row in enumerate(found["rows"]):
             text = orjson.dumps(row)
-            fault = self._fault(row, text)
+            fault = self._row_fault(row, text)
             if fault is None and not oldest_ns <= row[0] <= newest_ns:
                 fault = "received_out_of_range", f"received_ns {row[0]}"
             if fault is None:
@@ -142,29 +143,23 @@ class FeedRows:
                 rejects.append(Reject(number, *fault, text[:REJECT_BYTES_MAX]))
         return Lines(b"".join(kept), received, rejects)
 
-    def _take_apart(self, body: bytes) -> Reject | tuple[str, list[list[int]]]:
-        kept = body[:REJECT_BYTES_MAX]
-        try:
-            found = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            return Reject(None, "malformed", f"not JSON: {error.msg}", kept)
+    def _record_fault(self, found: Any, body: bytes) -> tuple[str, str] | None:
         if not isinstance(found, dict) or found.keys() != _ENVELOPE:
-            return Reject(None, "malformed", "not the fields of a market record", kept)
-        for name, wanted in (("type", self.kind.event_type), ("venue", self._venue), ("v", 1)):
-            if found[name] != wanted or isinstance(found[name], bool):
-                reason = "unknown_schema_version" if name == "v" else "malformed"
-                return Reject(None, reason, f"{name} is not {wanted}", kept)
-        symbol, rows = found["symbol"], found["rows"]
-        if not isinstance(symbol, str) or not re.fullmatch(_SYMBOL, symbol, re.ASCII):
-            return Reject(None, "malformed", "symbol is not upper case letters and digits", kept)
-        if not isinstance(rows, list) or not rows:
-            return Reject(None, "malformed", "rows is not a list, or is empty", kept)
+            return "malformed", "not the fields of a market record"
+        if type(found["v"]) is not int or found["v"] != 1:
+            return "unknown_schema_version", "v is not 1"
+        if (found["type"], found["venue"]) != (self.kind.event_type, self._venue):
+            return "malformed", f"not {self.kind.event_type} of {self._venue}"
+        if not isinstance(found["symbol"], str) or not _SYMBOLS.fullmatch(found["symbol"]):
+            return "malformed", "symbol is not upper case letters and digits"
+        if not isinstance(found["rows"], list) or not found["rows"]:
+            return "malformed", "rows is not a list, or is empty"
         # Doubled keys, blanks and other spellings of a number end here.
         if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != body:
-            return Reject(None, "malformed", "not canonical", kept)
-        return symbol, rows
+            return "malformed", "not canonical"
+        return None
 
-    def _fault(self, row: object, text: bytes) -> tuple[str, str] | None:
+    def _row_fault(self, row: object, text: bytes) -> tuple[str, str] | None:
         if self._row.fullmatch(text):
             return None
         if not isinstance(row, list) or len(row) != len(self._fields):
@@ -173,6 +168,10 @@ class FeedRows:
             if not pattern.fullmatch(orjson.dumps(value)):
                 return "bad_row", f"{name} is not as it must be"
         raise AssertionError("a row whose fields all match does match")
+
+
+def _nothing_of(body: bytes, reason: str, detail: str) -> Lines:
+    return Lines(b"", {}, [Reject(None, reason, detail, body[:REJECT_BYTES_MAX])])
 
 
 def _flat_lines(rows: bytes, suffix: bytes) -> bytes:
@@ -241,8 +240,3 @@ READERS: Final[dict[str, FeedRows]] = {
     BINANCE_TRADES: FeedRows(_TRADE, "binance"),
     BINANCE_BOOKS: FeedRows(_BOOK, "binance"),
 }
-
-
-def rejected_rows(lines: Lines) -> Iterator[str]:
-    """Give the reason of each reject, for the metric."""
-    return (reject.reason for reject in lines.rejects)

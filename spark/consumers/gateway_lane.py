@@ -138,15 +138,17 @@ class Lane:
         """
         said: list[OrderEvent] = []
         claimed: list[Ready] = []
-        for ready in self.dispatch.leave():
-            refusal = self._refusal(ready, now)
-            if refusal is None:
-                event: OrderEvent = self._claimed(ready, now)
-                claimed.append(ready)
-            else:
-                self.dispatch.done(ready)
-                event = self._ended(ready.offset, ready.sealed, (refusal,), now)
-            said.extend(self._said([event], now))
+        # A refused request gives its slot back at once, so that another may leave.
+        while leaving := self.dispatch.leave():
+            for ready in leaving:
+                refusal = self._refusal(ready, now)
+                if refusal is None:
+                    event: OrderEvent = self._claimed(ready, now)
+                    claimed.append(ready)
+                else:
+                    self.dispatch.done(ready)
+                    event = self._ended(ready.offset, ready.sealed, (refusal,), now)
+                said.extend(self._said([event], now))
         return said, claimed
 
     def answer(self, ready: Ready, outcome: Outcome | Refusal, now: Now) -> list[OrderEvent]:

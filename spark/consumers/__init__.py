@@ -1,0 +1,1 @@
+"""Processes that read topics; one module for each, one process each."""

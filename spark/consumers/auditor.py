@@ -1,0 +1,177 @@
+"""
+Auditor: chains every order and control record into the audit trail.
+
+Reads   every topic in topics.AUDITED; its own audit topic at start
+Writes  audit: pages of lines, and a signed checkpoint every second of work
+Owns    the audit key
+Fails   by falling behind, visibly; it depends on nobody, and nothing of others
+        waits for it but new approvals
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from spark import topics
+from spark.audit import LINES_PER_PAGE_MAX, Audited, Chain, line_of
+from spark.bus.port import Bus, Outgoing, Pace, Partition, Record
+from spark.clock import Clock
+from spark.codec import decode, encode
+from spark.errors import GapError, MalformedError, PositionError
+from spark.events import AuditCheckpointed, AuditPaged, PartitionFenced
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import Role
+from spark.worker.pulse import Pulse
+from spark.worker.resume import check_partition_counts, check_topic_ids, read_through
+from spark.worker.tenure import Holder, Tenure, take
+
+_READ_WAIT_MS: Final = 1_000
+_CHECKPOINT_S: Final = 1.0
+_KID: Final = "audit:1"
+_ROLE: Final = Role.AUDITOR.value
+_MS_PER_S: Final = 1e3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditorWiring:
+    """What the auditor is given by the command line."""
+
+    bus: Bus
+    clock: Clock
+    metrics: Metrics
+    key: Ed25519PrivateKey
+    instance: str
+
+
+class Auditor:
+    """One process; many topics in, one chain out."""
+
+    def __init__(self, wiring: AuditorWiring) -> None:
+        self._wiring = wiring
+        self._chain = Chain()
+        self._topic_ids: dict[str, str] = {}
+        self._due: dict[Partition, int] = {}
+        self._unsigned_pages = 0
+        self._signed_at_s = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Work until told to stop.
+
+        Raises:
+            ExitError: fenced, or a write failed.
+            HaltError: an audited topic is not what it was, or lost a record.
+
+        """
+        wiring = self._wiring
+        writer = await wiring.bus.writer([topics.AUDIT, topics.CONTROL_PULSE])
+        pulse = Pulse(_ROLE, wiring.instance, writer, wiring.clock)
+        try:
+            names = [*topics.AUDITED, topics.AUDIT]
+            self._topic_ids = await check_partition_counts(
+                wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
+            )
+            holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=self._topic_ids)
+            tenure = await take(
+                wiring.bus, writer, Partition(topics.AUDIT, 0), holder, wiring.clock
+            )
+            await self._fold_past(tenure)
+            self._due = {p: self._chain.next_offsets.get(str(p), 0) for p in _audited()}
+            await self._check_starts(self._due)
+            reader = await wiring.bus.reader(self._due, Pace.BULK)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    beating = group.create_task(
+                        pulse.beat(lambda: [tenure], lambda: dict(self._chain.next_offsets))
+                    )
+                    while not stop.is_set():
+                        await self._chain_up(tenure, await reader.read(_READ_WAIT_MS))
+                    await self._sign(tenure, is_due=True)
+                    beating.cancel()
+            finally:
+                await reader.close()
+        finally:
+            await writer.close()
+
+    async def _fold_past(self, tenure: Tenure) -> None:
+        known_ids: dict[str, str] = {}
+
+        def each(record: Record) -> None:
+            body = record.value or b""
+            try:
+                event = decode(body)
+            except MalformedError:
+                return
+            if isinstance(event, PartitionFenced):
+                self._chain.fence(record.offset, body)
+                known_ids.update(event.topic_ids)
+            elif isinstance(event, AuditPaged) and event.epoch == self._chain.epoch:
+                self._chain.resume(event)
+
+        await read_through(self._wiring.bus, {tenure.partition: (0, tenure.epoch + 1)}, each)
+        await check_topic_ids(self._wiring.bus, known_ids)
+        logger().info("ready", epoch=tenure.epoch, lines=self._chain.lines)
+
+    async def _check_starts(self, positions: dict[Partition, int]) -> None:
+        starts = await self._wiring.bus.starts(list(positions))
+        for partition, position in positions.items():
+            if starts[partition] > position:
+                raise PositionError(
+                    f"{partition} starts at {starts[partition]}, {position} was to be audited next"
+                )
+
+    async def _chain_up(self, tenure: Tenure, records: Sequence[Record]) -> None:
+        for start in range(0, len(records), LINES_PER_PAGE_MAX):
+            run = records[start : start + LINES_PER_PAGE_MAX]
+            lines = []
+            for record in run:
+                due = self._due.get(record.partition, 0)
+                if record.offset != due:
+                    raise GapError(f"{record.partition}: {record.offset} comes, {due} is due")
+                self._due[record.partition] = due + 1
+                lines.append(line_of(_audited_record(record)))
+                self._wiring.metrics.audit_lines.labels(record.partition.topic).inc()
+            page = self._chain.page(lines, self._wiring.clock.wall_ns())
+            await tenure.write([Outgoing(tenure.partition, None, encode(page))])
+            self._unsigned_pages += 1
+        if records:
+            oldest_ms = min(record.timestamp_ms for record in records)
+            age_s = time.time() - oldest_ms / _MS_PER_S
+            self._wiring.metrics.audit_lag_seconds.set(max(0.0, age_s))
+        else:
+            self._wiring.metrics.audit_lag_seconds.set(0)
+        await self._sign(tenure, is_due=time.monotonic() - self._signed_at_s >= _CHECKPOINT_S)
+
+    async def _sign(self, tenure: Tenure, *, is_due: bool) -> None:
+        if not is_due or not self._unsigned_pages:
+            return
+        checkpoint: AuditCheckpointed = self._chain.checkpoint(
+            self._topic_ids, _KID, self._wiring.key.sign, self._wiring.clock.wall_ns()
+        )
+        await tenure.write([Outgoing(tenure.partition, None, encode(checkpoint))])
+        self._unsigned_pages, self._signed_at_s = 0, time.monotonic()
+
+
+def _audited() -> list[Partition]:
+    return [
+        Partition(name, number)
+        for name in topics.AUDITED
+        for number in range(topics.BY_NAME[name].partitions)
+    ]
+
+
+def _audited_record(record: Record) -> Audited:
+    return Audited(
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+        record.timestamp_ms,
+        record.key,
+        record.value,
+        record.headers,
+    )

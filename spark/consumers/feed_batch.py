@@ -1,0 +1,109 @@
+"""
+What one transaction of the feed writer holds, gathered record by record. Pure.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from spark.bus.port import Partition, Record
+from spark.consumers.feed_rows import READERS, Reject
+from spark.errors import GapError
+from spark.signing import short_digest
+
+#: Rows after which a transaction is closed: beyond, COPY gets no cheaper, only later.
+BATCH_ROWS_MAX: Final = 10_000
+
+_DAY_NS: Final = 86_400 * 1_000_000_000
+#: 2009-01-01 UTC; nothing that Spark records is older.
+_OLDEST_NS: Final = 14_245 * _DAY_NS
+
+
+class Move(NamedTuple):
+    """How far a partition's offset goes in one transaction."""
+
+    old: int
+    new: int
+    #: Digest of the last record before `new` (R18).
+    digest: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction."""
+
+    rows: int = 0
+    #: COPY's name -> lines.
+    lines: dict[str, list[bytes]] = field(default_factory=dict)
+    #: Kind -> receive time -> rows.
+    received: dict[str, dict[int, int]] = field(default_factory=dict)
+    moves: dict[Partition, Move] = field(default_factory=dict)
+    rejects: list[tuple[Record, Reject]] = field(default_factory=list)
+
+    def add(self, record: Record, now_ns: int) -> None:
+        """
+        Take one more record, which must be the next of its partition.
+
+        Raises:
+            GapError: a record is missing before it; halt (R19).
+
+        """
+        move = self.moves[record.partition]
+        if record.offset != move.new:
+            raise GapError(f"{record.partition}: at {move.new} comes offset {record.offset}")
+        self.moves[record.partition] = Move(move.old, move.new + 1, "")
+        reader = READERS[record.partition.topic]
+        # One day of grace for a clock that is set back later.
+        found = reader.read(record, oldest_ns=_OLDEST_NS, newest_ns=now_ns + _DAY_NS)
+        self.rejects += [(record, reject) for reject in found.rejects]
+        if found.text:
+            kind = reader.kind
+            self.lines.setdefault(kind.copy, []).append(found.text)
+            ages = self.received.setdefault(kind.name, {})
+            for received_ns, count in found.received.items():
+                ages[received_ns] = ages.get(received_ns, 0) + count
+                self.rows += count
+
+    def days(self) -> set[int]:
+        """Name the days, counted from 1970, that its rows need partitions of."""
+        return {at_ns // _DAY_NS for ages in self.received.values() for at_ns in ages}
+
+
+def batches(
+    records: Sequence[Record], positions: Mapping[Partition, int], now_ns: int
+) -> Iterator[Batch]:
+    """
+    Cut what one wake-up delivered into transactions.
+
+    Args:
+        positions: next offset of each partition before the first record.
+
+    Raises:
+        GapError: as `Batch.add`.
+
+    """
+    at = dict(positions)
+    batch = _begin(at)
+    last: dict[Partition, Record] = {}
+    for record in records:
+        batch.add(record, now_ns)
+        last[record.partition] = record
+        if batch.rows >= BATCH_ROWS_MAX:
+            yield _end(batch, last, at)
+            batch, last = _begin(at), {}
+    if last:
+        yield _end(batch, last, at)
+
+
+def _begin(at: Mapping[Partition, int]) -> Batch:
+    return Batch(moves={partition: Move(offset, offset, "") for partition, offset in at.items()})
+
+
+def _end(batch: Batch, last: Mapping[Partition, Record], at: dict[Partition, int]) -> Batch:
+    batch.moves = {
+        partition: Move(move.old, move.new, short_digest(last[partition].value or b""))
+        for partition, move in batch.moves.items()
+        if move.new > move.old
+    }
+    at.update({partition: move.new for partition, move in batch.moves.items()})
+    return batch

@@ -1,0 +1,187 @@
+"""
+Feed writer: carries market records into PostgreSQL, each row exactly once.
+
+Reads   market.binance.quotes, market.binance.trades, market.binance.books
+Writes  tables market.quotes, market.trades, market.book_updates, market.feed_rejects;
+        control.pulse
+Owns    market.feed_offsets: the next offset of each partition, moved in the very
+        transaction that holds the rows, by compare-and-swap
+Fails   without loss: an aborted transaction is forgotten, the offset rows are read
+        again and the log is read on from there; a gap in the log halts
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from spark.bus.port import Bus, Pace, Partition, Reader
+from spark.clock import Clock
+from spark.consumers.feed_batch import Batch, batches
+from spark.consumers.feed_positions import take_positions
+from spark.consumers.feed_rows import READERS
+from spark.db.migrate import require_current
+from spark.db.pool import Database
+from spark.errors import BusUnavailable, DatabaseUnavailable, FencedError
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import Role
+from spark.topics import CONTROL_PULSE
+from spark.worker.pulse import Pulse
+
+_READ_WAIT_MS: Final = 200
+_LAG_PERIOD_S: Final = 2.0
+_NS_PER_S: Final = 1e9
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Transactions lost in a row to another writer, after which this one leaves.
+_LOST_MAX: Final = 5
+_PAUSE_S_MIN: Final = 0.05
+_PAUSE_S_MAX: Final = 2.0
+#: So long a database may be away before the process ends and says so by its exit code.
+_AWAY_S_MAX: Final = 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class FeedWriter:
+    """One process."""
+
+    bus: Bus
+    database: Database
+    clock: Clock
+    metrics: Metrics
+    instance: str
+    _positions: dict[Partition, int] = field(default_factory=dict)
+    #: Days, from 1970, whose partitions are known to be there.
+    _days: set[int] = field(default_factory=set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Write until told to stop; what is in hand then is committed or forgotten whole.
+
+        Raises:
+            SettingError: the database lacks migrations.
+            FencedError: another writer keeps taking the partitions.
+            DatabaseUnavailable: it was away too long.
+            HaltError: the log is not what it was; a person has to look.
+
+        """
+        await require_current(self.database)
+        self._positions = await take_positions(self.bus, self.database, list(READERS))
+        reader = await self.bus.reader(self._positions, Pace.HOT)
+        writer = await self.bus.writer([CONTROL_PULSE])
+        pulse = Pulse(Role.FEED_WRITER, self.instance, writer, self.clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                sides = [
+                    group.create_task(pulse.beat(list, self._named_positions)),
+                    group.create_task(self._watch_lag()),
+                ]
+                await self._write_until(stop, reader)
+                for side in sides:
+                    side.cancel()
+        finally:
+            await reader.close()
+            await writer.close()
+
+    async def _write_until(self, stop: asyncio.Event, reader: Reader) -> None:
+        lost = 0
+        while not stop.is_set():
+            try:
+                records = await reader.read(_READ_WAIT_MS)
+                for batch in batches(records, self._positions, self.clock.wall_ns()):
+                    await self._commit(batch)
+                    lost = 0
+            except (FencedError, DatabaseUnavailable) as error:
+                logger().warning("transaction_aborted", why=str(error))
+                lost += isinstance(error, FencedError)
+                if lost >= _LOST_MAX:
+                    raise
+                await self._find_place_again(stop, reader)
+
+    async def _commit(self, batch: Batch) -> None:
+        await self._prepare(batch.days())
+        async with self.database.transaction() as transaction:
+            for name, lines in batch.lines.items():
+                await transaction.copy(name, lines)
+            if batch.rejects:
+                await transaction.execute("feed_reject", _reject_parameters(batch))
+            # Last, so that the rows stay locked only until COMMIT, and in partition
+            # order, so that two writers never wait for each other (R19).
+            moved = await transaction.execute("feed_advance", _move_parameters(batch))
+            if moved != len(batch.moves):
+                raise FencedError("another feed writer moved the offsets")
+        self._positions |= {partition: move.new for partition, move in batch.moves.items()}
+        self._count(batch)
+
+    async def _prepare(self, days: set[int]) -> None:
+        for day in sorted(days - self._days):
+            async with self.database.transaction() as transaction:
+                date = (_EPOCH + timedelta(days=day)).date()
+                await transaction.execute("feed_prepare_day", {"day": date})
+            self._days.add(day)
+
+    async def _find_place_again(self, stop: asyncio.Event, reader: Reader) -> None:
+        """Forget what was in hand; the offset rows say what was committed (R19)."""
+        pause_s = _PAUSE_S_MIN
+        began_ns = self.clock.monotonic_ns()
+        while not stop.is_set():
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
+            try:
+                self._positions = await take_positions(self.bus, self.database, list(READERS))
+            except DatabaseUnavailable:
+                if self.clock.monotonic_ns() - began_ns > _AWAY_S_MAX * _NS_PER_S:
+                    raise
+                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+            else:
+                for partition, offset in self._positions.items():
+                    reader.seek(partition, offset)
+                return
+
+    def _count(self, batch: Batch) -> None:
+        now_ns = self.clock.wall_ns()
+        for kind, ages in batch.received.items():
+            for received_ns, rows in ages.items():
+                age_s = max(0, now_ns - received_ns) / _NS_PER_S
+                self.metrics.feed_to_db.observe(kind, age_s, rows)
+            self.metrics.rows_written.labels(kind).inc(sum(ages.values()))
+        for _, reject in batch.rejects:
+            self.metrics.rows_rejected.labels(reject.reason).inc()
+
+    async def _watch_lag(self) -> None:
+        while True:
+            # Without an answer the gauge stays: the broker's absence has its own alarm.
+            with suppress(BusUnavailable):
+                ends = await self.bus.ends(list(self._positions))
+                for partition, end in ends.items():
+                    lag = self.metrics.lag.labels(str(partition))
+                    lag.set(max(0, end - self._positions[partition]))
+            await asyncio.sleep(_LAG_PERIOD_S)
+
+    def _named_positions(self) -> dict[str, int]:
+        return {str(partition): offset for partition, offset in self._positions.items()}
+
+
+def _move_parameters(batch: Batch) -> Mapping[str, object]:
+    moves = sorted(batch.moves.items())
+    return {
+        "topics": [partition.topic for partition, _ in moves],
+        "partitions": [partition.number for partition, _ in moves],
+        "olds": [move.old for _, move in moves],
+        "news": [move.new for _, move in moves],
+        "digests": [move.digest for _, move in moves],
+    }
+
+
+def _reject_parameters(batch: Batch) -> Mapping[str, object]:
+    return {
+        "topics": [record.partition.topic for record, _ in batch.rejects],
+        "partitions": [record.partition.number for record, _ in batch.rejects],
+        "offsets": [record.offset for record, _ in batch.rejects],
+        "rows": [reject.row_number for _, reject in batch.rejects],
+        "reasons": [reject.reason for _, reject in batch.rejects],
+        "details": [reject.detail for _, reject in batch.rejects],
+        "bodies": [reject.body for _, reject in batch.rejects],
+    }
