@@ -23,7 +23,7 @@ from spark.embedded.command import Command
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
 from spark.embedded.ports import pick_ports
 from spark.embedded.postgres import KEEPER, SUPERUSER, PostgresServer
-from spark.embedded.provision import grant_provisioner, provision, wait_ready
+from spark.embedded.provision import grant_provisioner, provision
 from spark.embedded.roles import provision_roles, role_url
 from spark.embedded.secrets import Secrets
 from spark.topics import PRINCIPALS, PROVISIONER, TOPICS
@@ -56,6 +56,7 @@ class Process:
         self.command = command
         self.log = log
         self.child: subprocess.Popen[bytes] | None = None
+        self.stop_signal = signal.SIGTERM
 
     @property
     def pid(self) -> int:
@@ -68,6 +69,7 @@ class Process:
     def start(self) -> None:
         assert not self.is_alive(), "already running"
         command = self.command()
+        self.stop_signal = command.stop_signal
         # The signal comes when the *thread* that forked ends, so the main thread forks.
         assert threading.current_thread() is threading.main_thread(), "start from the main thread"
         with self.log.open("ab") as log:
@@ -90,7 +92,7 @@ class Process:
     def stop(self) -> None:
         if self.child is None:
             return
-        self.child.send_signal(self.command().stop_signal)
+        self.child.send_signal(self.stop_signal)
         try:
             self.child.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -109,6 +111,7 @@ class RunningPostgres:
         self.secrets = Secrets(home / "secrets")
         self.server = PostgresServer(home, self.secrets, port)
         self.process = Process(self.server.command, home / "postgres.log")
+        run(self.server.prepare())
 
     @property
     def superuser_url(self) -> str:
@@ -119,9 +122,8 @@ class RunningPostgres:
 
     def start(self) -> None:
         """Start, and wait until it answers a query."""
-        run(self.server.prepare())
         self.process.start()
-        run(self.server.wait_ready())
+        run(self.server.wait_ready(self.process.is_alive))
 
     def kill(self) -> None:
         """Kill the postmaster as by kill -9; its children follow by themselves."""
@@ -168,9 +170,7 @@ class RunningKafka:
         return self.server.bootstrap
 
     def login(self, principal: str) -> KafkaLogin:
-        return KafkaLogin(
-            bootstrap=self.bootstrap, username=principal, password=self.password(principal)
-        )
+        return self.server.login(principal)
 
     def password(self, principal: str) -> str:
         return self.secrets.kafka_password(principal)
@@ -178,7 +178,7 @@ class RunningKafka:
     def start(self) -> None:
         """Start, and wait until every partition has its leader."""
         self.process.start()
-        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+        run(self.server.wait_ready(self.process.is_alive))
 
     def kill(self) -> None:
         """Kill as by kill -9."""
@@ -202,7 +202,7 @@ class RunningKafka:
         while names & set(admin.list_topics(timeout=10).topics):
             time.sleep(0.01)
         run(provision(self.login(PROVISIONER), {p: self.password(p) for p in PRINCIPALS}))
-        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+        run(self.server.wait_ready(self.process.is_alive))
 
     def create_topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Make a topic that only "broker" may use, under a new name."""
@@ -213,7 +213,7 @@ class RunningKafka:
             created.result()
         while name not in admin.list_topics(timeout=10).topics:
             time.sleep(0.01)
-        run(wait_ready(self.login(BROKER), is_alive=self.process.is_alive))
+        run(self.server.wait_ready(self.process.is_alive))
         return name
 
     def _admin(self) -> AdminClient:

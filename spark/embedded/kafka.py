@@ -1,7 +1,7 @@
 """
 The embedded Kafka broker: one KRaft node on loopback, from jars and a wheel's Java.
 
-    <home>/kafka/server.properties   generated at each start from deploy/kafka/server.properties
+    <home>/kafka/server.properties   generated from deploy/kafka/server.properties
                  data/               the log; its existence means: formatted
                  tmp/                native libraries that jars unpack
 
@@ -13,25 +13,30 @@ output holds the salted keys of every SCRAM user and is thrown away.
 import asyncio
 import base64
 import os
+import re
+import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Final
 
+from spark.bus.kafka import KafkaLogin
+from spark.embedded.aot import AotCache
 from spark.embedded.command import Command
 from spark.embedded.jars import Jar, class_path
+from spark.embedded.ownership import fill, own_directory, write_owned
+from spark.embedded.provision import wait_ready
+from spark.embedded.reach import obstacle
 from spark.embedded.secrets import Secrets, remove_secret, write_secret
 from spark.errors import EmbeddedUnavailable, SettingError
+from spark.topics import PROVISIONER
 
 HOST: Final = "127.0.0.1"
 BROKER: Final = "broker"
 CONTROLLER: Final = "controller"
-PROVISIONER: Final = "provisioner"
 DEPLOY: Final = Path(__file__).parents[2] / "deploy" / "kafka"
 JARS_LOCK: Final = DEPLOY / "jars.lock"
 _JAAS: Final = "kafka.jaas"
@@ -53,14 +58,11 @@ _JVM: Final = (
     "-XX:-CreateCoredumpOnCrash",
     # A broker that is out of memory is worth less than a restarted one.
     "-XX:+ExitOnOutOfMemoryError",
+    # Kafka unmaps its index files by a call that Java announces to take away some day.
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
     "-Djava.awt.headless=true",
 )
-
-
-class _AtTemplate(Template):
-    """`@{word}`: Kafka's own `${…}` stays as it is."""
-
-    delimiter = "@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +78,9 @@ class KafkaServer:
     One broker: prepare it once, then let a supervisor start its command.
 
     Args:
-        home: the stack's directory; with a uid, one that this uid can reach.
+        home: the stack's directory.
+        secrets: where it says a uid for "broker", the broker runs as that.
         jars: the lock; the files are in `jar_directory` (jars.fetch).
-        uid: the broker's own, or None to share that of this process.
     """
 
     def __init__(
@@ -98,13 +100,61 @@ class KafkaServer:
         self.jars = tuple(jars)
         self.jar_directory = jar_directory.absolute()
         self.uid = secrets.uids.get(BROKER)
-        if _PATH_FORBIDDEN & set(f"{self.home}{secrets.root}"):
-            raise SettingError(f"{home}: Kafka cannot use a path with any of {{ }} : \\ or quotes")
+        self.aot = AotCache(self.jar_directory.parent / "aot", self._aot_key())
+        self._is_aot_on_trial = False
+        for path in (self.home, secrets.root, self.jar_directory):
+            if _PATH_FORBIDDEN & set(str(path)):
+                raise SettingError(f"{path}: Kafka cannot use a path with {{ }} : \\ or quotes")
 
     @property
     def bootstrap(self) -> str:
         """The address for clients."""
         return f"{HOST}:{self.ports.client}"
+
+    def login(self, principal: str) -> KafkaLogin:
+        """
+        Give a principal's login; "broker" may do everything, "provisioner" administrate.
+        """
+        return KafkaLogin(self.bootstrap, principal, self.secrets.kafka_password(principal))
+
+    async def prepare(self) -> None:
+        """
+        Make everything that the broker starts from; harmless to repeat, and keeps the data.
+
+        Raises:
+            IntegrityError: a jar is not the one in the lock.
+            SettingError: a place that the broker's uid cannot reach.
+            EmbeddedUnavailable: formatting failed, for example for want of disk space.
+        """
+        await asyncio.to_thread(self._prepare)
+
+    def command(self) -> Command:
+        """
+        Say how to start the broker; hashes every jar, so call it at each start, in a thread.
+
+        Raises: IntegrityError when a jar is not the one in the lock.
+        """
+        if self._is_aot_on_trial:
+            # The last start with it never served; whatever the cause, do without.
+            self.aot.discard()
+        self._is_aot_on_trial = self.aot.is_usable()
+        options = [f"-XX:AOTCache={self.aot.path}"] if self._is_aot_on_trial else []
+        return self._java(options, "kafka.Kafka", str(self._properties))
+
+    def training_command(self, output: Path) -> Command:
+        """
+        Say how to start the broker so that it writes an ahead-of-time cache as it stops.
+        """
+        return self._java([f"-XX:AOTCacheOutput={output}"], "kafka.Kafka", str(self._properties))
+
+    async def wait_ready(
+        self, is_alive: Callable[[], bool] = lambda: True, *, timeout_s: float = 60
+    ) -> None:
+        """
+        Wait until the broker serves; raises as provision.wait_ready.
+        """
+        await wait_ready(self.login(BROKER), is_alive, timeout_s=timeout_s)
+        self._is_aot_on_trial = False
 
     @property
     def _data(self) -> Path:
@@ -114,31 +164,21 @@ class KafkaServer:
     def _properties(self) -> Path:
         return self.home / "server.properties"
 
-    async def prepare(self) -> None:
-        """
-        Make everything that the broker starts from; harmless to repeat, and keeps the data.
-
-        Raises:
-            IntegrityError: a jar is not the one in the lock.
-            EmbeddedUnavailable: formatting failed, for example for want of disk space.
-        """
-        await asyncio.to_thread(self._prepare)
-
-    def command(self) -> Command:
-        """
-        Say how to start the broker; hashes every jar, so call it at each start.
-
-        Raises: IntegrityError when a jar is not the one in the lock.
-        """
-        return self._java("kafka.Kafka", str(self._properties))
-
     def _prepare(self) -> None:
-        for directory in (self.home, self.home / "tmp"):
-            make_owned_directory(directory, self.uid)
+        own_directory(self.home, self.uid)
+        own_directory(self.home / "tmp", self.uid)
+        self._check_reach()
         self._write_jaas()
         if not self._data.exists():
             self._format()
-        _write_owned(self._properties, self._render(self._data), self.uid)
+        write_owned(self._properties, self._render(self._data), self.uid)
+
+    def _check_reach(self) -> None:
+        if self.uid is None:
+            return
+        for needed in (self.java, self.jar_directory, JARS_LOCK):
+            if (wall := obstacle(needed, self.uid)) is not None:
+                raise SettingError(f"the broker's uid {self.uid} cannot read {needed}: see {wall}")
 
     def _write_jaas(self) -> None:
         scram = "org.apache.kafka.common.security.scram.ScramLoginModule required"
@@ -153,8 +193,8 @@ class KafkaServer:
         self.secrets.write(BROKER, _JAAS, text.encode())
 
     def _render(self, data: Path) -> str:
-        template = (DEPLOY / "server.properties").read_text(encoding="utf-8")
-        return _AtTemplate(template).substitute(
+        text = fill(
+            DEPLOY / "server.properties",
             host=HOST,
             advertised=HOST,
             client_port=self.ports.client,
@@ -162,20 +202,24 @@ class KafkaServer:
             data=data,
             jaas=self.secrets.root / BROKER / _JAAS,
         )
+        # Java reads properties as Latin-1, and a home may have any name.
+        return re.sub(r"[^\x00-\x7f]", lambda found: _escaped(found[0]), text)
 
     def _format(self) -> None:
         """
         Format into a directory of another name first: a torn format never counts as data.
         """
+        for torn in self.home.glob("data.*"):
+            shutil.rmtree(torn)
         fresh = self.home / f"data.{uuid.uuid4().hex}"
-        make_owned_directory(fresh, self.uid)
+        own_directory(fresh, self.uid)
         properties = self.home / "format.properties"
-        _write_owned(properties, self._render(fresh), self.uid)
+        write_owned(properties, self._render(fresh), self.uid)
         arguments = self.secrets.directory(BROKER) / "format.arguments"
         remove_secret(arguments)
         write_secret(arguments, self._format_arguments(properties), self.uid)
         try:
-            self._run_format(self._java("kafka.tools.StorageTool", f"@{arguments}"))
+            _run_format(self._java([], "kafka.tools.StorageTool", f"@{arguments}"))
         finally:
             remove_secret(arguments)
             properties.unlink()
@@ -190,59 +234,47 @@ class KafkaServer:
         words = ["format", f"--cluster-id={cluster}", f"--config={properties}", "--standalone"]
         return "\n".join([*words, *users]).encode()
 
-    def _run_format(self, command: Command) -> None:
-        try:
-            done = subprocess.run(
-                command.argv,
-                **command.spawn_options(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=_FORMAT_TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EmbeddedUnavailable(f"Java did not run: {error}") from None
-        if done.returncode != 0:
-            # Only Java's exception lines: whatever else it printed may hold credentials.
-            lines = done.stderr.decode(errors="replace").splitlines()
-            cause = next((line for line in lines if "xception" in line), "see the disk space")
-            raise EmbeddedUnavailable(f"formatting {self.home} failed: {cause.strip()}")
-
-    def _java(self, main: str, *arguments: str) -> Command:
+    def _java(self, options: Sequence[str], main: str, *arguments: str) -> Command:
         path = class_path(self.jars, self.jar_directory)
-        options = [
+        places = [
             f"-Djava.io.tmpdir={self.home / 'tmp'}",
             f"-Dlog4j2.configurationFile={(DEPLOY / 'log4j2.yaml').as_uri()}",
         ]
         return Command(
-            argv=(str(self.java), *_JVM, *options, "-cp", path, main, *arguments),
+            argv=(str(self.java), *_JVM, *options, *places, "-cp", path, main, *arguments),
             env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
             cwd=self.home,
             uid=self.uid,
             stop_signal=signal.SIGTERM,
         )
 
+    def _aot_key(self) -> str:
+        release = self.java.parents[1] / "release"
+        runtime = release.read_text(encoding="utf-8") if release.is_file() else str(self.java)
+        hashes = [jar.sha256 for jar in self.jars]
+        return "\n".join([runtime, *_JVM, str(self.jar_directory), *hashes])
 
-def make_owned_directory(path: Path, uid: int | None) -> None:
-    """
-    Make a directory of mode 0700 for a server, or give it to the uid it has now.
-    """
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _run_format(command: Command) -> None:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if uid is not None and path.stat().st_uid != uid:
-            os.chown(path, uid, uid, follow_symlinks=False)
-    except OSError as error:
-        raise SettingError(f"{path}: {error.strerror}; choose another home") from None
-
-
-def _write_owned(path: Path, text: str, uid: int | None) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        if uid is not None:
-            os.fchown(file.fileno(), uid, uid)
-    fresh.replace(path)
+        done = subprocess.run(
+            command.argv,
+            **command.spawn_options(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_FORMAT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EmbeddedUnavailable(f"Java did not run: {error}") from None
+    if done.returncode != 0:
+        # Only Java's exception lines: whatever else it printed may hold credentials.
+        lines = done.stderr.decode(errors="replace").splitlines()
+        cause = next((line for line in lines if "xception" in line), "no reason given")
+        raise EmbeddedUnavailable(f"formatting Kafka's log failed: {cause.strip()}")

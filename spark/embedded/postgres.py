@@ -19,13 +19,14 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from string import Template
 from typing import Final
 
 import psutil
 
 from spark.embedded.command import Command
+from spark.embedded.ownership import fill, own_directory, write_owned
 from spark.embedded.postgres_programs import copied_programs, copy_programs, wheel_programs
 from spark.embedded.reach import obstacle
 from spark.embedded.secrets import Secrets, remove_secret, write_secret
@@ -44,13 +45,9 @@ _ORPHANS_WAIT_S: Final = 5.0
 _POLL_S: Final = 0.05
 
 
-class _AtTemplate(Template):
-    delimiter = "@"
-
-
 class PostgresServer:
     """
-    One server: before each start `await prepare()`, then start `command()`.
+    One server: prepare it once, then let a supervisor start its command.
     """
 
     def __init__(self, home: Path, secrets: Secrets, port: int) -> None:
@@ -74,35 +71,43 @@ class PostgresServer:
         """
         Make everything that the server starts from; harmless to repeat, and keeps the data.
 
-        After a kill -9 it waits for the backends that the dead server left, and
-        removes its pid file where that number now belongs to another program.
-
         Raises:
             SettingError: no wheel for this platform, or a place that the uid cannot reach.
-            EmbeddedUnavailable: initialising failed, or a server with this data still runs.
+            EmbeddedUnavailable: initialising failed, for example for want of disk space.
         """
         await asyncio.to_thread(self._prepare)
 
     def command(self) -> Command:
         """
-        Say how to start the server.
+        Say how to start the server; call it at each start, in a thread.
+
+        After a kill -9 it waits for the backends that the dead server left, and
+        removes its pid file where that number now belongs to another program.
+
+        Raises: EmbeddedUnavailable when a server with this data still runs.
         """
+        self._clear_pid_file()
         return self._program("postgres", "-D", str(self.data))
 
-    async def wait_ready(self, *, timeout_s: float = 60) -> None:
+    async def wait_ready(
+        self, is_alive: Callable[[], bool] = lambda: True, *, timeout_s: float = 60
+    ) -> None:
         """
         Wait until the server answers a query.
 
+        Args:
+            is_alive: asked between attempts; a server that died is not waited for.
+
         Raises:
             AuthorisationError: it refused the superuser's password.
-            DatabaseUnavailable: it did not answer in time.
+            DatabaseUnavailable: it did not answer in time, or died.
         """
         deadline = time.monotonic() + timeout_s
         while True:
             try:
                 await self.query("SELECT 1", database="postgres")
             except DatabaseUnavailable:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or not is_alive():
                     raise
                 await asyncio.sleep(_POLL_S)
             else:
@@ -143,39 +148,19 @@ class PostgresServer:
         return self.secrets.write(KEEPER, _PASSWORD_FILE, f"{HOST}:*:*:*:{password}".encode())
 
     def _prepare(self) -> None:
-        self._make_home()
-        self._place_programs()
-        if self.data.exists():
-            self._clear_pid_file()
-        else:
+        own_directory(self.home, self.uid)
+        wheel = wheel_programs()
+        if self.uid is not None and obstacle(wheel / "bin" / "postgres", self.uid) is not None:
+            copy_programs(self.home)
+        if not self.data.exists():
             self._initialise()
-        settings = (_DEPLOY / "postgresql.conf").read_text(encoding="utf-8")
-        filled = _AtTemplate(settings).substitute(host=HOST, port=self.port)
-        self._write_in_data("postgresql.conf", filled)
-        hosts = (_DEPLOY / "pg_hba.conf").read_text(encoding="utf-8")
-        self._write_in_data("pg_hba.conf", hosts)
-
-    def _make_home(self) -> None:
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.uid is not None:
-                os.chown(self.home, self.uid, self.uid, follow_symlinks=False)
-        except OSError as error:
-            raise SettingError(f"{self.home}: {error.strerror}; choose another home") from None
-        if self.uid is not None and (wall := obstacle(self.home, self.uid)) is not None:
-            raise SettingError(
-                f"PostgreSQL does not run as root, and the uid {self.uid} it runs as cannot "
-                f"enter {wall}; choose a home that others can reach, such as /var/lib/spark"
-            )
+        settings = fill(_DEPLOY / "postgresql.conf", host=HOST, port=self.port)
+        write_owned(self.data / "postgresql.conf", settings, self.uid)
+        write_owned(self.data / "pg_hba.conf", fill(_DEPLOY / "pg_hba.conf"), self.uid)
 
     def _programs(self) -> Path:
         copied = copied_programs(self.home)
         return copied if copied.exists() else wheel_programs()
-
-    def _place_programs(self) -> None:
-        wheel = wheel_programs()
-        if self.uid is not None and obstacle(wheel / "bin" / "postgres", self.uid) is not None:
-            copy_programs(self.home)
 
     def _initialise(self) -> None:
         """
@@ -225,16 +210,6 @@ class PostgresServer:
                 f"PostgreSQL with the data of {self.data} still runs as process {min(found)}"
             )
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-
-    def _write_in_data(self, name: str, text: str) -> None:
-        path = self.data / name
-        fresh = self.data / f"{name}.{uuid.uuid4().hex}"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            if self.uid is not None:
-                os.fchown(file.fileno(), self.uid, self.uid)
-        fresh.replace(path)
 
     def _program(self, name: str, *arguments: str) -> Command:
         return Command(

@@ -65,7 +65,7 @@ class Provisioned:
 
 
 async def wait_ready(
-    login: KafkaLogin, *, timeout_s: float = 60, is_alive: Callable[[], bool] = lambda: True
+    login: KafkaLogin, is_alive: Callable[[], bool] = lambda: True, *, timeout_s: float = 60
 ) -> None:
     """
     Wait until the broker serves: it is registered and each partition has its leader.
