@@ -154,7 +154,7 @@ class ProcessSettings(_Section):
     #: State of one stack: data, logs, run files, secrets.
     home: Path | None = Field(default=None, validation_alias="SPARK_HOME")
     #: Name of the stack under the default home.
-    name: str = Field(default="dev", pattern=r"[a-z0-9-]{1,32}", validation_alias="SPARK_NAME")
+    name: str = Field(default="dev", pattern=r"^[a-z0-9-]{1,32}$", validation_alias="SPARK_NAME")
     #: Bases of the default home and of the jar cache, where the desktop standard puts them.
     xdg_state_home: Path | None = Field(default=None, validation_alias="XDG_STATE_HOME")
     xdg_cache_home: Path | None = Field(default=None, validation_alias="XDG_CACHE_HOME")
@@ -165,7 +165,9 @@ class ProcessSettings(_Section):
     #: Port of /healthz and /metrics; 0 lets the system pick.
     ops_port: int = Field(default=0, ge=0, le=65_535, validation_alias="SPARK_OPS_PORT")
     log_format: str = Field(
-        default="json", pattern="json|console", validation_alias=AliasChoices("SPARK_LOG_FORMAT")
+        default="json",
+        pattern="^(json|console)$",
+        validation_alias=AliasChoices("SPARK_LOG_FORMAT"),
     )
 
 

@@ -29,8 +29,8 @@ class Child:
     """What the supervisor has to know of a child."""
 
     name: str
-    #: Asked at each start, in a thread, because the answer may take a while.
-    command: Callable[[], Command]
+    #: Asked at each start; prepares what the start needs.
+    command: Callable[[], Awaitable[Command]]
     #: Returns when it serves; raises a SparkError when it will not. Asked at each start.
     wait_ready: Callable[[IsAlive], Awaitable[None]]
     #: Children without which it is not started.

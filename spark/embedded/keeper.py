@@ -146,7 +146,7 @@ class Keeper:
         self._log_start = size_of(self._log)
         self._move(ChildState.STARTING, "")
         try:
-            self._command = await asyncio.to_thread(self.child.command)
+            self._command = await self.child.command()
             if self._held.is_set():
                 return 0
             process = await spawn(

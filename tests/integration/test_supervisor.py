@@ -48,7 +48,7 @@ class Bench:
         path = self.home.run / f"{name}.ready"
         touch = f"open({str(path)!r}, 'w').close()"
 
-        def command() -> Command:
+        async def command() -> Command:
             path.unlink(missing_ok=True)
             return Command(
                 argv=(sys.executable, "-I", "-c", script.replace("READY", touch)),

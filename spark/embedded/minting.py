@@ -1,0 +1,121 @@
+"""
+Makes the keys of spark/keys.py, each once, in the directories of their holders.
+
+What exists stays: a key that changed would make every record before it a forgery.
+"""
+
+import os
+import secrets as randomness
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from spark import keys
+from spark.embedded.secrets import Secrets, claim_secret, remove_secret
+from spark.errors import IntegrityError
+from spark.names import Role, Venue
+
+SIMULATOR: Final = "simulator"
+SIMULATOR_KEYS: Final = "keys.json"
+SIMULATOR_ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  (a file's name)
+_PUBLIC_MODE: Final = 0o644
+_SECRET_BYTES: Final = 32
+#: What the simulated account owns, before its first order.
+_BALANCES: Final[Mapping[str, str]] = {
+    "USDT": "10000000",
+    "BTC": "1000",
+    "ETH": "10000",
+    "BNB": "10000",
+}
+
+
+def mint_keys(secrets: Secrets, public: Path) -> None:
+    """
+    Make every key that is missing.
+
+    Raises:
+        IntegrityError: the holders of one key hold different bytes.
+        SettingError: a directory or file cannot be used (secrets.py).
+
+    """
+    for key in keys.SHARED_KEYS:
+        _mint_shared(secrets, key)
+    _mint_audit(secrets, public)
+    if not (public / keys.LOG_EPOCH).exists():
+        renew_log_epoch(public)
+
+
+def renew_log_epoch(public: Path) -> None:
+    """Name a new incarnation of the log; tags made for the one before it verify no more."""
+    write_public(public / keys.LOG_EPOCH, f"{uuid.uuid4()}\n".encode())
+
+
+def mint_simulator_keys(secrets: Secrets) -> None:
+    """
+    Give the simulator and the signer the same two exchange keys: one trades, one reads (S4).
+    """
+    entries = []
+    for kind, permissions in ((keys.TRADE_KEY, ["read", "trade"]), (keys.READ_KEY, ["read"])):
+        id_name, secret_name = keys.exchange_key(Venue.BINANCE, kind)
+        api_key = secrets.password(Role.SIGNER, id_name)
+        secret = secrets.password(Role.SIGNER, secret_name)
+        entries.append(
+            {
+                "api_key": api_key,
+                "secret": secret,
+                "permissions": permissions,
+                "balances": dict(_BALANCES) if kind == keys.TRADE_KEY else {},
+            }
+        )
+    replace_secret(secrets, SIMULATOR, SIMULATOR_KEYS, content=orjson.dumps(entries))
+    secrets.password(SIMULATOR, SIMULATOR_ADMIN_TOKEN)
+
+
+def replace_secret(secrets: Secrets, principal: str, name: str, *, content: bytes) -> Path:
+    """
+    Write a secret that is derived from others, over an older one; nobody may be reading it.
+    """
+    remove_secret(secrets.directory(principal) / name)
+    return secrets.write(principal, name, content)
+
+
+def write_public(path: Path, content: bytes) -> None:
+    """Write what every role may read, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.chmod(_PUBLIC_MODE)
+    part.replace(path)
+
+
+def _mint_shared(secrets: Secrets, key: keys.SharedKey) -> None:
+    held = {holder: _held(secrets, holder, key.name) for holder in key.holders}
+    known = {content for content in held.values() if content is not None}
+    if len(known) > 1:
+        raise IntegrityError(
+            f"{key.name} differs between {' and '.join(key.holders)}; put back the right one"
+        )
+    content = known.pop() if known else randomness.token_bytes(keys.KEY_BYTES)
+    for holder in key.holders:
+        secrets.write(holder, key.name, content)
+
+
+def _mint_audit(secrets: Secrets, public: Path) -> None:
+    content = _held(secrets, Role.AUDITOR, keys.AUDIT_PRIVATE)
+    if content is None:
+        content = Ed25519PrivateKey.generate().private_bytes_raw()
+    secrets.write(Role.AUDITOR, keys.AUDIT_PRIVATE, content)
+    verifying = Ed25519PrivateKey.from_private_bytes(content).public_key().public_bytes_raw()
+    write_public(public / keys.AUDIT_PUBLIC, verifying)
+
+
+def _held(secrets: Secrets, holder: str, name: str) -> bytes | None:
+    path = secrets.directory(holder) / name
+    if not os.path.lexists(path):
+        return None
+    # An earlier start may have had other uids.
+    claim_secret(path, secrets.uids.get(holder))
+    return secrets.read(holder, name)

@@ -1,0 +1,103 @@
+"""
+`<home>/run/stack.json`: where a running stack is, for the command line. No secrets.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from spark.embedded.home import Home
+from spark.embedded.identity import ProcessIdentity
+from spark.errors import NotRunningError
+from spark.names import Endpoint, TradingMode
+
+_FILE: Final = "stack.json"
+_MODE: Final = 0o644
+
+
+class StackPhase(StrEnum):
+    """What a supervisor is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackState:
+    """One stack, as its supervisor last wrote it."""
+
+    version: int = 1
+    name: str
+    phase: StackPhase
+    supervisor: ProcessIdentity
+    started_ns: int
+    #: Where data, logs and secrets are; another place than this file's for an ephemeral stack.
+    home: Path
+    mode: TradingMode
+    endpoint: Endpoint
+    #: Why all roles share one uid; empty where each has its own.
+    isolation_reason: str
+    uids: dict[str, int]
+    kafka_bootstrap: str
+    is_kafka_embedded: bool
+    #: Without user and password.
+    database_url: str
+    is_database_embedded: bool
+    simulator_url: str
+    simulator_stream_url: str
+    simulator_admin_url: str
+    #: Spark processes that it runs.
+    processes: tuple[str, ...]
+
+    @property
+    def is_isolated(self) -> bool:
+        """Say whether each role has its own uid."""
+        return bool(self.uids)
+
+
+_ADAPTER: Final = TypeAdapter(StackState)
+
+
+def write_state(anchor: Home, state: StackState) -> None:
+    """Write the file whole; a reader finds the old one or the new one."""
+    path = anchor.run / _FILE
+    part = path.with_name(f".{_FILE}.part")
+    part.write_bytes(orjson.dumps(state, default=str))
+    part.chmod(_MODE)
+    part.replace(path)
+
+
+def remove_state(anchor: Home) -> None:
+    """Say that nothing runs here any more; idempotent."""
+    (anchor.run / _FILE).unlink(missing_ok=True)
+
+
+def read_state(anchor: Home) -> StackState | None:
+    """
+    Read what the last supervisor wrote, whether it lives or not.
+
+    Returns: None when there is no such file, or it is not one of this version.
+    """
+    try:
+        return _ADAPTER.validate_json((anchor.run / _FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def find_stack(anchor: Home) -> StackState:
+    """
+    Find the running stack of a home.
+
+    Raises:
+        NotRunningError: there is none.
+
+    """
+    state = read_state(anchor)
+    if state is None or not state.supervisor.is_alive():
+        raise NotRunningError(f"no stack runs in {anchor.root}; start one with `spark up`")
+    return state
