@@ -10,7 +10,7 @@ Fails   closed: without the token every path answers 401
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from aiohttp import web
@@ -27,6 +27,16 @@ OFFSET_MS_MAX: Final = 86_400_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Desk(Protocol):
+    """What judges may ask of the market sockets."""
+
+    def apply_faults(self) -> None:
+        """Apply armed faults of sockets to those open now."""
+
+    def replay_status(self) -> dict[str, object]:
+        """Tell how far the recordings are."""
+
+
 class Admin:
     """Handlers of the judges' port."""
 
@@ -38,6 +48,7 @@ class Admin:
         ledger: Ledger,
         armed: faults.Faults,
         clock: VenueClock,
+        desk: Desk,
         token: str,
     ) -> None:
         self._venue = venue
@@ -45,6 +56,7 @@ class Admin:
         self._ledger = ledger
         self._faults = armed
         self._clock = clock
+        self._desk = desk
         self._token = token
 
     def app(self) -> web.Application:
@@ -56,6 +68,7 @@ class Admin:
         app.router.add_post("/faults", self._arm)
         app.router.add_delete("/faults", self._disarm)
         app.router.add_get("/accounts", self._show_accounts)
+        app.router.add_get("/replay/status", self._replay_status)
         app.router.add_post("/clock", self._set_clock)
         return app
 
@@ -89,6 +102,7 @@ class Admin:
     async def _arm(self, request: web.Request) -> web.Response:
         fault = faults.parse(await _body(request))
         self._faults.arm(fault)
+        self._desk.apply_faults()
         return await self._list_faults(request)
 
     async def _disarm(self, _request: web.Request) -> web.Response:
@@ -98,6 +112,9 @@ class Admin:
         earned = {asset: f"{sum_:f}" for asset, sum_ in sorted(self._venue.earned.items())}
         balances = self._venue.balances(self._accounts.by_name.values())
         return _json({"accounts": balances, "earned": earned})
+
+    async def _replay_status(self, _request: web.Request) -> web.Response:
+        return _json(self._desk.replay_status())
 
     async def _set_clock(self, request: web.Request) -> web.Response:
         body = await _body(request)

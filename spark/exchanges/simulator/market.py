@@ -12,7 +12,7 @@ moves the price. A weak pull keeps the price near its start for days.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -168,6 +168,23 @@ class Participant:
             price=price,
         )
         return self._venue.place(self._venue.house, terms)
+
+
+def quote_levels(
+    venue: Venue, symbol: str, side: Side, levels: Iterable[tuple[Decimal, Decimal]]
+) -> None:
+    """Let the house quote given prices and quantities, and leave them there."""
+    for price, quantity in levels:
+        terms = Terms(
+            symbol=symbol,
+            side=side,
+            kind=Kind.LIMIT,
+            time_in_force=TimeInForce.GTC,
+            client_id="",
+            quantity=quantity,
+            price=price,
+        )
+        venue.place(venue.house, terms)
 
 
 async def run(participants: Sequence[Participant], ledger: Ledger, *, steps_per_s: float) -> None:

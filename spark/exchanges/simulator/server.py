@@ -28,10 +28,11 @@ from spark.clock import SystemClock
 from spark.errors import SettingError
 from spark.exchanges.simulator import accounts, market
 from spark.exchanges.simulator.admin import Admin
-from spark.exchanges.simulator.binance import symbols
+from spark.exchanges.simulator.binance import replay, symbols
 from spark.exchanges.simulator.binance.api import Api
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.rest import Rest
+from spark.exchanges.simulator.binance.streams import Streams
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.faults import Faults
 from spark.exchanges.simulator.ledger import Ledger
@@ -84,14 +85,14 @@ def serve(options: Options) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running simulator: where it listens, and what must not end."""
+    """A running simulator: where it listens, and what runs beside it."""
 
     host: str
     port: int
     admin_port: int
     admin_token: str
     venue: Venue
-    #: Side tasks; one that ends has failed.
+    #: Side tasks; one that raises ends the process.
     tasks: tuple[asyncio.Task[None], ...]
 
     @property
@@ -117,10 +118,12 @@ async def _serve(options: Options) -> int:
         loop.add_signal_handler(number, stopped.set)
     async with running(options) as simulator:
         stop = asyncio.create_task(stopped.wait(), name="stop")
-        done, _ = await asyncio.wait((stop, *simulator.tasks), return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        for task in done - {stop}:
-            task.result()
+        watched = {stop, *simulator.tasks}
+        while not stop.done():
+            done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stop}:
+                # A recording that is over returns; any other end is a failure.
+                task.result()
     return 0
 
 
@@ -133,43 +136,93 @@ async def running(options: Options) -> AsyncIterator[Running]:
         SettingError: an option cannot be met.
     """
     host = _loopback(options.host)
-    clock = VenueClock(SystemClock())
-    rules = symbols.choose(options.symbols, is_limited=options.is_limited)
-    known = accounts.load(options.keys_file)
-    token, token_file = _admin_token(options)
-    ledger = Ledger(options.ledger_file)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(ledger.close)
-        venue = Venue([one.pair for one in rules.values()], clock=clock)
-        limits = Limits(is_enforced=options.is_limited)
-        venue.order_listeners += [ledger, limits]
-        api = Api(venue, accounts=known, rules=rules, limits=limits, ledger=ledger)
-        faults = Faults()
-        admin = Admin(venue, accounts=known, ledger=ledger, armed=faults, clock=clock, token=token)
-        port = await _listen(stack, web.Server(Rest(api, faults)), host, options.port)
-        admin_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
-        admin_port = await _start(stack, admin_runner, host, options.admin_port)
+        parts = _assemble(options, stack)
+        token, token_file = _admin_token(options)
+        admin = Admin(
+            parts.api.venue,
+            accounts=parts.api.accounts,
+            ledger=parts.api.ledger,
+            armed=parts.faults,
+            clock=parts.clock,
+            desk=replay.Desk(parts.streams, parts.recordings),
+            token=token,
+        )
+        front = web.Server(Rest(parts.api, parts.faults, parts.streams))
+        front_runner = web.ServerRunner(front, access_log=None, shutdown_timeout=STOP_S_MAX)
+        back_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
+        port = await _listen(stack, front_runner, host, options.port)
+        admin_port = await _listen(stack, back_runner, host, options.admin_port)
+        stack.push_async_callback(parts.streams.close)
         simulator = Running(
             host=host,
             port=port,
             admin_port=admin_port,
             admin_token=token,
-            venue=venue,
-            tasks=await _side_tasks(stack, options, venue, rules, ledger),
+            venue=parts.api.venue,
+            tasks=_side_tasks(stack, parts, options),
         )
         if options.ready_file is not None:
             _write_atomically(options.ready_file, _ready(simulator, options, token_file))
         yield simulator
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is wired together before anything listens."""
+
+    api: Api
+    clock: VenueClock
+    faults: Faults
+    streams: Streams
+    recordings: list[replay.Recording]
+    participants: list[market.Participant]
+
+
+def _assemble(options: Options, stack: contextlib.AsyncExitStack) -> _Parts:
+    clock = VenueClock(SystemClock())
+    rules = symbols.choose(options.symbols, is_limited=options.is_limited)
+    recordings = [replay.open_recording(path) for path in options.replay]
+    known = accounts.load(options.keys_file)
+    ledger = Ledger(options.ledger_file)
+    stack.callback(ledger.close)
+    venue = Venue([one.pair for one in rules.values()], clock=clock)
+    limits = Limits(is_enforced=options.is_limited)
+    venue.order_listeners += [ledger, limits]
+    api = Api(venue, accounts=known, rules=rules, limits=limits, ledger=ledger)
+    for recording in recordings:
+        replay.take_over(recording, api)
+    recorded = {recording.symbol for recording in recordings}
+    participants = [
+        market.Participant(venue, one.character, options.seed)
+        for one in rules.values()
+        if one.symbol not in recorded
+    ]
+    faults = Faults()
+    streams = Streams(venue, faults, recorded=recorded, is_limited=options.is_limited)
+    venue.market_listeners.append(streams)
+    return _Parts(api, clock, faults, streams, recordings, participants)
+
+
+def _side_tasks(
+    stack: contextlib.AsyncExitStack, parts: _Parts, options: Options
+) -> tuple[asyncio.Task[None], ...]:
+    tasks = [asyncio.create_task(parts.streams.run(), name="depth")]
+    if options.market_steps_per_s > 0 and parts.participants:
+        moving = market.run(
+            parts.participants, parts.api.ledger, steps_per_s=options.market_steps_per_s
+        )
+        tasks.append(asyncio.create_task(moving, name="market"))
+    plays = [
+        asyncio.create_task(replay.play(one, parts.streams, speed=options.speed), name="replay")
+        for one in parts.recordings
+    ]
+    for task in (*tasks, *plays):
+        stack.callback(task.cancel)
+    return (*tasks, *plays)
+
+
 async def _listen(
-    stack: contextlib.AsyncExitStack, server: web.Server, host: str, port: int
-) -> int:
-    runner = web.ServerRunner(server, access_log=None, shutdown_timeout=STOP_S_MAX)
-    return await _start(stack, runner, host, port)
-
-
-async def _start(
     stack: contextlib.AsyncExitStack, runner: web.BaseRunner, host: str, port: int
 ) -> int:
     await runner.setup()
@@ -180,26 +233,6 @@ async def _start(
         raise SettingError(f"port {port}: {error.strerror}") from None
     bound: int = runner.addresses[0][1]
     return bound
-
-
-async def _side_tasks(
-    stack: contextlib.AsyncExitStack,
-    options: Options,
-    venue: Venue,
-    rules: dict[str, symbols.Rules],
-    ledger: Ledger,
-) -> tuple[asyncio.Task[None], ...]:
-    participants = [
-        market.Participant(venue, one.character, options.seed) for one in rules.values()
-    ]
-    ledger.commit()
-    tasks: tuple[asyncio.Task[None], ...] = ()
-    if options.market_steps_per_s > 0:
-        moving = market.run(participants, ledger, steps_per_s=options.market_steps_per_s)
-        tasks = (asyncio.create_task(moving, name="market"),)
-    for task in tasks:
-        stack.callback(task.cancel)
-    return tasks
 
 
 def _loopback(host: str) -> str:

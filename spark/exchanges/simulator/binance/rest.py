@@ -8,6 +8,7 @@ Fails   with the connection
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -33,18 +34,23 @@ _TOO_MANY: Final = (
 )
 
 
+#: Serves every path outside `/api/`.
+StreamHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
 class Rest:
     """The handler of every connection to the venue's port."""
 
-    def __init__(self, api: Api, faults: Faults) -> None:
+    def __init__(self, api: Api, faults: Faults, streams: StreamHandler) -> None:
         self._api = api
         self._faults = faults
+        self._streams = streams
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
         if not path.startswith("/api/"):
-            return web.Response(status=404)
+            return await self._streams(request)
         at_ns = self._api.venue.clock.wall_ns()
         body = (await request.read()).decode("utf-8", "replace") if request.can_read_body else ""
         call = Call(
