@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -143,20 +143,21 @@ class FeedRows:
                 rejects.append(Reject(number, *fault, text[:REJECT_BYTES_MAX]))
         return Lines(b"".join(kept), received, rejects)
 
-    def _record_fault(self, found: Any, body: bytes) -> tuple[str, str] | None:
+    def _record_fault(self, found: object, body: bytes) -> tuple[str, str] | None:
         if not isinstance(found, dict) or found.keys() != _ENVELOPE:
             return "malformed", "not the fields of a market record"
         if type(found["v"]) is not int or found["v"] != 1:
             return "unknown_schema_version", "v is not 1"
-        if (found["type"], found["venue"]) != (self.kind.event_type, self._venue):
-            return "malformed", f"not {self.kind.event_type} of {self._venue}"
-        if not isinstance(found["symbol"], str) or not _SYMBOLS.fullmatch(found["symbol"]):
-            return "malformed", "symbol is not upper case letters and digits"
-        if not isinstance(found["rows"], list) or not found["rows"]:
-            return "malformed", "rows is not a list, or is empty"
-        # Doubled keys, blanks and other spellings of a number end here.
-        if orjson.dumps(found, option=orjson.OPT_SORT_KEYS) != body:
-            return "malformed", "not canonical"
+        symbol, rows = found["symbol"], found["rows"]
+        what = f"{self.kind.event_type} of {self._venue}"
+        for is_right, wanted in (
+            ((found["type"], found["venue"]) == (self.kind.event_type, self._venue), what),
+            (isinstance(symbol, str) and _SYMBOLS.fullmatch(symbol), "a symbol in upper case"),
+            (isinstance(rows, list) and rows, "rows as a list of at least one"),
+            (_is_canonical(found, body), "canonical JSON"),
+        ):
+            if not is_right:
+                return "malformed", f"wanted: {wanted}"
         return None
 
     def _row_fault(self, row: object, text: bytes) -> tuple[str, str] | None:
@@ -168,6 +169,14 @@ class FeedRows:
             if not pattern.fullmatch(orjson.dumps(value)):
                 return "bad_row", f"{name} is not as it must be"
         raise AssertionError("a row whose fields all match does match")
+
+
+def _is_canonical(found: object, body: bytes) -> bool:
+    """Doubled keys, blanks, other spellings of a number and endless nesting end here."""
+    try:
+        return orjson.dumps(found, option=orjson.OPT_SORT_KEYS) == body
+    except orjson.JSONEncodeError:
+        return False
 
 
 def _nothing_of(body: bytes, reason: str, detail: str) -> Lines:

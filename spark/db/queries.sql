@@ -53,10 +53,12 @@ WHERE o.topic = m.topic AND o.partition = m.partition AND o.next_offset = m.old;
 -- feed_prepare_day: make the partitions of a day before its first row
 SELECT market.prepare_day(%(day)s);
 
--- feed_reject: keep a bad row apart with its reason, in the same transaction
+-- feed_reject: keep bad rows apart with their reasons, in the same transaction
 INSERT INTO market.feed_rejects (topic, partition, record_offset, row_number, reason, detail, body)
-VALUES (%(topic)s, %(partition)s, %(record_offset)s, %(row_number)s, %(reason)s, %(detail)s,
-        %(body)s);
+SELECT * FROM unnest(
+    %(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[], %(rows)s::int[],
+    %(reasons)s::text[], %(details)s::text[], %(bodies)s::bytea[]
+);
 
 -- copy_quotes: take quotes in the order in which they stand in a record
 COPY market.quotes (received_ns, update_id, bid, bid_quantity, ask, ask_quantity,

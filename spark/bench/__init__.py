@@ -1,0 +1,1 @@
+"""Measurements of the whole pipeline beside its raw floor, as commands."""

@@ -1,0 +1,1 @@
+"""Processes that bring the world onto topics."""
