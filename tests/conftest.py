@@ -10,6 +10,15 @@ import pytest
 from tests.servers import RunningKafka, RunningPostgres
 
 
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that other uids can read, as pytest's own tmp_path is not."""
+    path = Path(tempfile.mkdtemp(prefix="spark-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """A short-lived directory that other uids can traverse, because PostgreSQL may need one."""

@@ -93,7 +93,7 @@ def fetch(
         EmbeddedUnavailable: no network, or the repository does not answer; try again.
         IntegrityError: what arrived is not what the lock says.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    _make_readable(directory)
     missing = [jar for jar in jars if not _is_intact(jar, directory)]
     done = len(jars) - len(missing)
     report = progress or _silent
@@ -131,28 +131,43 @@ def class_path(jars: Sequence[Jar], directory: Path) -> str:
     return os.pathsep.join(str(directory / jar.file_name) for jar in jars)
 
 
+def _make_readable(directory: Path) -> None:
+    """
+    Make a directory that the broker's own uid can read, whatever the umask.
+    """
+    try:
+        for place in (*reversed(directory.parents), directory):
+            if not place.exists():
+                place.mkdir(exist_ok=True)
+                place.chmod(0o755)
+    except OSError as error:
+        raise SettingError(f"{directory}: {error.strerror}; jars cannot be kept there") from None
+
+
 def _download(jar: Jar, directory: Path, repository_url: str | None) -> None:
     # jgo warns about checksums in the log; ours is checked below and decides.
     logging.getLogger("jgo").setLevel(logging.ERROR)
     remotes = {"lock": repository_url.rstrip("/")} if repository_url else None
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory) as scratch:
-        context = MavenContext(repo_cache=Path(scratch), remote_repos=remotes, timeout=_TIMEOUT_S)
-        try:
-            arrived = context.create_dependency(jar.coordinate).artifact.resolve()
-        except requests.RequestException as error:
-            raise _unreachable(jar, type(error).__name__) from None
-        except RuntimeError:  # jgo's word for "no repository has it"
-            raise _unreachable(jar, "no repository has it") from None
-        except OSError as error:
-            raise EmbeddedUnavailable(f"{directory}: {error.strerror or error}") from None
-        found = _sha256(arrived)
-        if found != jar.sha256:
-            raise IntegrityError(
-                f"{jar.coordinate} arrived with SHA-256 {found}, the lock says {jar.sha256}; "
-                "nothing was started"
+    try:
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory) as scratch:
+            context = MavenContext(
+                repo_cache=Path(scratch), remote_repos=remotes, timeout=_TIMEOUT_S
             )
-        arrived.chmod(0o644)
-        arrived.replace(directory / jar.file_name)
+            arrived = context.create_dependency(jar.coordinate).artifact.resolve()
+            found = _sha256(arrived)
+            if found != jar.sha256:
+                raise IntegrityError(
+                    f"{jar.coordinate} arrived with SHA-256 {found}, the lock says {jar.sha256}; "
+                    "nothing was started"
+                )
+            arrived.chmod(0o644)
+            arrived.replace(directory / jar.file_name)
+    except requests.RequestException as error:
+        raise _unreachable(jar, type(error).__name__) from None
+    except RuntimeError:  # jgo's word for "no repository has it"
+        raise _unreachable(jar, "no repository has it") from None
+    except OSError as error:
+        raise EmbeddedUnavailable(f"{directory}: {error.strerror or error}") from None
 
 
 def _unreachable(jar: Jar, why: str) -> EmbeddedUnavailable:
