@@ -18,6 +18,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from spark.embedded.ownership import own_directory
 from spark.errors import AlreadyRunningError, SettingError
 from spark.settings import ProcessSettings
 
@@ -102,11 +103,13 @@ class Home:
             ) from None
 
     def make_for(self, principal: str, uid: int | None) -> None:
-        """Make a principal's own directories, and give them to its uid."""
+        """
+        Make a principal's own directories, and give them to its uid.
+
+        Raises: SettingError when one cannot be made, or when the uid cannot reach it.
+        """
         for directory in (self.run_of(principal), self.state_of(principal)):
-            directory.mkdir(mode=_PRIVATE, exist_ok=True)
-            if uid is not None and directory.stat().st_uid != uid:
-                os.chown(directory, uid, uid, follow_symlinks=False)
+            own_directory(directory, uid)
 
     def is_marked(self) -> bool:
         """Say whether Spark made this directory."""

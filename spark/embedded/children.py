@@ -1,0 +1,197 @@
+"""
+How each part of the stack is started and when it serves, as values for the supervisor.
+
+A child gets an environment made here from nothing: addresses, limits, and where its
+secrets are. No secret is in it, nor in an argument (S15).
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spark.embedded.child import Child, IsAlive
+from spark.embedded.command import Command
+from spark.embedded.home import Home
+from spark.embedded.kafka import KafkaServer
+from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN, SIMULATOR_KEYS
+from spark.embedded.ops_client import OpsAddress, ask, read_address
+from spark.embedded.plan import SimulatorOptions
+from spark.embedded.postgres import PostgresServer
+from spark.embedded.processes import KAFKA, POSTGRES, SIMULATOR, Process, StopWave
+
+_PERIOD_S: Final = 0.05
+_HOST: Final = "127.0.0.1"
+#: A role's address is needed to judge it; one that it left behind when it was killed is not.
+_ADDRESS_SUFFIXES: Final = (".json", ".sock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every Spark process of a stack shares."""
+
+    home: Home
+    uids: Mapping[str, int]
+    #: Names and values, none secret.
+    environment: Mapping[str, str]
+    #: Of the processes that have a database role; without a password.
+    database_urls: Mapping[str, str]
+    #: Servers that are embedded, and so can be waited for.
+    embedded: frozenset[str]
+
+
+def process_child(process: Process, around: Surroundings) -> Child:
+    """Describe a Spark process."""
+    directory = around.home.run_of(process.name)
+
+    async def command() -> Command:
+        for suffix in _ADDRESS_SUFFIXES:
+            with suppress(FileNotFoundError):
+                (directory / f"{process.name}{suffix}").unlink()
+        return Command(
+            argv=(sys.executable, "-I", "-m", "spark", "run", process.name),
+            env=_environment(process.name, around),
+            cwd=directory,
+            uid=around.uids.get(process.name),
+            stop_signal=signal.SIGTERM,
+        )
+
+    async def wait_ready(is_alive: IsAlive) -> None:
+        while is_alive():
+            address = read_address(directory, process.name)
+            if address is not None and await _answers(address, "/healthz"):
+                return
+            await asyncio.sleep(_PERIOD_S)
+
+    return Child(
+        name=process.name,
+        command=command,
+        wait_ready=wait_ready,
+        needs=tuple(need for need in process.needs if need in around.embedded),
+        stop_wave=process.stop_wave,
+    )
+
+
+def kafka_child(server: KafkaServer) -> Child:
+    """Describe the broker."""
+
+    async def command() -> Command:
+        # It hashes every jar.
+        return await asyncio.to_thread(server.command)
+
+    return Child(
+        name=KAFKA, command=command, wait_ready=server.wait_ready, stop_wave=StopWave.SERVERS
+    )
+
+
+def postgres_child(server: PostgresServer) -> Child:
+    """Describe PostgreSQL."""
+
+    async def command() -> Command:
+        await server.prepare()
+        return server.command()
+
+    return Child(
+        name=POSTGRES,
+        command=command,
+        wait_ready=server.wait_ready,
+        stop_wave=StopWave.SERVERS,
+        # It ends its own children and its shared memory then, which it cannot when killed.
+        death_signal=signal.SIGQUIT,
+    )
+
+
+def simulator_child(
+    home: Home, ports: tuple[int, int], options: SimulatorOptions, *, uid: int | None
+) -> Child:
+    """
+    Describe the exchange.
+
+    Args:
+        ports: of the exchange and of its judges.
+        uid: its own, or None.
+
+    """
+    port, admin_port = ports
+    ready_file = home.run_of(SIMULATOR) / "ready.json"
+    secrets = home.secrets_of(SIMULATOR)
+    arguments = {
+        "--host": _HOST,
+        "--port": str(port),
+        "--admin-port": str(admin_port),
+        "--keys-file": str(secrets / SIMULATOR_KEYS),
+        "--admin-token-file": str(secrets / SIMULATOR_ADMIN_TOKEN),
+        "--limits": "real" if options.is_limited else "off",
+        "--seed": str(options.seed),
+        "--ready-file": str(ready_file),
+        "--ledger-file": str(home.simulator / "ledger.jsonl"),
+    }
+    if options.market_rate is not None:
+        arguments["--market-rate"] = str(options.market_rate)
+    if options.replay:
+        speed = options.replay_speed
+        arguments["--speed"] = "max" if speed is None else str(speed)
+    flat = [part for pair in arguments.items() for part in pair]
+    flat += [part for path in options.replay for part in ("--replay", str(path.absolute()))]
+
+    async def command() -> Command:
+        ready_file.unlink(missing_ok=True)
+        return Command(
+            argv=(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat),
+            env=_base_environment(),
+            cwd=home.run_of(SIMULATOR),
+            uid=uid,
+            stop_signal=signal.SIGTERM,
+        )
+
+    async def wait_ready(is_alive: IsAlive) -> None:
+        address = OpsAddress(0, port, None)
+        while is_alive():
+            if ready_file.exists() and await _answers(address, "/api/v3/time"):
+                return
+            await asyncio.sleep(_PERIOD_S)
+
+    return Child(
+        name=SIMULATOR, command=command, wait_ready=wait_ready, stop_wave=StopWave.EXCHANGE
+    )
+
+
+def _environment(principal: str, around: Surroundings) -> dict[str, str]:
+    home = around.home
+    environment = {
+        **_base_environment(),
+        **around.environment,
+        "SPARK_HOME": str(home.root),
+        "SPARK_SECRETS_DIR": str(home.secrets_of(principal)),
+        "SPARK_LATCH_DIR": str(home.kill),
+    }
+    if principal in around.database_urls:
+        environment["DATABASE_URL"] = around.database_urls[principal]
+    return environment
+
+
+def _base_environment() -> dict[str, str]:
+    return {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+
+
+async def _answers(address: OpsAddress, path: str) -> bool:
+    reply = await ask(address, path)
+    return reply is not None and reply[0] == 200  # noqa: PLR2004  (HTTP's own number)
+
+
+def passfile_url(role: str, host_and_name: str, passfile: Path) -> str:
+    """
+    Compose a database address whose password stands in a file.
+
+    Args:
+        role: the database role.
+        host_and_name: `127.0.0.1:5432/spark`.
+        passfile: in libpq's format, readable by the role's process alone.
+
+    """
+    return f"postgresql://{role}@{host_and_name}?passfile={passfile}"
