@@ -53,6 +53,8 @@ class FeedWriter:
     clock: Clock
     metrics: Metrics
     instance: str
+    #: Set once positions are checked and records are being read.
+    ready: asyncio.Event
     _positions: dict[Partition, int] = field(default_factory=dict)
     #: Days, from 1970, whose partitions are known to be there.
     _days: set[int] = field(default_factory=set)
@@ -79,6 +81,7 @@ class FeedWriter:
                     group.create_task(pulse.beat(list, self._named_positions)),
                     group.create_task(self._watch_lag()),
                 ]
+                self.ready.set()
                 await self._write_until(stop, reader)
                 for side in sides:
                     side.cancel()

@@ -3,24 +3,19 @@
 import asyncio
 import re
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from spark.db import migrate as migrations
 from spark.db.migrate import migrate, read_migrations, require_current, seed, status
-from spark.db.pool import Database
 from spark.db.queries import QUERIES
 from spark.embedded.postgres_programs import wheel_programs
 from spark.embedded.roles import ROLES
 from spark.errors import AuthorisationError, DatabaseUnavailable, IntegrityError, SettingError
-from spark.metrics import Metrics
-from spark.settings import DatabaseSettings
+from tests.database import ask, connected, make_tables, tell
 from tests.servers import RunningPostgres
 
 _SCHEMA = Path(migrations.__file__).with_name("schema.sql")
@@ -28,24 +23,15 @@ _AUDIT = ("public.audit_log", "public.audit_anchors")
 
 
 @pytest.fixture
-def empty(postgres_server: RunningPostgres) -> RunningPostgres:
-    postgres_server.recreate_database()
+async def migrated(postgres_server: RunningPostgres) -> RunningPostgres:
+    await make_tables(postgres_server)
     return postgres_server
 
 
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Database]:
-    database = Database(url, name="test", settings=DatabaseSettings(), metrics=Metrics("test"))
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        return await (await connection.execute(sql)).fetchall()
+@pytest.fixture
+def empty(postgres_server: RunningPostgres) -> RunningPostgres:
+    postgres_server.recreate_database()
+    return postgres_server
 
 
 def dump(url: str) -> str:
@@ -61,14 +47,11 @@ def dump(url: str) -> str:
 
 
 async def test_migrations_make_the_schema_that_is_written_down(
-    empty: RunningPostgres, tmp_path: Path
+    migrated: RunningPostgres, tmp_path: Path
 ) -> None:
     """schema.sql, which people read, is what the migrations make: tables, rights and all."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
-
     found = tmp_path / "schema.sql"
-    found.write_text(dump(empty.superuser_url), encoding="utf-8")
+    found.write_text(dump(migrated.superuser_url), encoding="utf-8")
 
     assert found.read_text() == _SCHEMA.read_text(), f"compare {found} with {_SCHEMA}"
 
@@ -134,11 +117,9 @@ async def test_a_process_refuses_tables_that_lack_migrations(empty: RunningPostg
             await require_current(database)
 
 
-async def test_every_query_fits_the_schema(empty: RunningPostgres) -> None:
+async def test_every_query_fits_the_schema(migrated: RunningPostgres) -> None:
     """Each named query can be prepared: its tables, columns and types exist."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
-    async with await psycopg.AsyncConnection.connect(empty.url("migrate")) as connection:
+    async with await psycopg.AsyncConnection.connect(migrated.url("migrate")) as connection:
         for query in QUERIES.values():
             if query.sql.startswith("COPY"):
                 async with connection.cursor().copy(query.sql):
@@ -153,10 +134,9 @@ async def test_every_query_fits_the_schema(empty: RunningPostgres) -> None:
             await connection.execute(f"PREPARE {query.name} AS {sql}")
 
 
-async def test_seeding_twice_is_seeding_once(empty: RunningPostgres) -> None:
+async def test_seeding_twice_is_seeding_once(migrated: RunningPostgres) -> None:
     """`spark db seed` may be repeated."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
+    async with connected(migrated.url("migrate")) as database:
         assert (await seed(database), await seed(database)) == (2, 0)
 
 
@@ -190,14 +170,12 @@ _GRANTS = {
 _VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
 
-async def test_a_role_may_do_exactly_what_its_process_does(empty: RunningPostgres) -> None:
+async def test_a_role_may_do_exactly_what_its_process_does(migrated: RunningPostgres) -> None:
     """S13: role by role, table by table, verb by verb; nobody but the owner may do more."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
     tables = [
         row[0]
         for row in await ask(
-            empty.superuser_url,
+            migrated.superuser_url,
             "SELECT format('%s.%s', schemaname, tablename) FROM pg_tables"
             " WHERE schemaname IN ('public', 'market') ORDER BY 1",
         )
@@ -211,7 +189,7 @@ async def test_a_role_may_do_exactly_what_its_process_does(empty: RunningPostgre
             pairs = ", ".join(
                 f"has_table_privilege('{ROLES[principal]}', '{table}', '{verb}')" for verb in _VERBS
             )
-            (row,) = await ask(empty.superuser_url, f"SELECT {pairs}")
+            (row,) = await ask(migrated.superuser_url, f"SELECT {pairs}")
             found = {verb for verb, has in zip(_VERBS, row, strict=True) if has}
             assert found == expected, f"{principal} on {table}"
 
@@ -223,27 +201,23 @@ async def test_a_role_may_do_exactly_what_its_process_does(empty: RunningPostgre
     ("table", "column"), [("audit_log", "line"), ("audit_anchors", "lines")], ids=_AUDIT
 )
 async def test_audit_rows_stay_even_from_their_owner(
-    empty: RunningPostgres, table: str, column: str, sql: str
+    migrated: RunningPostgres, table: str, column: str, sql: str
 ) -> None:
     """S13: a trigger refuses what no role was granted, to the owner and the superuser alike."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
-    for url in (empty.url("migrate"), empty.superuser_url):
+    for url in (migrated.url("migrate"), migrated.superuser_url):
         async with await psycopg.AsyncConnection.connect(url) as connection:
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append only"):
                 await connection.execute(sql.format(table, column, column))
 
 
-async def test_the_schema_holds_what_must_be_unique(empty: RunningPostgres) -> None:
+async def test_the_schema_holds_what_must_be_unique(migrated: RunningPostgres) -> None:
     """D1: one user an e-mail address; one position an account, mode, symbol and exchange."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
     user = "INSERT INTO users (email, name, role) VALUES ('a@b.c', 'A', 'viewer')"
     position = (
         "INSERT INTO positions VALUES ('binance:main', 'live', 'BTCUSDT', 'binance', {}, 1, 0, 1)"
     )
     for first, second in [(user, user), (position.format(1), position.format("0.00000001"))]:
-        async with await psycopg.AsyncConnection.connect(empty.url("migrate")) as connection:
+        async with await psycopg.AsyncConnection.connect(migrated.url("migrate")) as connection:
             await connection.execute(first)
             with pytest.raises(psycopg.errors.UniqueViolation):
                 await connection.execute(second)
@@ -252,8 +226,8 @@ async def test_the_schema_holds_what_must_be_unique(empty: RunningPostgres) -> N
 async def test_a_foreign_server_gets_its_roles(empty: RunningPostgres) -> None:
     """A superuser of a server without Spark's roles may migrate: they are made, without login."""
     database_url = empty.superuser_url.replace("/spark", "/elsewhere")
-    await ask_only(empty.superuser_url, "CREATE DATABASE elsewhere")
-    await ask_only(empty.superuser_url, "ALTER ROLE spark_reader RENAME TO hidden_reader")
+    await tell(empty.superuser_url, "CREATE DATABASE elsewhere")
+    await tell(empty.superuser_url, "ALTER ROLE spark_reader RENAME TO hidden_reader")
     try:
         async with connected(database_url) as database:
             await migrate(database)
@@ -261,34 +235,32 @@ async def test_a_foreign_server_gets_its_roles(empty: RunningPostgres) -> None:
             database_url, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'spark_reader'"
         )
         assert found == [(False,)]
-        await ask_only(database_url, "DROP OWNED BY spark_reader; DROP ROLE spark_reader")
+        await tell(database_url, "DROP OWNED BY spark_reader; DROP ROLE spark_reader")
     finally:
-        await ask_only(empty.superuser_url, "DROP DATABASE elsewhere WITH (FORCE)")
-        await ask_only(empty.superuser_url, "ALTER ROLE hidden_reader RENAME TO spark_reader")
+        await tell(empty.superuser_url, "DROP DATABASE elsewhere WITH (FORCE)")
+        await tell(empty.superuser_url, "ALTER ROLE hidden_reader RENAME TO spark_reader")
 
 
 async def test_missing_roles_are_named(empty: RunningPostgres) -> None:
     """Whoever may not create roles is told which the server lacks."""
-    await ask_only(empty.superuser_url, "ALTER ROLE spark_reader RENAME TO hidden_reader")
+    await tell(empty.superuser_url, "ALTER ROLE spark_reader RENAME TO hidden_reader")
     try:
         async with connected(empty.url("migrate")) as database:
             with pytest.raises(SettingError, match=r"spark_owner may not create.*spark_reader"):
                 await migrate(database)
     finally:
-        await ask_only(empty.superuser_url, "ALTER ROLE hidden_reader RENAME TO spark_reader")
+        await tell(empty.superuser_url, "ALTER ROLE hidden_reader RENAME TO spark_reader")
 
 
-async def test_a_day_gets_its_partitions_once(empty: RunningPostgres) -> None:
+async def test_a_day_gets_its_partitions_once(migrated: RunningPostgres) -> None:
     """The writer, who may not create tables, gets a day's partitions through one function."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
-    async with connected(empty.url("feed_writer")) as database:
+    async with connected(migrated.url("feed_writer")) as database:
         for _ in range(2):
             async with database.transaction() as transaction:
                 await transaction.execute("feed_prepare_day", {"day": "2024-08-09"})
 
     found = await ask(
-        empty.superuser_url,
+        migrated.superuser_url,
         "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhrelid"
         " WHERE relkind = 'r' ORDER BY 1",
     )
@@ -300,11 +272,9 @@ async def test_a_day_gets_its_partitions_once(empty: RunningPostgres) -> None:
 
 
 @pytest.mark.parametrize("day", ["1970-01-01", "2199-01-01"])
-async def test_a_wrong_clock_makes_no_partition(empty: RunningPostgres, day: str) -> None:
+async def test_a_wrong_clock_makes_no_partition(migrated: RunningPostgres, day: str) -> None:
     """Days out of range are refused, so that bad times cannot fill the catalogue."""
-    async with connected(empty.url("migrate")) as database:
-        await migrate(database)
-    async with await psycopg.AsyncConnection.connect(empty.url("feed_writer")) as connection:
+    async with await psycopg.AsyncConnection.connect(migrated.url("feed_writer")) as connection:
         with pytest.raises(psycopg.errors.DatetimeFieldOverflow, match="out of range"):
             await connection.execute("SELECT market.prepare_day(%s)", (day,))
 
@@ -333,9 +303,3 @@ async def test_an_unreadable_url_is_a_setting_error() -> None:
         async with connected("postgresql://u:secret@h/d?colour=red"):
             pass
     assert "secret" not in str(caught.value)
-
-
-async def ask_only(url: str, sql: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        for statement in sql.split(";"):
-            await connection.execute(statement)
