@@ -1,0 +1,123 @@
+"""Words and numbers that both screens share: pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from spark.embedded.child import ChildState, ChildStatus
+from spark.embedded.screen import Opening, Summary
+from spark.embedded.view import Latency, OrderLine, StackView
+
+#: Below this many observations a quantile says nothing.
+SAMPLES_MIN: Final = 20
+_DASH: Final = "—"
+_S_PER_MIN: Final = 60
+_NS_PER_S: Final = 1_000_000_000
+
+
+def title(opening: Opening) -> str:
+    """Say what this is, and what it cannot do."""
+    return (
+        f"Spark {opening.version}   stack {opening.name}   mode {opening.mode.upper()} "
+        f"on endpoint {opening.endpoint} (nothing here can reach a real exchange)"
+    )
+
+
+def isolation(reason: str) -> str:
+    """Say whether roles are separated by uid."""
+    return f"NO ISOLATION: {reason}" if reason else "isolation: each role has its own uid"
+
+
+def seconds(value: float) -> str:
+    """Write a duration."""
+    if value < _S_PER_MIN:
+        return f"{value:.1f} s"
+    return f"{int(value // _S_PER_MIN)} min {value % _S_PER_MIN:.0f} s"
+
+
+def ms(value: float | None) -> str:
+    """Write milliseconds, with a decimal where it says something."""
+    if value is None:
+        return _DASH
+    return f"{value:.1f} ms" if value < 10 else f"{value:,.0f} ms"  # noqa: PLR2004
+
+
+def quantile(latency: Latency, value: float | None) -> str:
+    """Write a quantile, or how few observations there are."""
+    if latency.in_window < SAMPLES_MIN:
+        return f"{_DASH} (n={latency.in_window})"
+    return ms(value)
+
+
+def kill(view: StackView) -> str:
+    """Say whether new orders are stopped."""
+    return {None: "unknown", True: "ON: new orders are stopped", False: "off"}[view.is_killed]
+
+
+def counted(found: Mapping[str, int]) -> str:
+    """Write counts by name."""
+    return " ".join(f"{name} {count}" for name, count in found.items()) or "none"
+
+
+def child_line(status: ChildStatus) -> str:
+    """Say how a child is."""
+    words = [status.state.value]
+    if status.restarts:
+        words.append(f"restarts {status.restarts}")
+    if status.detail:
+        words.append(status.detail)
+    return ", ".join(words)
+
+
+def is_news(status: ChildStatus) -> bool:
+    """Say whether a change is worth a line of its own: an end, or being back after one."""
+    if status.state in {ChildState.PAUSING, ChildState.HALTED}:
+        return True
+    return status.state is ChildState.READY and status.restarts > 0
+
+
+def news(status: ChildStatus) -> str:
+    """Write a change of a child."""
+    if status.state is ChildState.READY and status.ready_after_s is not None:
+        return f"{status.name} works again, {seconds(status.ready_after_s)} after its start"
+    if status.state is ChildState.HALTED:
+        return f"{status.name} {status.detail} and is left alone: a person has to look"
+    return f"{status.name} {status.detail}; starting it again"
+
+
+def order_line(order: OrderLine) -> str:
+    """Tell an order's story in one line."""
+    at = datetime.fromtimestamp(order.at_ns / _NS_PER_S, UTC).strftime("%H:%M:%S.%f")[:-3]
+    hops = "  ".join(f"{name} +{value:.1f}" for name, value in order.hops)
+    return f"{at}  {order.text}  {order.state}  {hops}  Place→ACK {ms(order.place_ack_ms)}"
+
+
+def status_line(view: StackView) -> str:
+    """Write one second in one line."""
+    parts = [
+        f"up {seconds(view.uptime_s)}",
+        f"{view.ready}/{len(view.children)} ready",
+        (
+            f"Place→ACK p50 {quantile(view.place_ack, view.place_ack.p50_ms)} "
+            f"p95 {quantile(view.place_ack, view.place_ack.p95_ms)} n={view.place_ack.total}"
+        ),
+        (
+            f"Feed→DB p50 {quantile(view.feed_to_db, view.feed_to_db.p50_ms)} "
+            f"p95 {quantile(view.feed_to_db, view.feed_to_db.p95_ms)} rows={view.rows_written}"
+        ),
+        f"kill {kill(view)}",
+    ]
+    return " · ".join(parts)
+
+
+def closing(summary: Summary) -> list[str]:
+    """Write the last lines."""
+    kept = f"data kept in {summary.home}" if summary.is_data_kept else "its data were removed"
+    return [
+        (
+            f"ran {seconds(summary.seconds)} · orders {summary.orders}, acknowledged {summary.acked}, "
+            f"Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
+            f"Feed→DB p50 {ms(summary.feed_to_db_ms_p50)} · restarts {summary.restarts}"
+        ),
+        f"stopped in {seconds(summary.stop_s)} · no process left · {kept}",
+    ]
