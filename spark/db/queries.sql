@@ -2,7 +2,10 @@
 SELECT 1;
 
 -- migrations_exist: tell a database that was never migrated from one that was
-SELECT to_regclass('public.schema_migrations') IS NOT NULL;
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class WHERE relname = 'schema_migrations'
+    AND relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+);
 
 -- migrations_applied: list what was applied, with the digest of the file then
 SELECT version, name, sha256, applied_at FROM public.schema_migrations ORDER BY version;
