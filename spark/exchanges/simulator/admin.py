@@ -20,6 +20,7 @@ from spark.exchanges.simulator import faults
 from spark.exchanges.simulator.accounts import Accounts
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.ledger import READ_LINES_MAX, Ledger
+from spark.exchanges.simulator.orders import spelled
 from spark.exchanges.simulator.venue import Venue
 
 OFFSET_MS_MAX: Final = 86_400_000
@@ -109,7 +110,7 @@ class Admin:
         return _json({"disarmed": self._faults.clear()})
 
     async def _show_accounts(self, _request: web.Request) -> web.Response:
-        earned = {asset: f"{sum_:f}" for asset, sum_ in sorted(self._venue.earned.items())}
+        earned = {asset: spelled(sum_) for asset, sum_ in sorted(self._venue.earned.items())}
         balances = self._venue.balances(self._accounts.by_name.values())
         return _json({"accounts": balances, "earned": earned})
 

@@ -77,13 +77,14 @@ def parse(body: object) -> Fault:
     """
     if not isinstance(body, dict) or set(body) - {"kind", "count", "ms", "route"}:
         raise RefusedError("a fault is an object of kind, count, ms and route")
-    if body.get("kind") not in set(FaultKind):
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in set(FaultKind):
         raise RefusedError(f"kind is one of {', '.join(FaultKind)}")
     route = body.get("route", DEFAULT_ROUTE)
     if not isinstance(route, str):
         raise RefusedError("route is `METHOD /path` or `*`")
     return Fault(
-        kind=FaultKind(body["kind"]),
+        kind=FaultKind(kind),
         count=_within(body.get("count", 1), "count", low=1, high=COUNT_MAX),
         ms=_within(body.get("ms", 0), "ms", low=0, high=MS_MAX),
         route=route,

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from spark.errors import SettingError
-from spark.exchanges.simulator.orders import Fill, Order
+from spark.exchanges.simulator.orders import Fill, Order, spelled
 
 #: Lines between two remembered file positions.
 INDEX_STRIDE_LINES: Final = 1_000
@@ -79,10 +79,10 @@ class Ledger:
                 "side": terms.side,
                 "order_kind": terms.kind,
                 "time_in_force": terms.time_in_force,
-                "price": None if terms.price is None else f"{terms.price:f}",
-                "quantity": f"{order.quantity:f}",
-                "executed": f"{order.executed:f}",
-                "executed_quote": f"{order.executed_quote:f}",
+                "price": None if terms.price is None else spelled(terms.price),
+                "quantity": spelled(order.quantity),
+                "executed": spelled(order.executed),
+                "executed_quote": spelled(order.executed_quote),
                 "status": order.status,
             }
         )
@@ -99,9 +99,9 @@ class Ledger:
                 "client_order_id": order.terms.client_id,
                 "symbol": fill.symbol,
                 "side": order.terms.side,
-                "price": f"{fill.price:f}",
-                "quantity": f"{fill.quantity:f}",
-                "commission": f"{fill.commission:f}",
+                "price": spelled(fill.price),
+                "quantity": spelled(fill.quantity),
+                "commission": spelled(fill.commission),
                 "commission_asset": fill.commission_asset,
                 "is_maker": fill.is_maker,
             }

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 ZERO: Final = Decimal(0)
 
 
+def spelled(value: Decimal) -> str:
+    """Write an amount in its one spelling: no exponent, no trailing zeros."""
+    return f"{value.normalize():f}"
+
+
 class Kind(StrEnum):
     """How an order meets the book."""
 

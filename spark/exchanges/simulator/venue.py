@@ -20,7 +20,16 @@ from spark.clock import Clock
 from spark.exchanges.simulator.accounts import Account
 from spark.exchanges.simulator.book import Book
 from spark.exchanges.simulator.matching import Match, crosses, plan
-from spark.exchanges.simulator.orders import ALIVE, ZERO, Fill, Kind, Order, Status, Terms
+from spark.exchanges.simulator.orders import (
+    ALIVE,
+    ZERO,
+    Fill,
+    Kind,
+    Order,
+    Status,
+    Terms,
+    spelled,
+)
 from spark.names import Side, TimeInForce
 
 #: Closed orders kept for queries; past it the venue forgets the oldest.
@@ -171,7 +180,7 @@ class Venue:
         """Return free and locked amounts by account and asset, to the last decimal."""
         return {
             account.name: {
-                asset: {"free": f"{balance.free:f}", "locked": f"{balance.locked:f}"}
+                asset: {"free": spelled(balance.free), "locked": spelled(balance.locked)}
                 for asset, balance in sorted(account.balances.items())
             }
             for account in (*accounts, self.house)
