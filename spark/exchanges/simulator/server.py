@@ -71,7 +71,7 @@ class Options:
 
 def serve(options: Options) -> int:
     """
-    Run a simulator until SIGTERM or SIGINT.
+    Run a simulator until SIGTERM or SIGINT; one line on stdout says where it listens.
 
     Returns:
         The process's exit code.
@@ -117,6 +117,8 @@ async def _serve(options: Options) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with running(options) as simulator:
+        sys.stdout.write(f"simulator: {simulator.url}, judges at {simulator.admin_url}\n")
+        sys.stdout.flush()
         stop = asyncio.create_task(stopped.wait(), name="stop")
         watched = {stop, *simulator.tasks}
         while not stop.done():
