@@ -150,20 +150,32 @@ class RunningKafka:
     """
 
     def __init__(self, home: Path) -> None:
-        lock = jars.read_lock(JARS_LOCK)
-        jars.fetch(lock, jar_cache())
+        self.lock = jars.read_lock(JARS_LOCK)
+        jars.fetch(self.lock, jar_cache())
+        self.server = self.another(home)
+        self.secrets = self.server.secrets
+        self.process = Process(self._command, home / "kafka.log")
+        run(self.server.prepare())
+
+    def another(self, home: Path, jar_directory: Path | None = None) -> KafkaServer:
+        """Describe a broker with a home and ports of its own; nothing is started."""
         client, controller = pick_ports((0, 0))
-        self.secrets = Secrets(home / "secrets")
-        self.server = KafkaServer(
+        return KafkaServer(
             home,
-            self.secrets,
+            Secrets(home / "secrets"),
             KafkaPorts(client=client, controller=controller),
             java=java.java_binary(),
-            jars=lock,
-            jar_directory=jar_cache(),
+            jars=self.lock,
+            jar_directory=jar_directory or jar_cache(),
         )
-        self.process = Process(self.server.command, home / "kafka.log")
+
+    def move(self) -> None:
+        """Take other ports for the next start, as if the former ones were taken."""
+        self.server = self.another(self.server.home.parent)
         run(self.server.prepare())
+
+    def _command(self) -> Command:
+        return self.server.command()
 
     @property
     def bootstrap(self) -> str:
@@ -194,7 +206,7 @@ class RunningKafka:
 
     def recreate_topics(self) -> None:
         """Empty every topic of the table by making it anew; users and ACLs stay."""
-        admin = self._admin()
+        admin = self.admin()
         names = {topic.name for topic in TOPICS}
         for deleted in admin.delete_topics(list(names)).values():
             deleted.result()
@@ -208,7 +220,7 @@ class RunningKafka:
         """Make a topic that only "broker" may use, under a new name."""
         name = f"scratch.{uuid.uuid4().hex[:12]}"
         new = NewTopic(name, partitions, 1, config=dict(config or {}))
-        admin = self._admin()  # a client that nobody holds cancels its requests
+        admin = self.admin()  # a client that nobody holds cancels its requests
         for created in admin.create_topics([new]).values():
             created.result()
         while name not in admin.list_topics(timeout=10).topics:
@@ -216,17 +228,20 @@ class RunningKafka:
         run(self.server.wait_ready(self.process.is_alive))
         return name
 
-    def _admin(self) -> AdminClient:
-        return AdminClient(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "security.protocol": "SASL_PLAINTEXT",
-                "sasl.mechanism": "SCRAM-SHA-512",
-                "sasl.username": BROKER,
-                "sasl.password": self.password(BROKER),
-                "log_level": 0,
-            }
-        )
+    def admin(self) -> AdminClient:
+        """Connect as the super user; hold the client while a request runs."""
+        return AdminClient(self.client_options(BROKER))
+
+    def client_options(self, principal: str) -> dict[str, str | int | float | bool]:
+        """Give librdkafka's options, for what the bus cannot do."""
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": principal,
+            "sasl.password": self.password(principal),
+            "log_level": 0,
+        }
 
 
 def _die_with_parent() -> None:
