@@ -71,9 +71,28 @@ class Home:
         """Name the file of what a child process prints."""
         return self.logs / f"{child}.log"
 
+    def found(self) -> None:
+        """
+        Make the place for the lock, where it is missing; changes nothing that is there.
+
+        Raises:
+            SettingError: it cannot be made, or holds somebody else's files.
+
+        """
+        try:
+            if self.root.exists() and any(self.root.iterdir()) and not self.is_marked():
+                raise SettingError(
+                    f"{self.root} holds other files; set SPARK_HOME to an empty directory"
+                )
+            for directory in (self.root, self.run):
+                directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            (self.root / _MARKER).touch()
+        except OSError as error:
+            raise self._unusable(error) from None
+
     def make(self, *, is_shared: bool) -> None:
         """
-        Make the directories, or correct their modes.
+        Make the directories, or correct their modes; the caller holds the lock.
 
         Args:
             is_shared: other uids must pass through; files decide what they may read.
@@ -82,14 +101,9 @@ class Home:
             SettingError: it cannot be made, or holds somebody else's files.
 
         """
+        self.found()
         mode = _SHARED if is_shared else _PRIVATE
         try:
-            if self.root.exists() and any(self.root.iterdir()) and not self.is_marked():
-                raise SettingError(
-                    f"{self.root} holds other files; set SPARK_HOME to an empty directory"
-                )
-            self.root.mkdir(mode=mode, parents=True, exist_ok=True)
-            (self.root / _MARKER).touch()
             for directory in (self.root, self.run, self.public, self.root / "state"):
                 directory.mkdir(mode=mode, exist_ok=True)
                 directory.chmod(mode)
@@ -97,10 +111,7 @@ class Home:
             self.kill.mkdir(exist_ok=True)
             self.kill.chmod(_KILL_MODE if is_shared else _PRIVATE)
         except OSError as error:
-            raise SettingError(
-                f"{error.filename or self.root}: {error.strerror}; set SPARK_HOME to a directory "
-                "that this user may write"
-            ) from None
+            raise self._unusable(error) from None
 
     def make_for(self, principal: str, uid: int | None) -> None:
         """
@@ -110,6 +121,12 @@ class Home:
         """
         for directory in (self.run_of(principal), self.state_of(principal)):
             own_directory(directory, uid)
+
+    def _unusable(self, error: OSError) -> SettingError:
+        return SettingError(
+            f"{error.filename or self.root}: {error.strerror}; set SPARK_HOME to a directory "
+            "that this user may write"
+        )
 
     def is_marked(self) -> bool:
         """Say whether Spark made this directory."""

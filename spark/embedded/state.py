@@ -25,6 +25,7 @@ class StackPhase(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class StackState:
     simulator_url: str
     simulator_stream_url: str
     simulator_admin_url: str
+    #: Ports in use, by server, so that the next start prefers them.
+    ports: dict[str, int]
     #: Spark processes that it runs.
     processes: tuple[str, ...]
 
@@ -70,11 +73,6 @@ def write_state(anchor: Home, state: StackState) -> None:
     part.write_bytes(orjson.dumps(state, default=str))
     part.chmod(_MODE)
     part.replace(path)
-
-
-def remove_state(anchor: Home) -> None:
-    """Say that nothing runs here any more; idempotent."""
-    (anchor.run / _FILE).unlink(missing_ok=True)
 
 
 def read_state(anchor: Home) -> StackState | None:

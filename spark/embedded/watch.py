@@ -1,0 +1,52 @@
+"""
+Looks at a running stack once a second: its children, their /metrics, its orders.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from spark.embedded.child import ChildState
+from spark.embedded.home import Home
+from spark.embedded.ops_client import ask, read_address
+from spark.embedded.processes import BY_NAME
+from spark.embedded.supervisor import Supervisor
+from spark.embedded.view import OrderLine, StackView, Viewer
+
+#: The newest orders, newest first; must not block.
+Orders = Callable[[], Sequence[OrderLine]]
+
+
+def no_orders() -> Sequence[OrderLine]:
+    """Show no orders: whoever asks has no reader of the order topics."""
+    return ()
+
+
+class Watch:
+    """The looking itself; it keeps a minute of readings."""
+
+    def __init__(self, home: Home, supervisor: Supervisor, orders: Orders = no_orders) -> None:
+        self._home = home
+        self._supervisor = supervisor
+        self._orders = orders
+        self._viewer = Viewer()
+        self._began = monotonic()
+
+    async def look(self) -> StackView:
+        """Ask every process that serves, at once, and put the answers together."""
+        children = self._supervisor.statuses()
+        asked = [
+            child.name
+            for child in children
+            if child.state is ChildState.READY and child.name in BY_NAME
+        ]
+        answers = await asyncio.gather(*(self._page(name) for name in asked))
+        pages = {name: page for name, page in zip(asked, answers, strict=True) if page is not None}
+        return self._viewer.view(
+            pages, children, orders=self._orders(), uptime_s=monotonic() - self._began
+        )
+
+    async def _page(self, name: str) -> str | None:
+        address = read_address(self._home.run_of(name), name)
+        answer = None if address is None else await ask(address, "/metrics")
+        return None if answer is None else answer[1]
