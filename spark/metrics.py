@@ -77,6 +77,9 @@ class Metrics:
         self.ws_last_message = self._gauge(
             "spark_ws_last_message_timestamp_seconds", "When the last market message came", "venue"
         )
+        self.ws_reconnects = self._counter(
+            "spark_ws_reconnects_total", "Market sockets that ended or fell silent", "venue"
+        )
         self.clock_offset = self._gauge(
             "spark_clock_offset_seconds", "How far the exchange's clock is ahead", "venue"
         )

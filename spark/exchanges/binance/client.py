@@ -28,6 +28,7 @@ from spark.exchanges.binance.wire_info import (
     exchange_info,
     server_time,
 )
+from spark.exchanges.binance.wire_market import DEPTH_PATH, DepthSnapshot, depth_snapshot
 from spark.exchanges.port import (
     About,
     Answer,
@@ -43,6 +44,8 @@ _NS_PER_MS: Final = 1_000_000
 _CONNECT_S_MAX: Final = 3.0
 _KEEPALIVE_S: Final = 60.0
 _OK: Final = 200
+#: A side; costs 50 of the minute's weight.
+_DEPTH_LEVELS: Final = 1000
 
 
 @dataclass(slots=True)
@@ -145,9 +148,7 @@ class BinanceOrders:
             return cause, evidence.Times(flight.sent_ns, self._clock.wall_ns())
         finally:
             _flight.reset(token)
-        reply = classify(
-            response.status, body, retry_after=response.headers.get("Retry-After")
-        )
+        reply = classify(response.status, body, retry_after=response.headers.get("Retry-After"))
         return reply, evidence.Times(flight.sent_ns, self._clock.wall_ns())
 
 
@@ -184,6 +185,14 @@ class BinancePublic:
             raise VenueUnavailable(f"Binance's exchangeInfo: {error}") from None
         now_ns = self._clock.wall_ns()
         return tuple(_published(one, now_ns) for one in info.instruments if one.symbol in symbols)
+
+    async def depth(self, symbol: Symbol) -> DepthSnapshot:
+        """Ask for a symbol's book, as deep as one request of moderate weight goes."""
+        body = await self._get(f"{DEPTH_PATH}?symbol={symbol}&limit={_DEPTH_LEVELS}")
+        try:
+            return depth_snapshot(body)
+        except WireError as error:
+            raise VenueUnavailable(f"Binance's book: {error}") from None
 
     async def close(self) -> None:
         """Let go of the connections."""

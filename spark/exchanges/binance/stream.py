@@ -1,0 +1,89 @@
+"""
+Binance's market streams: one socket for all symbols and kinds.
+
+Frames come out as the bytes that they are; whoever takes them parses them.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+
+from spark.errors import VenueUnavailable
+from spark.names import Symbol
+
+KINDS: Final = ("bookTicker", "trade", "depth@100ms")
+#: A larger frame ends the connection; the largest depth update has some 100 KB.
+FRAME_BYTES_MAX: Final = 4 << 20
+_CONNECT_S_MAX: Final = 5.0
+#: How long a peer gets to say goodbye; one that is mute does not.
+_CLOSE_S_MAX: Final = 0.5
+
+
+class MarketSocket:
+    """One open connection."""
+
+    def __init__(self, connection: "aiohttp.ClientWebSocketResponse[bool]") -> None:
+        self._connection = connection
+
+    async def receive(self) -> bytes:
+        """
+        Take the next frame; it does not wait while frames of the last read are left.
+
+        Raises:
+            VenueUnavailable: the connection is over.
+
+        """
+        message = await self._connection.receive()
+        if message.type is aiohttp.WSMsgType.TEXT or message.type is aiohttp.WSMsgType.BINARY:
+            data: bytes = message.data
+            return data
+        fault = self._connection.exception()
+        cause = type(fault).__name__ if fault else f"close code {self._connection.close_code}"
+        raise VenueUnavailable(f"Binance's stream ended: {cause}")
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._connection.close()
+
+
+class BinanceStreams:
+    """The way to the streams."""
+
+    def __init__(self, stream_url: str) -> None:
+        self._stream_url = stream_url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self, symbols: Sequence[Symbol]) -> MarketSocket:
+        """
+        Connect and subscribe, which is one step: the streams are in the address.
+
+        Raises:
+            VenueUnavailable: no connection; may be repeated.
+
+        """
+        names = "/".join(f"{symbol.lower()}@{kind}" for symbol in symbols for kind in KINDS)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(family=socket.AF_INET),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        try:
+            async with asyncio.timeout(_CONNECT_S_MAX):
+                connection = await self._session.ws_connect(
+                    f"{self._stream_url}/stream?streams={names}",
+                    decode_text=False,
+                    max_msg_size=FRAME_BYTES_MAX,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S_MAX),
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise VenueUnavailable(f"no stream from Binance: {type(error).__name__}") from None
+        return MarketSocket(connection)
+
+    async def close(self) -> None:
+        """Let go of every connection; idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()

@@ -1,0 +1,190 @@
+"""
+Binance's frames to market records. Pure.
+
+What one read of the socket delivers becomes one record for each symbol and kind.
+Best prices and trades, nine frames in ten, are recognised by one match over the
+frame's bytes, in the spelling that Binance has used for years; every other
+frame, and any new spelling, goes through the decoder. Both give the same row.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import orjson
+
+from spark.bus.port import Outgoing, Partition
+from spark.errors import WireError
+from spark.exchanges.binance.wire_market import (
+    BookTicker,
+    ControlReply,
+    DepthSnapshot,
+    DepthUpdate,
+    MarketEvent,
+    ServerShutdown,
+    Trade,
+    parse_frame,
+)
+from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
+
+#: A record is closed before it grows beyond this; topics take 1 MiB.
+RECORD_BYTES_MAX: Final = 256 * 1024
+#: The largest row that any record may hold.
+ROW_BYTES_MAX: Final = 900 * 1024
+
+_NS_PER_MS: Final = 1_000_000
+_AMOUNT: Final = r'("[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+")'
+_ID: Final = r"(0|[1-9][0-9]{0,17}+)"
+_SYMBOL: Final = r'"([A-Z0-9]{1,32}+)"'
+_SYMBOLS: Final = re.compile(r"[A-Z0-9]{1,32}")
+_QUOTE: Final = re.compile(
+    rf'\{{"stream":"[a-z0-9]{{1,32}}@bookTicker","data":\{{"u":{_ID},"s":{_SYMBOL},'
+    rf'"b":{_AMOUNT},"B":{_AMOUNT},"a":{_AMOUNT},"A":{_AMOUNT}\}}\}}'.encode()
+)
+_TRADE: Final = re.compile(
+    rf'\{{"stream":"[a-z0-9]{{1,32}}@trade","data":\{{"e":"trade","E":[1-9][0-9]{{12}},'
+    rf'"s":{_SYMBOL},"t":{_ID},"p":{_AMOUNT},"q":{_AMOUNT},"T":([1-8][0-9]{{12}}),'
+    rf'"m":(true|false),"M":(?:true|false)\}}\}}'.encode()
+)
+
+
+class Lane(NamedTuple):
+    """What shares a record: a topic and a symbol."""
+
+    topic: str
+    symbol: bytes
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Rows that wait for the next produce."""
+
+    rows: int = 0
+    #: Symbols whose depth updates do not join up with what was seen before.
+    unsynced: set[str] = field(default_factory=set)
+    _lanes: dict[Lane, list[bytes]] = field(default_factory=dict)
+    _last_ids: dict[str, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin with a new connection: what came before it may lack something."""
+        self._last_ids.clear()
+
+    def add(self, frame: bytes, received_ns: int) -> MarketEvent | None:
+        """
+        Take one frame.
+
+        Returns: an event that is about the connection, not about the market.
+
+        Raises:
+            WireError: the frame cannot be used; the next one can.
+
+        """
+        match = _QUOTE.fullmatch(frame)
+        if match is not None:
+            update_id, symbol, bid, bid_quantity, ask, ask_quantity = match.groups()
+            self._put(
+                Lane(BINANCE_QUOTES, symbol),
+                b"[%d,%b,%b,%b,%b,%b]"
+                % (received_ns, update_id, bid, bid_quantity, ask, ask_quantity),
+            )
+            return None
+        match = _TRADE.fullmatch(frame)
+        if match is not None:
+            symbol, trade_id, price, quantity, trade_ms, is_maker = match.groups()
+            self._put(
+                Lane(BINANCE_TRADES, symbol),
+                b"[%d,%b000000,%b,%b,%b,%d]"
+                % (received_ns, trade_ms, trade_id, price, quantity, is_maker == b"true"),
+            )
+            return None
+        return self._add_event(parse_frame(frame), received_ns)
+
+    def add_snapshot(self, symbol: str, snapshot: DepthSnapshot, received_ns: int) -> None:
+        """Take a full book: the update from nothing to its id."""
+        row = (received_ns, 0, 0, snapshot.last_update_id, snapshot.bids, snapshot.asks)
+        self._put_checked(BINANCE_BOOKS, symbol, row)
+
+    def take(self) -> list[Outgoing]:
+        """Hand over everything that waits, as records."""
+        lanes, self._lanes, self.rows = self._lanes, {}, 0
+        return [
+            Outgoing(Partition(lane.topic, 0), lane.symbol, _record(lane, rows))
+            for lane, all_rows in lanes.items()
+            for rows in _cut(all_rows)
+        ]
+
+    def take_unsynced(self) -> set[str]:
+        """Hand over the symbols that need a full book."""
+        taken, self.unsynced = self.unsynced, set()
+        return taken
+
+    def _add_event(self, event: MarketEvent, received_ns: int) -> MarketEvent | None:
+        match event:
+            case BookTicker():
+                self._put_checked(BINANCE_QUOTES, event.symbol, (received_ns, *event[1:]))
+            case Trade():
+                row = (
+                    received_ns,
+                    event.trade_ms * _NS_PER_MS,
+                    event.trade_id,
+                    event.price,
+                    event.quantity,
+                    int(event.buyer_is_maker),
+                )
+                self._put_checked(BINANCE_TRADES, event.symbol, row)
+            case DepthUpdate():
+                time_ns = event.event_ms * _NS_PER_MS
+                self._put_checked(BINANCE_BOOKS, event.symbol, (received_ns, time_ns, *event[2:]))
+                self._join(event)
+            case ControlReply() | ServerShutdown():
+                return event
+        return None
+
+    def _join(self, event: DepthUpdate) -> None:
+        last_id = self._last_ids.get(event.symbol)
+        if last_id is None or event.first_id > last_id + 1:
+            self.unsynced.add(event.symbol)
+        self._last_ids[event.symbol] = event.last_id
+
+    def _put_checked(self, topic: str, symbol: str, row: tuple[object, ...]) -> None:
+        try:
+            text = orjson.dumps(row)
+        except orjson.JSONEncodeError:
+            raise WireError("a number is beyond 64 bits") from None
+        if len(text) > ROW_BYTES_MAX:
+            raise WireError(f"a row of {len(text)} bytes")
+        if not _SYMBOLS.fullmatch(symbol):
+            raise WireError("the symbol is not upper case letters and digits")
+        self._put(Lane(topic, symbol.encode()), text)
+
+    def _put(self, lane: Lane, row: bytes) -> None:
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            waiting = self._lanes[lane] = []
+        waiting.append(row)
+        self.rows += 1
+
+
+def _cut(rows: list[bytes]) -> Iterator[list[bytes]]:
+    if sum(map(len, rows)) + len(rows) <= RECORD_BYTES_MAX:
+        yield rows
+        return
+    part: list[bytes] = []
+    size = 0
+    for row in rows:
+        if part and size + len(row) > RECORD_BYTES_MAX:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row) + 1
+    yield part
+
+
+def _record(lane: Lane, rows: list[bytes]) -> bytes:
+    """Write the canonical bytes of QuotesReceived, TradesReceived or BooksChanged."""
+    return b'{"rows":[%b],"symbol":"%b","type":"%b","v":1,"venue":"binance"}' % (
+        b",".join(rows),
+        lane.symbol,
+        BY_NAME[lane.topic].events[0].encode(),
+    )
