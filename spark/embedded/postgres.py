@@ -202,14 +202,16 @@ class PostgresServer:
         Only with every process of the old server gone: the file is also its lock on
         the shared memory of backends that may still write.
         """
+        pid_file = self.data / "postmaster.pid"
         deadline = time.monotonic() + _ORPHANS_WAIT_S
-        while (found := _processes_in(self.data)) and time.monotonic() < deadline:
+        while found := _processes_in(self.data):
+            is_served = _first_number(pid_file) in found
+            if is_served or time.monotonic() > deadline:
+                raise EmbeddedUnavailable(
+                    f"PostgreSQL with the data of {self.data} still runs as process {min(found)}"
+                )
             time.sleep(_POLL_S)
-        if found:
-            raise EmbeddedUnavailable(
-                f"PostgreSQL with the data of {self.data} still runs as process {min(found)}"
-            )
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        pid_file.unlink(missing_ok=True)
 
     def _program(self, name: str, *arguments: str) -> Command:
         return Command(
@@ -234,6 +236,12 @@ def unprivileged_uid() -> int | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name).pw_uid
     raise SettingError("PostgreSQL does not run as root and this system has no user nobody")
+
+
+def _first_number(path: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(path.read_text(encoding="utf-8").split()[0])
+    return None
 
 
 def _processes_in(directory: Path) -> list[int]:
