@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
+from spark.cli import up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -20,6 +21,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_RUN = "Run"
+
+app.command("up", rich_help_panel=_RUN)(up.up)
+app.command("down", rich_help_panel=_RUN)(up.down)
+
+
+@app.command("run", rich_help_panel=_RUN)
+def run(
+    process: Annotated[str, typer.Argument(help="guardrail, signer, gateway, auditor, …")],
+    partitions: Annotated[
+        str, typer.Option(help="Partitions to take, as 0-3 or 0,2; all by default.")
+    ] = "",
+) -> None:
+    """
+    Run one Spark process in the foreground; `spark up` runs them all.
+    """
+    from spark.cli.run import run as run_process
+
+    run_process(process, partitions)
 
 
 def main() -> NoReturn:

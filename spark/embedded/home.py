@@ -36,6 +36,7 @@ _KNOWN: Final = (
     _MARKER,
 )
 _SHARED: Final = 0o755
+_PASSABLE: Final = 0o711
 _PRIVATE: Final = 0o700
 _KILL_MODE: Final = 0o3775
 
@@ -107,6 +108,9 @@ class Home:
             for directory in (self.root, self.run, self.public, self.root / "state"):
                 directory.mkdir(mode=mode, exist_ok=True)
                 directory.chmod(mode)
+            if os.geteuid() == 0 and not is_shared:
+                # PostgreSQL refuses to run as root, so one other uid has to pass.
+                self.root.chmod(_PASSABLE)
             self.logs.mkdir(mode=_PRIVATE, exist_ok=True)
             self.kill.mkdir(exist_ok=True)
             self.kill.chmod(_KILL_MODE if is_shared else _PRIVATE)

@@ -125,6 +125,9 @@ class Keeper:
             if self._state is not ChildState.HALTED:
                 self._move(ChildState.STOPPED, "")
             await self._held.wait()
+        except Exception as bug:
+            self._fail_start(bug)
+            raise
         finally:
             self._fail_start(EmbeddedUnavailable(f"{self.child.name}: stopped"))
 
@@ -204,7 +207,7 @@ class Keeper:
         if is_last or self._restarts.quick >= START_EXITS_MAX:
             self._fail_start(EmbeddedUnavailable(f"{self.child.name} {self._detail}"))
 
-    def _fail_start(self, error: SparkError) -> None:
+    def _fail_start(self, error: Exception) -> None:
         if not self._served.done():
             self._served.set_exception(error)
             # Nobody may be waiting for the start any more.

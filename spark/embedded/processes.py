@@ -39,13 +39,13 @@ class Process:
 
 
 PROCESSES: Final[tuple[Process, ...]] = (
-    Process(name=Role.AUDITOR, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
-    Process(name=Role.VENUE_WATCH, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.WATCHERS),
-    Process(name=Role.SIGNER, needs=(KAFKA,), stop_wave=StopWave.SIGNER),
-    Process(name=Role.GATEWAY, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.GATEWAY),
-    Process(name=Role.GUARDRAIL, needs=(KAFKA,), stop_wave=StopWave.GUARDRAIL),
-    Process(name=Role.FEED_WRITER, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
-    Process(name=Role.BINANCE_FEED, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.SOURCES),
+    Process(name=Role.AUDITOR.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
+    Process(name=Role.VENUE_WATCH.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.WATCHERS),
+    Process(name=Role.SIGNER.value, needs=(KAFKA,), stop_wave=StopWave.SIGNER),
+    Process(name=Role.GATEWAY.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.GATEWAY),
+    Process(name=Role.GUARDRAIL.value, needs=(KAFKA,), stop_wave=StopWave.GUARDRAIL),
+    Process(name=Role.FEED_WRITER.value, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
+    Process(name=Role.BINANCE_FEED.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.SOURCES),
     Process(name=DEMO, needs=(KAFKA,), stop_wave=StopWave.SOURCES),
 )
 BY_NAME: Final = {process.name: process for process in PROCESSES}

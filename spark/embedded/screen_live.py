@@ -4,7 +4,7 @@ The screen for a terminal: phases that tick off, then a table that stays in plac
 
 from collections.abc import Sequence
 from time import monotonic
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -32,10 +32,10 @@ _STYLE: Final = {
 
 
 class LiveScreen:
-    """Draws on a terminal; `stream` must be one."""
+    """Draws on a console that is a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False)
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._phases: dict[str, tuple[float, str]] = {}
         self._news: list[str] = []
         self._live: Live | None = None

@@ -139,22 +139,42 @@ def _kafka_server(jars: tuple[Jar, ...], ground: Ground) -> KafkaServer:
 
 
 async def _fetch(jars: tuple[Jar, ...], ground: Ground) -> None:
-    loop = asyncio.get_running_loop()
+    directory, loop = ground.options.jar_directory, asyncio.get_running_loop()
+    fetched: asyncio.Future[None] = loop.create_future()
     is_abandoned = threading.Event()
 
     def progress(done: int, total: int) -> None:
         if is_abandoned.is_set():
             raise EmbeddedUnavailable("interrupted")
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(ground.screen.phase_moved, "jars", f"{done} of {total}")
+        loop.call_soon_threadsafe(ground.screen.phase_moved, "jars", f"{done} of {total}")
 
+    def work() -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            try:
+                fetch(jars, directory, progress=progress)
+            except Exception as error:  # noqa: BLE001  (raised again where it is awaited)
+                loop.call_soon_threadsafe(_settle, fetched, error)
+            else:
+                loop.call_soon_threadsafe(_settle, fetched, None)
+
+    # A thread of its own: the loop's end waits for those of its pool, and a download
+    # that hangs would hold up Ctrl-C.
+    threading.Thread(target=work, daemon=True, name="jars").start()
     try:
-        directory = ground.options.jar_directory
-        await asyncio.to_thread(fetch, jars, directory, progress=progress)
-        await asyncio.to_thread(_open_to_roles, ground)
+        await fetched
     except asyncio.CancelledError:
         is_abandoned.set()
         raise
+    _open_to_roles(ground)
+
+
+def _settle(future: "asyncio.Future[None]", error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _open_to_roles(ground: Ground) -> None:

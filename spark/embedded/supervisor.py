@@ -107,7 +107,8 @@ class Supervisor:
         waves = sorted({keeper.child.stop_wave for keeper in keepers})
         for later, wave in zip(range(len(waves) - 1, -1, -1), waves, strict=True):
             members = [keeper for keeper in keepers if keeper.child.stop_wave == wave]
-            on_wave([keeper.child.name for keeper in members])
+            if alive := [one.child.name for one in members if one.identity is not None]:
+                on_wave(alive)
             left = max(0.1, deadline - time.monotonic() - _reserve_s(later))
             await _end(members, left if later == 0 else min(left, _WAVE_S_MAX))
         await self._finish(below)

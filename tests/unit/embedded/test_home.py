@@ -1,5 +1,6 @@
 """Where a stack keeps its things."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def test_a_home_of_one_user_is_closed_to_others(tmp_path: Path) -> None:
     """
     home = Home(tmp_path / "home")
     home.make(is_shared=False)
-    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+    # Root's is passable, because PostgreSQL runs as somebody else; nothing in it can be listed.
+    assert stat.S_IMODE(home.root.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
+    assert stat.S_IMODE(home.run.stat().st_mode) == 0o700
 
 
 def test_purge_removes_what_spark_made_and_nothing_else(tmp_path: Path) -> None:
