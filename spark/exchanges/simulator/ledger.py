@@ -12,6 +12,7 @@ holds only where every thousandth line starts.
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -83,6 +84,9 @@ class Ledger:
                 "quantity": spelled(order.quantity),
                 "executed": spelled(order.executed),
                 "executed_quote": spelled(order.executed_quote),
+                "quote_quantity": (
+                    None if terms.quote_quantity is None else spelled(terms.quote_quantity)
+                ),
                 "status": order.status,
             }
         )
@@ -132,15 +136,20 @@ class Ledger:
         first = skip - start * INDEX_STRIDE_LINES
         return lines[first : first + wanted]
 
-    def summary(self) -> "Summary":
-        """Fold the whole file as it stands; safe in another thread after `commit`."""
-        summary, rest, position, size = Summary(), b"", 0, self._size
+    def every_line(self) -> Iterator[bytes]:
+        """Yield the whole file as it stands; safe in another thread after `commit`."""
+        rest, position, size = b"", 0, self._size
         while position < size:
             block = os.pread(self._fd, min(_CHUNK_BYTES, size - position), position)
             position += len(block)
             *lines, rest = (rest + block).split(b"\n")
-            for line in lines:
-                summary.add(line)
+            yield from lines
+
+    def summary(self) -> "Summary":
+        """Fold the whole file as it stands; safe in another thread after `commit`."""
+        summary = Summary()
+        for line in self.every_line():
+            summary.add(line)
         return summary
 
     def close(self) -> None:

@@ -5,10 +5,14 @@ Reads   the keys file, recorded frames
 Writes  the ready file, the ledger file
 Owns    the venue's port and the judges' port
 Fails   at start, in one line; it binds nothing but loopback
+
+Started on the ledger file of an earlier run, the venue goes on where that one
+stopped: its orders, fills and balances are what a real exchange would still have.
 """
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import secrets
@@ -36,10 +40,13 @@ from spark.exchanges.simulator.binance.streams import Streams
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.faults import Faults
 from spark.exchanges.simulator.ledger import Ledger
+from spark.exchanges.simulator.restore import restore
 from spark.exchanges.simulator.venue import Venue
 
 #: What open connections get to finish once the process is told to stop.
 STOP_S_MAX: Final = 0.3
+#: Young objects are collected as ever, the oldest generation practically never.
+_GC_THRESHOLDS: Final = (5_000, 2, 1_000_000)
 #: Acts of the self-made market per symbol and second.
 MARKET_STEPS_PER_S: Final = 20.0
 
@@ -112,6 +119,9 @@ class Running:
 
 
 async def _serve(options: Options) -> int:
+    # Orders live long and form no cycles; a full collection over all of them would
+    # hold every connection up for as long as a slow exchange.
+    gc.set_threshold(*_GC_THRESHOLDS)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -189,6 +199,7 @@ def _assemble(options: Options, stack: contextlib.AsyncExitStack) -> _Parts:
     ledger = Ledger(options.ledger_file)
     stack.callback(ledger.close)
     venue = Venue([one.pair for one in rules.values()], clock=clock)
+    restore(venue, known, ledger)
     limits = Limits(is_enforced=options.is_limited)
     venue.order_listeners += [ledger, limits]
     api = Api(venue, accounts=known, rules=rules, limits=limits, ledger=ledger)

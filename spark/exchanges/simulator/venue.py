@@ -34,6 +34,7 @@ from spark.names import Side, TimeInForce
 
 #: Closed orders kept for queries; past it the venue forgets the oldest.
 CLOSED_ORDERS_MAX: Final = 200_000
+_NS_PER_MS: Final = 1_000_000
 COMMISSION_RATE: Final = Decimal("0.001")
 COMMISSION_STEP: Final = Decimal("0.00000001")
 #: The counterparty of every client: the rest of the market.
@@ -93,10 +94,12 @@ class Venue:
 
     def __init__(self, pairs: list[Pair], *, clock: Clock) -> None:
         self.clock = clock
+        # Ids grow over restarts as a real venue's do, with or without a ledger.
+        first_id = clock.wall_ns() // _NS_PER_MS
         self.order_listeners: list[OrderListener] = []
         self.market_listeners: list[MarketListener] = []
         self.pairs: Final = {pair.symbol: pair for pair in pairs}
-        self.books: Final = {pair.symbol: Book(pair.symbol) for pair in pairs}
+        self.books: Final = {pair.symbol: Book(pair.symbol, update_id=first_id) for pair in pairs}
         self.house: Final = Account(HOUSE, may_owe=True)
         #: Commissions taken, by asset.
         self.earned: dict[str, Decimal] = {}
@@ -104,8 +107,8 @@ class Venue:
         self.last_price: dict[str, Decimal] = {}
         self.orders: dict[int, Order] = {}
         self._closed: deque[int] = deque()
-        self._order_id = 0
-        self._trade_id = 0
+        self._order_id = first_id
+        self._trade_id = first_id
 
     def place(self, account: Account, terms: Terms) -> Order:
         """
@@ -175,6 +178,32 @@ class Venue:
     def fills(self, account: Account, symbol: str) -> list[Fill]:
         """List an account's fills in one symbol, oldest first."""
         return list(account.fills.get(symbol, ()))
+
+    def adopt(self, order: Order) -> None:
+        """
+        Take over an order of an earlier run, as it stood; nobody is told.
+
+        Raises:
+            ValueError: its account cannot pay for it.
+        """
+        account, terms = order.account, order.terms
+        key = (terms.symbol, terms.client_id)
+        self.orders[order.order_id] = order
+        account.latest_by_client_id[key] = order
+        self._order_id = max(self._order_id, order.order_id)
+        for fill in order.fills:
+            self._trade_id = max(self._trade_id, fill.trade_id)
+        if not order.is_alive:
+            self._closed.append(order.order_id)
+            self._forget()
+            return
+        asset, order.locked = self._needs(terms, [], order.remaining)
+        if not account.can_pay(asset, order.locked):
+            raise ValueError(f"{account.name} cannot pay for an order that it had")
+        account.open_by_client_id[key] = order
+        account.open_counts[terms.symbol] = account.open_count(terms.symbol) + 1
+        account.lock(asset, order.locked)
+        self.books[terms.symbol].rest(order)
 
     def balances(self, accounts: Iterable[Account]) -> dict[str, dict[str, dict[str, str]]]:
         """Return free and locked amounts by account and asset, to the last decimal."""

@@ -138,7 +138,8 @@ async def test_the_same_seed_makes_the_same_market(
         options = Options(keys_file=keys_file, seed=seed, market_steps_per_s=0)
         async with running(options) as venue:
             client = Client(session, venue)
-            books.append((await client.public("/api/v3/depth", symbol="BTCUSDT")).json)
+            book = await snapshot(client)
+            books.append((book["bids"], book["asks"]))
     assert books[0] == books[1]
     assert books[0] != books[2]
 

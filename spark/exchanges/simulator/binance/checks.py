@@ -177,6 +177,10 @@ def signed_payload(query: str, body: str) -> tuple[str, str]:
 def _without_signature(part: str) -> tuple[str, str]:
     if _SIGNATURE not in part:
         return part, ""
+    head, _, tail = part.rpartition("&" + _SIGNATURE)
+    if head and "&" not in tail and _SIGNATURE not in head:
+        # Where nearly everyone puts it: last.
+        return head, tail if "%" not in tail else unquote_plus(tail)
     pairs = part.split("&")
     kept = [pair for pair in pairs if not pair.startswith(_SIGNATURE)]
     found = [pair for pair in pairs if pair.startswith(_SIGNATURE)]
