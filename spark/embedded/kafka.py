@@ -196,7 +196,6 @@ class KafkaServer:
         text = fill(
             DEPLOY / "server.properties",
             host=HOST,
-            advertised=HOST,
             client_port=self.ports.client,
             controller_port=self.ports.controller,
             data=data,

@@ -23,12 +23,13 @@ from spark.embedded.spawn import spawn
 from spark.errors import EmbeddedUnavailable
 from spark.topics import CONTROL_PULSE, PRINCIPALS, PROVISIONER
 
+#: Records written and read one by one; more of them make better profiles.
 _ROUNDS: Final = 1500
 _STOP_TIMEOUT_S: Final = 90
 _NICE: Final = 19
 
 
-async def train(server: KafkaServer) -> None:
+async def train(server: KafkaServer, *, rounds: int = _ROUNDS) -> None:
     """
     Make the cache that `server.command()` will use from its next start on.
 
@@ -40,12 +41,12 @@ async def train(server: KafkaServer) -> None:
     await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
     try:
         await asyncio.to_thread(own_directory, home, server.uid)
-        await _train(server, home)
+        await _train(server, home, rounds)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def _train(server: KafkaServer, home: Path) -> None:
+async def _train(server: KafkaServer, home: Path, rounds: int) -> None:
     client, controller = pick_ports((0, 0))
     uids = {} if server.uid is None else {BROKER: server.uid}
     trainee = KafkaServer(
@@ -63,7 +64,7 @@ async def _train(server: KafkaServer, home: Path) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         await trainee.wait_ready(lambda: process.returncode is None)
-        await _exercise(trainee)
+        await _exercise(trainee, rounds)
         process.terminate()
         async with asyncio.timeout(_STOP_TIMEOUT_S):
             await process.wait()
@@ -78,7 +79,7 @@ async def _train(server: KafkaServer, home: Path) -> None:
     await asyncio.to_thread(server.aot.keep, output)
 
 
-async def _exercise(trainee: KafkaServer) -> None:
+async def _exercise(trainee: KafkaServer, rounds: int) -> None:
     """
     Do what the stack does: provision, write single records and read each at once.
     """
@@ -90,7 +91,7 @@ async def _exercise(trainee: KafkaServer) -> None:
     try:
         reader = await bus.reader({partition: 0}, Pace.HOT)
         writer = await bus.writer([CONTROL_PULSE])
-        for number in range(_ROUNDS):
+        for number in range(rounds):
             await writer.write([Outgoing(partition, b"training", b"%d" % number)])
             await reader.read(100)
         await reader.close()
