@@ -14,9 +14,11 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from spark import keys
+from spark import keys
 from spark.errors import SettingError
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey
+from spark.names import Venue
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
 _SECRET_BYTES_MAX: Final = 64 * 1024
@@ -96,8 +98,9 @@ class Keyring:
             kind: keys.TRADE_KEY or keys.READ_KEY.
 
         """
-        api_key, secret = (self._secrets / name for name in keys.exchange_key("binance", kind))
-        return BinanceKey(read_secret(api_key).decode().strip(), read_secret(secret).strip())
+        id_file, secret_file = keys.exchange_key(Venue.BINANCE, kind)
+        api_key = read_secret(self._secrets / id_file).decode().strip()
+        return BinanceKey(api_key, SecretKey(read_secret(self._secrets / secret_file).strip()))
 
     def _pair(self, writer: str, verifier: str) -> TagKey:
         path = self._secrets / keys.tag_key(writer, verifier)

@@ -124,6 +124,15 @@ class GatewaySettings(_Section):
     )
 
 
+class SignerSettings(_Section):
+    """What the signer never signs past, whoever approved it (S3)."""
+
+    #: `SYMBOL=quantity` for each symbol that may be signed at all, and `rate=orders a second`.
+    ceilings: str = Field(
+        default="BTCUSDT=1,ETHUSDT=20,rate=1000", validation_alias="SPARK_SIGNER_CEILINGS"
+    )
+
+
 class BinanceSettings(_Section):
     """Where Binance, or its simulator, is."""
 
@@ -179,6 +188,7 @@ class Settings(_Section):
     trading: TradingSettings = Field(default_factory=TradingSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    signer: SignerSettings = Field(default_factory=SignerSettings)
     binance: BinanceSettings = Field(default_factory=BinanceSettings)
     process: ProcessSettings = Field(default_factory=ProcessSettings)
 

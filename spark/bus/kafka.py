@@ -205,7 +205,7 @@ class KafkaWriter:
                         out.value,
                         key=out.key,
                         partition=out.partition.number,
-                        headers=out.headers,
+                        headers=list(out.headers),
                     )
                     for out in records
                 ]

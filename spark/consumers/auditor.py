@@ -46,6 +46,8 @@ class AuditorWiring:
     metrics: Metrics
     key: Ed25519PrivateKey
     instance: str
+    #: Set once the own chain is folded and records are being chained.
+    ready: asyncio.Event
 
 
 class Auditor:
@@ -115,6 +117,7 @@ class Auditor:
 
         await read_through(self._wiring.bus, {tenure.partition: (0, tenure.epoch + 1)}, each)
         await check_topic_ids(self._wiring.bus, known_ids)
+        self._wiring.ready.set()
         logger().info("ready", epoch=tenure.epoch, lines=self._chain.lines)
 
     async def _check_starts(self, positions: dict[Partition, int]) -> None:

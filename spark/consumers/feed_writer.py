@@ -12,7 +12,7 @@ Fails   without loss: an aborted transaction is forgotten, the offset rows are r
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +43,8 @@ _PAUSE_S_MAX: Final = 2.0
 #: So long a database may be away before the process ends and says so by its exit code.
 _AWAY_S_MAX: Final = 60.0
 
+Committed = Callable[[int, Mapping[str, Mapping[int, int]]], None]
+
 
 @dataclass(slots=True, kw_only=True)
 class FeedWriter:
@@ -55,6 +57,8 @@ class FeedWriter:
     instance: str
     #: Set once positions are checked and records are being read.
     ready: asyncio.Event
+    #: Told of each transaction: when it was committed, and its rows by kind and receive time.
+    committed: Committed = lambda _at_ns, _received: None
     _positions: dict[Partition, int] = field(default_factory=dict)
     #: Days, from 1970, whose partitions are known to be there.
     _days: set[int] = field(default_factory=set)
@@ -145,6 +149,7 @@ class FeedWriter:
 
     def _count(self, batch: Batch) -> None:
         now_ns = self.clock.wall_ns()
+        self.committed(now_ns, batch.received)
         for kind, ages in batch.received.items():
             for received_ns, rows in ages.items():
                 age_s = max(0, now_ns - received_ns) / _NS_PER_S

@@ -56,6 +56,8 @@ class GatewayWiring:
     #: Requests in flight for each account.
     concurrency_max: int
     instance: str
+    #: Set once the log is folded and requests are being served.
+    ready: asyncio.Event
 
 
 class Gateway:
@@ -126,6 +128,7 @@ class Gateway:
                 position=desk.lane.inbox.position,
                 unknown=len(desk.lane.orders.unknown),
             )
+        wiring.ready.set()
 
     async def _desk(self, number: int, tenure: Tenure) -> Desk:
         wiring = self._wiring

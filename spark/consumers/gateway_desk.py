@@ -114,7 +114,9 @@ class Desk:
     async def _send_all(self) -> None:
         while True:
             ready = await self.outbox.get()
-            self.answers.append((ready, await self._send(ready)))
+            outcome = await self._send(ready)
+            # Only now look up the list: a turn may have replaced it meanwhile.
+            self.answers.append((ready, outcome))
             self.wake()
 
     async def _send(self, ready: Ready) -> Outcome | Refusal:

@@ -8,9 +8,10 @@ enough never to be met and narrow enough to bound the damage of a guardrail gone
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from spark.errors import SettingError
 from spark.events import OrderApproved
 
 _SECOND_NS: Final = 1_000_000_000
@@ -55,3 +56,29 @@ class Ceilings:
             if found >= self.orders_per_second_max:
                 return f"{found} orders/s", f"{self.orders_per_second_max} orders/s"
         return None
+
+
+def read_ceilings(text: str) -> Ceilings:
+    """
+    Read ceilings from a setting: `BTCUSDT=1,ETHUSDT=20,rate=1000`.
+
+    Raises:
+        SettingError: it is not of that form.
+
+    """
+    rate: int | None = None
+    quantities: dict[str, Decimal] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, separator, value = part.partition("=")
+        try:
+            if name == "rate":
+                rate = int(value)
+            else:
+                quantities[name.upper()] = Decimal(value)
+        except (ValueError, InvalidOperation):
+            separator = ""
+        if not separator:
+            raise SettingError(f"signer ceilings: {part!r} is not SYMBOL=quantity or rate=number")
+    if rate is None or rate < 1 or any(q <= 0 for q in quantities.values()):
+        raise SettingError("signer ceilings: a rate and positive quantities are needed")
+    return Ceilings(quantity_max=quantities, orders_per_second_max=rate)

@@ -47,6 +47,8 @@ class Wiring:
     #: Distinguishes two processes of one role in fences and pulses.
     instance: str
     partitions: Sequence[int]
+    #: Set once the log is folded and inputs are being served.
+    ready: asyncio.Event
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ class TransformLoop(Generic[_S]):
         self._side_positions = await resume.fold_sides(
             wiring.bus, self._side_partitions(), self._fold_side
         )
+        self._wiring.ready.set()
         self._log.info(
             "ready",
             epochs={n: lane.tenure.epoch for n, lane in self._lanes.items()},

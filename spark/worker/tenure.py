@@ -41,6 +41,8 @@ class Tenure:
     epoch: int
     #: The next offset, if nobody else writes.
     expected: int
+    #: Appends that are not acknowledged yet.
+    unacknowledged: int = 0
     #: Records of earlier epochs that landed after our fence, not yet taken by the owner.
     foreign: list[Record] = field(default_factory=list)
 
@@ -56,14 +58,15 @@ class Tenure:
             WriteError: as the writer; exit.
 
         """
-        offsets = await self.writer.write(records)
-        if offsets:
-            at = self.expected
+        self.unacknowledged += 1
+        try:
+            offsets = await self.writer.write(records)
             for offset in offsets:
-                if offset != at:
-                    await self._explain_gap(at, offset)
-                at = offset + 1
-            self.expected = at
+                if offset != self.expected:
+                    await self._explain_gap(self.expected, offset)
+                self.expected = offset + 1
+        finally:
+            self.unacknowledged -= 1
         return offsets
 
     async def check(self) -> None:
@@ -72,12 +75,18 @@ class Tenure:
 
         Raises:
             FencedError: another instance took the partition.
+            PositionError: the log was cut.
 
         """
+        expected = self.expected
+        if self.unacknowledged:
+            return  # that write will look for itself
         end = (await self.bus.ends([self.partition]))[self.partition]
+        if self.unacknowledged or self.expected != expected:
+            return
         if end > self.expected:
-            await self._explain_gap(self.expected, end)
-            self.expected = end
+            await self._explain_gap(expected, end)
+            self.expected = max(self.expected, end)
         elif end < self.expected:
             raise PositionError(f"{self.partition}: the log was cut to {end}")
 

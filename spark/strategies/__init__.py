@@ -1,0 +1,3 @@
+"""
+Strategies: they see the market and write intents, nothing else.
+"""
