@@ -1,0 +1,3 @@
+"""
+What operators look at and run beside the daemon.
+"""
