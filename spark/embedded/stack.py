@@ -143,7 +143,7 @@ class Stack:
         orders = no_orders
         if self._open_orders is not None:
             orders = await self._open_orders(self._state, site)
-        self._watch = Watch(site.home, self._supervisor, orders)
+        self._watch = Watch(site.home, self._supervisor.statuses, orders)
         self._is_running = True
         if DEMO in self._options.processes:
             await self._await_first_order(self._watch)
@@ -241,12 +241,13 @@ class Stack:
             simulator_stream_url=f"ws://{_LOOPBACK}:{ports.simulator}",
             simulator_admin_url=f"http://{_LOOPBACK}:{ports.simulator_admin}",
             ports={name: getattr(ports, name) for name in type(ports).__dataclass_fields__},
-            processes=options.processes,
         )
 
     def _write(self, now: StackPhase) -> None:
         if self._state is not None:
-            self._state = replace(self._state, phase=now)
+            # What a child printed stays in its log.
+            children = tuple(replace(s, last_lines=()) for s in self._supervisor.statuses())
+            self._state = replace(self._state, phase=now, children=children)
             with suppress(OSError):  # a full disk must not keep us from ending children
                 write_state(self._anchor, self._state)
 
@@ -261,6 +262,8 @@ class Stack:
             self._last_view = await self._watch.look()
 
     def _child_changed(self, status: ChildStatus) -> None:
+        if self._state is not None:
+            self._write(self._state.phase)
         if self._is_running:
             self._screen.child_changed(status)
 

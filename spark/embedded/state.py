@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from spark.embedded.child import ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.identity import ProcessIdentity
 from spark.errors import NotRunningError
@@ -54,8 +55,8 @@ class StackState:
     simulator_admin_url: str
     #: Ports in use, by server, so that the next start prefers them.
     ports: dict[str, int]
-    #: Spark processes that it runs.
-    processes: tuple[str, ...]
+    #: Servers and processes, as the supervisor sees them.
+    children: tuple[ChildStatus, ...] = ()
 
     @property
     def is_isolated(self) -> bool:

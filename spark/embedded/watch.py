@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from spark.embedded.child import ChildState
+from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.ops_client import ask, read_address
 from spark.embedded.processes import BY_NAME
-from spark.embedded.supervisor import Supervisor
 from spark.embedded.view import OrderLine, StackView, Viewer
 
+#: Every child with its state now.
+Statuses = Callable[[], Sequence[ChildStatus]]
 #: The newest orders, newest first; must not block.
 Orders = Callable[[], Sequence[OrderLine]]
 
@@ -25,16 +26,16 @@ def no_orders() -> Sequence[OrderLine]:
 class Watch:
     """The looking itself; it keeps a minute of readings."""
 
-    def __init__(self, home: Home, supervisor: Supervisor, orders: Orders = no_orders) -> None:
+    def __init__(self, home: Home, statuses: Statuses, orders: Orders = no_orders) -> None:
         self._home = home
-        self._supervisor = supervisor
+        self._statuses = statuses
         self._orders = orders
         self._viewer = Viewer()
         self._began = monotonic()
 
     async def look(self) -> StackView:
         """Ask every process that serves, at once, and put the answers together."""
-        children = self._supervisor.statuses()
+        children = self._statuses()
         asked = [
             child.name
             for child in children

@@ -1,0 +1,67 @@
+"""
+How a command finds the running stack, and as whom it speaks to it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spark.bus.kafka import KafkaBus, KafkaLogin
+from spark.embedded.home import Home, default_home
+from spark.embedded.state import StackState, find_stack
+from spark.errors import SettingError
+from spark.keyring import Keyring
+from spark.settings import Settings, read_settings
+
+#: The person at the terminal of this machine.
+OPERATOR: Final = "op-local"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A running stack, seen by an operator."""
+
+    settings: Settings
+    home: Home
+    state: StackState
+
+    def keyring(self) -> Keyring:
+        """
+        Open the operator's secrets.
+
+        Raises:
+            SettingError: they are another user's; the text says whose.
+
+        """
+        directory = self.home.secrets_of(OPERATOR)
+        try:
+            return Keyring(OPERATOR, directory, self.home.public)
+        except SettingError as error:
+            raise SettingError(f"{error}; use the account that started the stack") from None
+
+    def login(self) -> KafkaLogin:
+        """Give the operator's way to Kafka."""
+        password = self.keyring().kafka_password()
+        return KafkaLogin(self.state.kafka_bootstrap, OPERATOR, password)
+
+    def bus(self) -> KafkaBus:
+        """Make a bus as the operator; the caller closes it."""
+        return KafkaBus(self.login())
+
+
+def anchor(settings: Settings) -> Path:
+    """Find the directory where the stack that a command means is written down."""
+    return default_home(settings.process)
+
+
+def attach() -> Attached:
+    """
+    Find the running stack.
+
+    Raises:
+        NotRunningError: there is none.
+
+    """
+    settings = read_settings()
+    state = find_stack(Home(anchor(settings)))
+    return Attached(settings, Home(state.home), state)
