@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from spark.exchanges.simulator.binance.symbols import DEFAULT_SYMBOLS
+from spark.exchanges.simulator.binance.catalogue import DEFAULT_SYMBOLS
 from spark.exchanges.simulator.server import MARKET_STEPS_PER_S, Options, serve
 
 

@@ -110,7 +110,9 @@ class Admin:
         return _json({"disarmed": self._faults.clear()})
 
     async def _show_accounts(self, _request: web.Request) -> web.Response:
-        earned = {asset: spelled(sum_) for asset, sum_ in sorted(self._venue.earned.items())}
+        earned = {
+            asset: spelled(sum_) for asset, sum_ in sorted(self._venue.clearing.earned.items())
+        }
         balances = self._venue.balances(self._accounts.by_name.values())
         return _json({"accounts": balances, "earned": earned})
 

@@ -92,7 +92,7 @@ class Participant:
             return
         total = sum((quantity for _, quantity in targets), Decimal(0))
         steps = max(1, int(total / self._character.step * round(share * 1_000) / 1_000))
-        self._send(side, targets[-1][0], steps * self._character.step, TimeInForce.IOC)
+        self._send(side, targets[-1][0], steps * self._character.step, in_force=TimeInForce.IOC)
 
     def _direction(self) -> Side:
         start = self._character.start_price
@@ -153,11 +153,13 @@ class Participant:
             return
         steps = int(self._character.level_quantity / self._character.step)
         quantity = self._random.randint(1, 2 * steps) * self._character.step
-        order = self._send(side, price, quantity, TimeInForce.GTC)
+        order = self._send(side, price, quantity, in_force=TimeInForce.GTC)
         if order.is_alive:
             self._quotes[side][price] = order
 
-    def _send(self, side: Side, price: Decimal, quantity: Decimal, in_force: TimeInForce) -> Order:
+    def _send(
+        self, side: Side, price: Decimal, quantity: Decimal, *, in_force: TimeInForce
+    ) -> Order:
         terms = Terms(
             symbol=self._character.symbol,
             side=side,
@@ -171,7 +173,7 @@ class Participant:
 
 
 def quote_levels(
-    venue: Venue, symbol: str, side: Side, levels: Iterable[tuple[Decimal, Decimal]]
+    venue: Venue, symbol: str, *, side: Side, levels: Iterable[tuple[Decimal, Decimal]]
 ) -> None:
     """Let the house quote given prices and quantities, and leave them there."""
     for price, quantity in levels:

@@ -5,6 +5,7 @@ An exchange does not forget when a process dies. Balances start from the keys
 file, as they did at the first start, and every fill since is applied to them.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +79,7 @@ def _terms(entry: dict[str, Any]) -> Terms:
 
 
 def _settle(venue: Venue, order: Order, entry: dict[str, Any]) -> None:
-    pair = venue.pairs[order.terms.symbol]
+    pair = venue.clearing.pairs[order.terms.symbol]
     price, quantity = Decimal(entry["price"]), Decimal(entry["quantity"])
     fill = Fill(
         trade_id=entry["trade_id"],
@@ -95,14 +96,10 @@ def _settle(venue: Venue, order: Order, entry: dict[str, Any]) -> None:
     )
     order.fills.append(fill)
     order.account.add_fill(fill)
-    sign = 1 if fill.is_buyer else -1
+    venue.clearing.move(order.account, fill)
     # The other half is the house's, or is a client's line of its own that undoes this.
-    for account, direction in ((order.account, sign), (venue.house, -sign)):
-        account.balance(pair.base).free += direction * quantity
-        account.balance(pair.quote).free -= direction * fill.quote
-    order.account.balance(fill.commission_asset).free -= fill.commission
-    earned = venue.earned.get(fill.commission_asset, ZERO)
-    venue.earned[fill.commission_asset] = earned + fill.commission
+    opposite = replace(fill, is_buyer=not fill.is_buyer, commission=ZERO)
+    venue.clearing.move(venue.house, opposite)
     venue.last_price[pair.symbol] = price
 
 

@@ -15,10 +15,8 @@ import contextlib
 import gc
 import ipaddress
 import os
-import secrets
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +28,9 @@ from aiohttp import web
 
 from spark.clock import SystemClock
 from spark.errors import SettingError
-from spark.exchanges.simulator import accounts, market
+from spark.exchanges.simulator import accounts, handover, market
 from spark.exchanges.simulator.admin import Admin
-from spark.exchanges.simulator.binance import replay, symbols
+from spark.exchanges.simulator.binance import catalogue, private, public, replay
 from spark.exchanges.simulator.binance.api import Api
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.rest import Rest
@@ -63,7 +61,7 @@ class Options:
     #: Whether rate limits and the open-order filter are the exchange's.
     is_limited: bool = False
     seed: int = 42
-    symbols: tuple[str, ...] = symbols.DEFAULT_SYMBOLS
+    symbols: tuple[str, ...] = catalogue.DEFAULT_SYMBOLS
     #: 0 keeps the seeded book still.
     market_steps_per_s: float = MARKET_STEPS_PER_S
     #: Recorded frames served instead of the self-made market.
@@ -150,7 +148,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
     host = _loopback(options.host)
     async with contextlib.AsyncExitStack() as stack:
         parts = _assemble(options, stack)
-        token, token_file = _admin_token(options)
+        token, token_file = handover.judges_token(options.admin_token_file, options.ready_file)
         admin = Admin(
             parts.api.venue,
             accounts=parts.api.accounts,
@@ -163,8 +161,8 @@ async def running(options: Options) -> AsyncIterator[Running]:
         front = web.Server(Rest(parts.api, parts.faults, parts.streams))
         front_runner = web.ServerRunner(front, access_log=None, shutdown_timeout=STOP_S_MAX)
         back_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
-        port = await _listen(stack, front_runner, host, options.port)
-        admin_port = await _listen(stack, back_runner, host, options.admin_port)
+        port = await _listen(stack, front_runner, (host, options.port))
+        admin_port = await _listen(stack, back_runner, (host, options.admin_port))
         stack.push_async_callback(parts.streams.close)
         simulator = Running(
             host=host,
@@ -175,7 +173,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
             tasks=_side_tasks(stack, parts, options),
         )
         if options.ready_file is not None:
-            _write_atomically(options.ready_file, _ready(simulator, options, token_file))
+            handover.write_atomically(options.ready_file, _ready(simulator, options, token_file))
         yield simulator
 
 
@@ -193,7 +191,7 @@ class _Parts:
 
 def _assemble(options: Options, stack: contextlib.AsyncExitStack) -> _Parts:
     clock = VenueClock(SystemClock())
-    rules = symbols.choose(options.symbols, is_limited=options.is_limited)
+    rules = catalogue.choose(options.symbols, is_limited=options.is_limited)
     recordings = [replay.open_recording(path) for path in options.replay]
     known = accounts.load(options.keys_file)
     ledger = Ledger(options.ledger_file)
@@ -202,7 +200,14 @@ def _assemble(options: Options, stack: contextlib.AsyncExitStack) -> _Parts:
     restore(venue, known, ledger)
     limits = Limits(is_enforced=options.is_limited)
     venue.order_listeners += [ledger, limits]
-    api = Api(venue, accounts=known, rules=rules, limits=limits, ledger=ledger)
+    api = Api(
+        venue,
+        accounts=known,
+        rules=rules,
+        limits=limits,
+        ledger=ledger,
+        routes={**public.ROUTES, **private.ROUTES},
+    )
     for recording in recordings:
         replay.take_over(recording, api)
     recorded = {recording.symbol for recording in recordings}
@@ -236,14 +241,14 @@ def _side_tasks(
 
 
 async def _listen(
-    stack: contextlib.AsyncExitStack, runner: web.BaseRunner, host: str, port: int
+    stack: contextlib.AsyncExitStack, runner: web.BaseRunner, where: tuple[str, int]
 ) -> int:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, *where).start()
     except OSError as error:
-        raise SettingError(f"port {port}: {error.strerror}") from None
+        raise SettingError(f"port {where[1]}: {error.strerror}") from None
     bound: int = runner.addresses[0][1]
     return bound
 
@@ -271,21 +276,6 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _admin_token(options: Options) -> tuple[str, Path | None]:
-    """Read the judges' token, or make one beside the ready file."""
-    if options.admin_token_file is not None:
-        token = accounts.private_bytes(options.admin_token_file).decode("utf-8", "replace").strip()
-        if not token:
-            raise SettingError(f"{options.admin_token_file}: empty")
-        return token, options.admin_token_file
-    token = secrets.token_urlsafe(24)
-    if options.ready_file is None:
-        return token, None
-    path = options.ready_file.with_name(options.ready_file.name + ".admin-token")
-    _write_atomically(path, token.encode(), mode=0o400)
-    return token, path
-
-
 def _ready(simulator: Running, options: Options, token_file: Path | None) -> bytes:
     return orjson.dumps(
         {
@@ -305,15 +295,3 @@ def _ready(simulator: Running, options: Options, token_file: Path | None) -> byt
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
     )
-
-
-def _write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Let a reader find the whole file or none."""
-    try:
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(fd, "wb") as file:  # noqa: PTH123  (a descriptor)
-            os.fchmod(fd, mode)
-            file.write(content)
-        Path(name).replace(path)
-    except OSError as error:
-        raise SettingError(f"{path}: {error.strerror}") from None

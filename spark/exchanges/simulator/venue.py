@@ -1,24 +1,23 @@
 """
-The exchange itself: takes orders and cancels, settles trades, keeps the books.
+The exchange itself: takes orders and cancels, matches, keeps the books.
 
 Reads   its clock
 Writes  to its listeners: each order's changes, each fill, each change of a book
-Owns    accounts, orders and books, in memory
+Owns    orders and books, in memory
 Fails   a refusal is raised before anything has changed
 
 It knows no wire format; a venue's package translates to and from it.
 """
 
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Protocol
 
 from spark.clock import Clock
 from spark.exchanges.simulator.accounts import Account
 from spark.exchanges.simulator.book import Book
+from spark.exchanges.simulator.clearing import Clearing, Pair
 from spark.exchanges.simulator.matching import Match, crosses, plan
 from spark.exchanges.simulator.orders import (
     ALIVE,
@@ -30,15 +29,10 @@ from spark.exchanges.simulator.orders import (
     Terms,
     spelled,
 )
-from spark.names import Side, TimeInForce
+from spark.exchanges.simulator.register import Register
+from spark.names import TimeInForce
 
-#: Closed orders kept for queries; past it the venue forgets the oldest.
-CLOSED_ORDERS_MAX: Final = 200_000
 _NS_PER_MS: Final = 1_000_000
-COMMISSION_RATE: Final = Decimal("0.001")
-COMMISSION_STEP: Final = Decimal("0.00000001")
-#: The counterparty of every client: the rest of the market.
-HOUSE: Final = "house"
 
 
 class Refused(StrEnum):
@@ -57,16 +51,6 @@ class EngineRefusal(Exception):  # noqa: N818  (a refusal, not a failure)
     def __init__(self, reason: Refused) -> None:
         super().__init__(reason.value)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What trades against what, in which steps."""
-
-    symbol: str
-    base: str
-    quote: str
-    quantity_step: Decimal
 
 
 class OrderListener(Protocol):
@@ -98,17 +82,18 @@ class Venue:
         first_id = clock.wall_ns() // _NS_PER_MS
         self.order_listeners: list[OrderListener] = []
         self.market_listeners: list[MarketListener] = []
-        self.pairs: Final = {pair.symbol: pair for pair in pairs}
         self.books: Final = {pair.symbol: Book(pair.symbol, update_id=first_id) for pair in pairs}
-        self.house: Final = Account(HOUSE, may_owe=True)
-        #: Commissions taken, by asset.
-        self.earned: dict[str, Decimal] = {}
+        self.clearing: Final = Clearing(pairs)
+        self.register: Final = Register()
         #: Price of the last trade by symbol.
         self.last_price: dict[str, Decimal] = {}
-        self.orders: dict[int, Order] = {}
-        self._closed: deque[int] = deque()
         self._order_id = first_id
         self._trade_id = first_id
+
+    @property
+    def house(self) -> Account:
+        """The account of the rest of the market."""
+        return self.clearing.house
 
     def place(self, account: Account, terms: Terms) -> Order:
         """
@@ -117,19 +102,16 @@ class Venue:
         Raises:
             EngineRefusal: refused; nothing changed.
         """
-        pair, book = self.pairs[terms.symbol], self.books[terms.symbol]
-        key = (terms.symbol, terms.client_id)
-        if key in account.open_by_client_id:
+        book = self.books[terms.symbol]
+        if (terms.symbol, terms.client_id) in account.open_by_client_id:
             raise EngineRefusal(Refused.DUPLICATE)
-        if terms.kind is Kind.MAKER and crosses(book, terms):
-            raise EngineRefusal(Refused.WOULD_TRADE)
-        matches = plan(book, terms, step=pair.quantity_step) if crosses(book, terms) else []
+        matches = self._plan(terms)
         quantity = terms.quantity
         if quantity is None:
             quantity = sum((match.quantity for match in matches), ZERO)
             if quantity == ZERO:
                 raise EngineRefusal(Refused.NOTHING_TO_TRADE)
-        asset, amount = self._needs(terms, matches, quantity)
+        asset, amount = self.clearing.needs(terms, quantity, matches)
         if not account.can_pay(asset, amount):
             raise EngineRefusal(Refused.INSUFFICIENT_BALANCE)
         order = self._accept(account, terms, quantity)
@@ -155,30 +137,6 @@ class Venue:
         self._announce(book)
         return order
 
-    def find(
-        self, account: Account, symbol: str, *, order_id: int | None, client_id: str | None
-    ) -> Order | None:
-        """Find an order of `account` by venue id, client id, or both agreeing."""
-        if order_id is None:
-            assert client_id is not None, "one of the ids is given"
-            return account.latest_by_client_id.get((symbol, client_id))
-        order = self.orders.get(order_id)
-        if order is None or order.account is not account or order.terms.symbol != symbol:
-            return None
-        return None if client_id not in (None, order.terms.client_id) else order
-
-    def open_orders(self, account: Account, symbol: str | None) -> list[Order]:
-        """List resting orders, oldest first."""
-        return [
-            order
-            for order in account.open_by_client_id.values()
-            if symbol is None or order.terms.symbol == symbol
-        ]
-
-    def fills(self, account: Account, symbol: str) -> list[Fill]:
-        """List an account's fills in one symbol, oldest first."""
-        return list(account.fills.get(symbol, ()))
-
     def adopt(self, order: Order) -> None:
         """
         Take over an order of an earlier run, as it stood; nobody is told.
@@ -186,24 +144,16 @@ class Venue:
         Raises:
             ValueError: its account cannot pay for it.
         """
-        account, terms = order.account, order.terms
-        key = (terms.symbol, terms.client_id)
-        self.orders[order.order_id] = order
-        account.latest_by_client_id[key] = order
         self._order_id = max(self._order_id, order.order_id)
         for fill in order.fills:
             self._trade_id = max(self._trade_id, fill.trade_id)
-        if not order.is_alive:
-            self._closed.append(order.order_id)
-            self._forget()
-            return
-        asset, order.locked = self._needs(terms, [], order.remaining)
-        if not account.can_pay(asset, order.locked):
-            raise ValueError(f"{account.name} cannot pay for an order that it had")
-        account.open_by_client_id[key] = order
-        account.open_counts[terms.symbol] = account.open_count(terms.symbol) + 1
-        account.lock(asset, order.locked)
-        self.books[terms.symbol].rest(order)
+        if order.is_alive:
+            asset, order.locked = self.clearing.needs(order.terms, order.remaining, [])
+            if not order.account.can_pay(asset, order.locked):
+                raise ValueError(f"{order.account.name} cannot pay for an order that it had")
+            order.account.lock(asset, order.locked)
+            self.books[order.terms.symbol].rest(order)
+        self.register.add(order)
 
     def balances(self, accounts: Iterable[Account]) -> dict[str, dict[str, dict[str, str]]]:
         """Return free and locked amounts by account and asset, to the last decimal."""
@@ -215,24 +165,20 @@ class Venue:
             for account in (*accounts, self.house)
         }
 
-    def _needs(self, terms: Terms, matches: list[Match], quantity: Decimal) -> tuple[str, Decimal]:
-        pair = self.pairs[terms.symbol]
-        if terms.side is Side.SELL:
-            return pair.base, quantity
-        if terms.price is not None:
-            return pair.quote, terms.price * quantity
-        return pair.quote, sum((match.price * match.quantity for match in matches), ZERO)
+    def _plan(self, terms: Terms) -> list[Match]:
+        book = self.books[terms.symbol]
+        if not crosses(book, terms):
+            return []
+        if terms.kind is Kind.MAKER:
+            raise EngineRefusal(Refused.WOULD_TRADE)
+        return plan(book, terms, step=self.clearing.pairs[terms.symbol].quantity_step)
 
     def _accept(self, account: Account, terms: Terms, quantity: Decimal) -> Order:
         self._order_id += 1
         now_ns = self.clock.wall_ns()
         order = Order(self._order_id, account, terms, now_ns, now_ns, quantity)
         if account is not self.house:
-            self.orders[order.order_id] = order
-            key = (terms.symbol, terms.client_id)
-            account.latest_by_client_id[key] = order
-            account.open_by_client_id[key] = order
-            account.open_counts[terms.symbol] = account.open_count(terms.symbol) + 1
+            self.register.add(order)
             self._tell(order)
         return order
 
@@ -256,55 +202,28 @@ class Venue:
     def _settle(self, book: Book, taker: Order, match: Match) -> None:
         self._trade_id += 1
         self.last_price[book.symbol] = match.price
-        taken = self._book_fill(taker, match, is_maker=False)
-        made = self._book_fill(match.maker, match, is_maker=True)
+        taken = self._settle_half(taker, match, is_maker=False)
+        self._settle_half(match.maker, match, is_maker=True)
         book.traded(match.maker, match.quantity)
-        for order, fill in ((taker, taken), (match.maker, made)):
-            if order.account is not self.house:
-                order.fills.append(fill)
-                order.account.add_fill(fill)
-                for listener in self.order_listeners:
-                    listener.filled(order, fill)
         if match.maker.remaining == ZERO:
             self._close(match.maker, Status.FILLED)
         else:
             self._progress(match.maker, Status.PARTLY_FILLED)
-        for watcher in self.market_listeners:
-            watcher.traded(book.symbol, taken)
+        for listener in self.market_listeners:
+            listener.traded(book.symbol, taken)
 
-    def _book_fill(self, order: Order, match: Match, *, is_maker: bool) -> Fill:
-        pair, account = self.pairs[order.terms.symbol], order.account
-        is_buyer = order.terms.side is Side.BUY
-        quote = match.price * match.quantity
-        paid_asset, paid = (pair.quote, quote) if is_buyer else (pair.base, match.quantity)
-        got_asset, got = (pair.base, match.quantity) if is_buyer else (pair.quote, quote)
-        # A buyer's lock is at its own limit; what a better price saves is freed.
-        unlocked = paid
-        if is_buyer and order.terms.price is not None:
-            unlocked = order.terms.price * match.quantity
-        commission = ZERO
-        if account is not self.house:
-            commission = (got * COMMISSION_RATE).quantize(COMMISSION_STEP, ROUND_DOWN)
-            self.earned[got_asset] = self.earned.get(got_asset, ZERO) + commission
-        order.locked -= unlocked
-        account.release(paid_asset, unlocked)
-        account.balance(paid_asset).free -= paid
-        account.balance(got_asset).free += got - commission
-        order.executed += match.quantity
-        order.executed_quote += quote
-        return Fill(
-            trade_id=self._trade_id,
-            order_id=order.order_id,
-            symbol=pair.symbol,
-            is_buyer=is_buyer,
-            is_maker=is_maker,
-            price=match.price,
-            quantity=match.quantity,
-            quote=quote,
-            commission=commission,
-            commission_asset=got_asset,
-            at_ns=self.clock.wall_ns(),
+    def _settle_half(self, order: Order, match: Match, *, is_maker: bool) -> Fill:
+        now_ns = self.clock.wall_ns()
+        fill = self.clearing.half(
+            order, match, is_maker=is_maker, trade_id=self._trade_id, at_ns=now_ns
         )
+        self.clearing.settle(order, fill)
+        if order.account is not self.house:
+            order.fills.append(fill)
+            order.account.add_fill(fill)
+            for listener in self.order_listeners:
+                listener.filled(order, fill)
+        return fill
 
     def _progress(self, order: Order, status: Status) -> None:
         order.status = status
@@ -314,23 +233,10 @@ class Venue:
 
     def _close(self, order: Order, status: Status) -> None:
         assert status not in ALIVE, "closing needs a final status"
-        pair, account = self.pairs[order.terms.symbol], order.account
-        account.release(pair.quote if order.terms.side is Side.BUY else pair.base, order.locked)
-        order.locked = ZERO
-        if account is not self.house:
-            del account.open_by_client_id[order.terms.symbol, order.terms.client_id]
-            account.open_counts[order.terms.symbol] -= 1
-            self._closed.append(order.order_id)
-            self._forget()
+        self.clearing.free(order)
+        if order.account is not self.house:
+            self.register.close(order)
         self._progress(order, status)
-
-    def _forget(self) -> None:
-        while len(self._closed) > CLOSED_ORDERS_MAX:
-            order = self.orders.pop(self._closed.popleft())
-            key = (order.terms.symbol, order.terms.client_id)
-            latest = order.account.latest_by_client_id
-            if latest.get(key) is order:
-                del latest[key]
 
     def _announce(self, book: Book) -> None:
         for listener in self.market_listeners:

@@ -142,9 +142,9 @@ class Limits:
         if not self.is_enforced:
             return []
         return [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, self.weight_max),
-            _limit("ORDERS", "SECOND", 10, ORDERS_PER_10_S_MAX),
-            _limit("ORDERS", "DAY", 1, ORDERS_PER_DAY_MAX),
+            _limit("REQUEST_WEIGHT", (1, "MINUTE"), self.weight_max),
+            _limit("ORDERS", (10, "SECOND"), ORDERS_PER_10_S_MAX),
+            _limit("ORDERS", (1, "DAY"), ORDERS_PER_DAY_MAX),
         ]
 
     def _address(self, address: str) -> Address:
@@ -160,10 +160,10 @@ class Limits:
         return found
 
 
-def _limit(kind: str, interval: str, number: int, limit: int) -> dict[str, object]:
+def _limit(kind: str, per: tuple[int, str], limit: int) -> dict[str, object]:
     return {
         "rateLimitType": kind,
-        "interval": interval,
-        "intervalNum": number,
+        "interval": per[1],
+        "intervalNum": per[0],
         "limit": limit,
     }

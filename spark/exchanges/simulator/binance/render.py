@@ -11,8 +11,8 @@ from typing import Final
 from spark.exchanges.simulator.accounts import Account, Permission
 from spark.exchanges.simulator.binance.symbols import amount
 from spark.exchanges.simulator.book import Book, BookSide
+from spark.exchanges.simulator.clearing import COMMISSION_RATE
 from spark.exchanges.simulator.orders import ZERO, Fill, Kind, Order, Status
-from spark.exchanges.simulator.venue import COMMISSION_RATE
 
 _NS_PER_MS: Final = 1_000_000
 _STATUS: Final = {

@@ -117,7 +117,7 @@ def take_over(recording: Recording, api: Api) -> None:
         levels = orjson.loads(recording.snapshot)
         for side, name in ((Side.BUY, "bids"), (Side.SELL, "asks")):
             rows = [(Decimal(price), Decimal(quantity)) for price, quantity in levels[name]]
-            quote_levels(api.venue, recording.symbol, side, rows)
+            quote_levels(api.venue, recording.symbol, side=side, levels=rows)
     except (KeyError, TypeError, ValueError, ArithmeticError):
         raise SettingError(f"{recording.path}: its snapshot is not a depth snapshot") from None
 

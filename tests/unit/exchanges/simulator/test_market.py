@@ -8,7 +8,7 @@ import pytest
 
 from spark.clock import ManualClock
 from spark.exchanges.simulator.accounts import Account, Balance
-from spark.exchanges.simulator.binance.symbols import CATALOGUE
+from spark.exchanges.simulator.binance.catalogue import CATALOGUE
 from spark.exchanges.simulator.market import LEVELS, Participant
 from spark.exchanges.simulator.orders import Kind, Status, Terms
 from spark.exchanges.simulator.venue import Venue

@@ -29,8 +29,8 @@ def started(path: Path) -> tuple[Venue, Accounts, Ledger]:
 def shown(venue: Venue, accounts: Accounts) -> dict[str, object]:
     return {
         "balances": venue.balances(accounts.by_name.values()),
-        "earned": venue.earned,
-        "orders": {number: described(order) for number, order in venue.orders.items()},
+        "earned": venue.clearing.earned,
+        "orders": {number: described(order) for number, order in venue.register.orders.items()},
         "open": {name: list(one.open_by_client_id) for name, one in accounts.by_name.items()},
         "bids": [(price, level.total) for price, level in venue.books["BTCUSDT"].bids.walk()],
         "asks": [(price, level.total) for price, level in venue.books["BTCUSDT"].asks.walk()],
@@ -78,7 +78,7 @@ def test_h2_a_venue_that_was_killed_remembers_everything(tmp_path: Path) -> None
     before["asks"] = [level for level in before["asks"] if level[0] != 105]  # type: ignore[attr-defined]
     assert after == before
     new = again.place(accounts.by_name["one"], limit(Side.SELL, 110, 1, "new"))
-    assert new.order_id > max(order for order in venue.orders)
+    assert new.order_id > max(order for order in venue.register.orders)
     ledger.close()
 
 

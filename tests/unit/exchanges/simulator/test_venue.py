@@ -50,7 +50,7 @@ def test_a_trade_is_at_the_resting_price_and_the_rest_is_freed() -> None:
     assert taker.balance("USDT").locked == 0
     assert taker.balance("BTC").free == 101 - Decimal("0.001")
     assert maker.balance("USDT").free == 100_000 + 100 - Decimal("0.1")
-    assert venue.earned == {"BTC": Decimal("0.001"), "USDT": Decimal("0.1")}
+    assert venue.clearing.earned == {"BTC": Decimal("0.001"), "USDT": Decimal("0.1")}
 
 
 def test_a_partial_fill_rests_with_what_is_left() -> None:
@@ -168,7 +168,7 @@ _ACTIONS = st.lists(
 )
 
 
-def _act(venue: Venue, account: Account, action: _Action, name: str) -> Order | None:
+def _act(venue: Venue, account: Account, action: _Action, *, name: str) -> Order | None:
     _, what, side, price, quantity = action
     if what == "cancel":
         alive = list(account.open_by_client_id.values())
@@ -194,7 +194,7 @@ def test_matching_conserves_quantity_and_cash(actions: list[_Action]) -> None:
         if account is venue.house and action[1] == "cancel":
             continue
         try:
-            order = _act(venue, account, action, f"o{number}")
+            order = _act(venue, account, action, name=f"o{number}")
         except EngineRefusal:
             order = None
         if order is not None and action[1] != "cancel":
@@ -205,7 +205,7 @@ def test_matching_conserves_quantity_and_cash(actions: list[_Action]) -> None:
 def _check(venue: Venue, everyone: list[Account], placed: list[Order]) -> None:
     for asset, at_first in (("BTC", 100), ("USDT", 10_000)):
         held = sum((one.balance(asset).free + one.balance(asset).locked for one in everyone), ZERO)
-        assert held + venue.earned.get(asset, ZERO) == at_first
+        assert held + venue.clearing.earned.get(asset, ZERO) == at_first
     for account in everyone:
         resting = [one for one in placed if one.account is account and one.is_alive]
         for asset, side in (("BTC", Side.SELL), ("USDT", Side.BUY)):

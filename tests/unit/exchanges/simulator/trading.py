@@ -7,8 +7,9 @@ from typing import Final
 
 from spark.clock import ManualClock
 from spark.exchanges.simulator.accounts import Account, Balance
+from spark.exchanges.simulator.clearing import Pair
 from spark.exchanges.simulator.orders import Fill, Kind, Order, Terms
-from spark.exchanges.simulator.venue import Pair, Venue
+from spark.exchanges.simulator.venue import Venue
 from spark.names import Side, TimeInForce
 
 START_NS: Final = 1_700_000_000_000_000_000

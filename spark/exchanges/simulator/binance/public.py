@@ -1,0 +1,76 @@
+"""
+Public endpoints: ping, time, exchangeInfo, depth.
+
+Source: binance-spot-api-docs rest-api.md "General endpoints", "Market Data endpoints".
+"""
+
+from typing import Final
+
+import orjson
+
+from spark.exchanges.simulator.binance import refusals, render
+from spark.exchanges.simulator.binance.api import Api, Handler, Handling, Route
+from spark.exchanges.simulator.binance.parameters import Demands
+from spark.exchanges.simulator.binance.symbols import exchange_info
+
+_NS_PER_MS: Final = 1_000_000
+DEPTH_LEVELS: Final = 100
+DEPTH_LEVELS_MAX: Final = 5_000
+#: (levels up to, weight)
+_DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (DEPTH_LEVELS_MAX, 250))
+
+
+def _ping(_api: Api, _handling: Handling) -> object:
+    return {}
+
+
+def _time(api: Api, _handling: Handling) -> object:
+    return {"serverTime": api.venue.clock.wall_ns() // _NS_PER_MS}
+
+
+def _exchange_info(api: Api, handling: Handling) -> object:
+    params = handling.params
+    chosen = list(api.rules.values())
+    if "symbol" in params and "symbols" in params:
+        raise refusals.bad_combination()
+    if "symbol" in params:
+        chosen = [api.known(params)]
+    elif "symbols" in params:
+        chosen = [api.known({"symbol": symbol}) for symbol in _symbols(params["symbols"])]
+    now_ms = api.venue.clock.wall_ns() // _NS_PER_MS
+    return exchange_info(chosen, api.limits.as_json(), now_ms=now_ms)
+
+
+def _symbols(text: str) -> list[str]:
+    try:
+        symbols = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise refusals.illegal_characters("symbols", "^\\[.*\\]$") from None
+    if not isinstance(symbols, list) or not all(isinstance(one, str) for one in symbols):
+        raise refusals.invalid_data("symbols")
+    return symbols
+
+
+def _depth(api: Api, handling: Handling) -> object:
+    symbol = api.known(handling.params).symbol
+    limit = min(int(handling.params.get("limit", DEPTH_LEVELS)), DEPTH_LEVELS_MAX)
+    if limit == 0:
+        raise refusals.invalid_data("limit")
+    handling.weight = next(weight for levels, weight in _DEPTH_WEIGHTS if limit <= levels)
+    snapshot = api.snapshots.get(symbol)
+    return render.depth(api.venue.books[symbol], limit) if snapshot is None else snapshot
+
+
+def _route(handle: Handler, weight: int, *names: str, mandatory: tuple[str, ...] = ()) -> Route:
+    return Route(handle, Demands(frozenset(names), mandatory, None), weight)
+
+
+_INFO: Final = ("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus")
+ROUTES: Final = {
+    ("GET", "/api/v3/ping"): _route(_ping, 1),
+    ("GET", "/api/v3/time"): _route(_time, 1),
+    ("GET", "/api/v3/exchangeInfo"): _route(_exchange_info, 20, *_INFO),
+    ("GET", "/api/v3/depth"): _route(
+        _depth, 5, "symbol", "limit", "symbolStatus", mandatory=("symbol",)
+    ),
+}

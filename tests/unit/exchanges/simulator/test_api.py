@@ -1,0 +1,137 @@
+"""
+The endpoints without HTTP: whatever comes in, one reply and one ledger line.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlencode
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spark.clock import ManualClock
+from spark.exchanges.simulator.accounts import Accounts, ApiKey, Permission
+from spark.exchanges.simulator.binance import private, public
+from spark.exchanges.simulator.binance.api import Api, Call
+from spark.exchanges.simulator.binance.catalogue import choose
+from spark.exchanges.simulator.binance.limits import Limits
+from spark.exchanges.simulator.ledger import Ledger
+from spark.exchanges.simulator.market import Participant
+from spark.exchanges.simulator.venue import Venue
+from tests.unit.exchanges.simulator.trading import START_NS, new_account
+
+KEY: Final = "K" * 64
+SECRET: Final = "secret"
+ROUTES: Final = {**public.ROUTES, **private.ROUTES}
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    rules = choose(("BTCUSDT",), is_limited=False)
+    venue = Venue([one.pair for one in rules.values()], clock=ManualClock(START_NS))
+    Participant(venue, rules["BTCUSDT"].character, 42)
+    accounts, ledger = Accounts(), Ledger(None)
+    accounts.by_name["main"] = account = new_account("main", usdt=10**9)
+    both = frozenset(Permission)
+    accounts.keys[KEY] = ApiKey("key-1", account, permissions=both, secret=SECRET)
+    venue.order_listeners.append(ledger)
+    yield Api(
+        venue,
+        accounts=accounts,
+        rules=rules,
+        limits=Limits(is_enforced=False),
+        ledger=ledger,
+        routes=ROUTES,
+    )
+    ledger.close()
+
+
+def signed(method: str, path: str, params: dict[str, str]) -> Call:
+    query = urlencode({"timestamp": START_NS // 1_000_000, **params})
+    signature = hmac.new(SECRET.encode(), query.encode(), hashlib.sha256).hexdigest()
+    return Call(START_NS, method, path, f"{query}&signature={signature}", "", KEY, "here")
+
+
+ORDER: Final = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.01",
+    "price": "60000",
+}
+_AMOUNT = st.from_regex(r"\A[0-9]{1,20}(\.[0-9]{1,20})?\Z") | st.text(max_size=10)
+_CHANGES = st.dictionaries(
+    st.sampled_from(["quantity", "price", "quoteOrderQty", "recvWindow", "stopPrice", "limit"]),
+    _AMOUNT,
+    max_size=3,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    route=st.sampled_from(sorted(ROUTES)),
+    kind=st.sampled_from(["LIMIT", "MARKET", "LIMIT_MAKER"]),
+    changes=_CHANGES,
+    dropped=st.sets(st.sampled_from(sorted(ORDER))),
+)
+def test_h5_any_parameters_get_one_reply_and_one_line(
+    api: Api, route: tuple[str, str], kind: str, changes: dict[str, str], dropped: set[str]
+) -> None:
+    """H5: no value of any parameter is answered by anything but a documented reply."""
+    params = {name: value for name, value in ORDER.items() if name not in dropped}
+    before = api.ledger.lines
+    reply = api.answer(signed(*route, {**params, "type": kind, **changes}))
+    body = orjson.loads(reply.body)
+    assert reply.status == 200 or set(body) == {"code", "msg"}
+    assert reply.status in (200, 400, 401)
+    requests = [
+        line
+        for line in map(orjson.loads, api.ledger.read(before, 1_000))
+        if line["kind"] == "request"
+    ]
+    assert [(line["method"], line["path"]) for line in requests] == [route]
+
+
+@pytest.mark.parametrize(
+    ("params", "wanted"),
+    [
+        ({}, ["1", "2", "3"]),
+        ({"limit": "2"}, ["2", "3"]),
+        ({"fromId": "second"}, ["2", "3"]),
+        ({"fromId": "second", "limit": "1"}, ["2"]),
+        ({"orderId": "second"}, ["2"]),
+        ({"startTime": "0", "limit": "1"}, ["1"]),
+        ({"endTime": "0"}, []),
+    ],
+)
+def test_trades_are_found_by_id_order_and_time(
+    api: Api, params: dict[str, str], wanted: list[str]
+) -> None:
+    """Without a start the newest are listed, with one the oldest from there on."""
+    placed = [
+        orjson.loads(
+            api.answer(
+                signed("POST", "/api/v3/order", {**ORDER, "price": "61900", "quantity": quantity})
+            ).body
+        )
+        for quantity in ("0.001", "0.002", "0.003")
+    ]
+    ids = {"fromId": placed[1]["fills"][0]["tradeId"], "orderId": placed[1]["orderId"]}
+    asked = {name: str(ids[name]) if value == "second" else value for name, value in params.items()}
+    reply = api.answer(signed("GET", "/api/v3/myTrades", {"symbol": "BTCUSDT", **asked}))
+    found = [row["qty"] for row in orjson.loads(reply.body)]
+    assert found == [f"0.00{number}00000" for number in wanted]
+
+
+def test_cancel_restrictions(api: Api) -> None:
+    """A cancel can be bound to the order's status."""
+    api.answer(signed("POST", "/api/v3/order", {**ORDER, "newClientOrderId": "a-1"}))
+    cancel = {"symbol": "BTCUSDT", "origClientOrderId": "a-1"}
+    for restriction, code in (("ONLY_PARTIALLY_FILLED", -2011), ("ODD", -1145), ("ONLY_NEW", None)):
+        call = signed("DELETE", "/api/v3/order", {**cancel, "cancelRestrictions": restriction})
+        assert orjson.loads(api.answer(call).body).get("code") == code
