@@ -27,8 +27,8 @@ from spark.bus.kafka import KafkaLogin
 from spark.embedded.aot import AotCache
 from spark.embedded.command import Command
 from spark.embedded.jars import Jar, class_path
+from spark.embedded.kafka_admin import wait_ready
 from spark.embedded.ownership import fill, own_directory, write_owned
-from spark.embedded.provision import wait_ready
 from spark.embedded.reach import obstacle
 from spark.embedded.secrets import Secrets, remove_secret, write_secret
 from spark.errors import EmbeddedUnavailable, SettingError
@@ -151,7 +151,7 @@ class KafkaServer:
         self, is_alive: Callable[[], bool] = lambda: True, *, timeout_s: float = 60
     ) -> None:
         """
-        Wait until the broker serves; raises as provision.wait_ready.
+        Wait until the broker serves; raises as kafka_admin.wait_ready.
         """
         await wait_ready(self.login(BROKER), is_alive, timeout_s=timeout_s)
         self._is_aot_on_trial = False

@@ -19,6 +19,7 @@ from spark.embedded.children import kafka_child, passfile_url, postgres_child, s
 from spark.embedded.jars import Jar, fetch, read_lock
 from spark.embedded.java import java_binary
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
+from spark.embedded.kafka_admin import wait_ready
 from spark.embedded.minting import renew_log_epoch, replace_secret
 from spark.embedded.plan import StackOptions, require_loopback, split_password
 from spark.embedded.postgres import DATABASE, HOST, PostgresServer
@@ -60,7 +61,7 @@ async def start_kafka(ground: Ground) -> KafkaServer | None:
     if ground.options.kafka_bootstrap:
         with phase(ground.screen, KAFKA) as now:
             login = _foreign_login(ground)
-            await provisioning.wait_ready(login, timeout_s=START_S_MAX)
+            await wait_ready(login, timeout_s=START_S_MAX)
             now.detail = await _provision(ground, login, is_exclusive=False)
         return None
     jars = read_lock(JARS_LOCK)

@@ -23,7 +23,8 @@ from confluent_kafka.admin import (
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.bus.port import Outgoing, Pace, Partition, Record
 from spark.embedded.kafka import BROKER, CONTROLLER, KafkaServer
-from spark.embedded.provision import provision, wait_ready
+from spark.embedded.kafka_admin import wait_ready
+from spark.embedded.provision import provision
 from spark.errors import (
     AuthorisationError,
     BusUnavailable,
