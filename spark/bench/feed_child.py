@@ -30,6 +30,8 @@ from spark.producers.binance_feed import BinanceFeed
 from spark.settings import DatabaseSettings
 from spark.worker import supervise
 
+#: What `children.child` runs.
+MODULE: Final = "spark.bench.feed_child"
 #: Numbers of one sample: when it was committed, when it was received, how many rows.
 SAMPLE: Final = 3
 _REPLY_MS_MAX: Final = 5000

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from spark.bench.children import Child
 from spark.exchanges.simulator.server import Options, Running, running
 from tests.database import ask, make_tables
-from tests.feed_processes import Child, child, feed_plan, writer_plan
+from tests.feed_processes import feed_process, writer_process
 from tests.recordings import recorded
 from tests.servers import RunningKafka, RunningPostgres
 from tests.simulated_venue import write_keys
@@ -144,8 +145,8 @@ async def test_every_recorded_frame_is_in_the_tables_once(
     kafka, postgres = servers
     async with (
         replaying(tmp_path) as venue,
-        child(writer_plan(kafka, postgres), tmp_path / "writer.log") as writer,
-        child(feed_plan(kafka, venue.url), tmp_path / "feed.log") as feed,
+        writer_process(kafka, postgres, tmp_path / "writer.log") as writer,
+        feed_process(kafka, venue.url, tmp_path / "feed.log") as feed,
     ):
         await written(postgres, total(expected), writer, feed)
         await feed.stop()
@@ -161,16 +162,15 @@ async def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(
 ) -> None:
     """R19: SIGKILL at any moment; the next writer goes on from the offset rows."""
     kafka, postgres = servers
-    plan = writer_plan(kafka, postgres)
     async with (
         replaying(tmp_path) as venue,
-        child(feed_plan(kafka, venue.url), tmp_path / "feed.log") as feed,
+        feed_process(kafka, venue.url, tmp_path / "feed.log") as feed,
     ):
         for part in range(1, 6):
-            async with child(plan, tmp_path / "writer.log") as writer:
+            async with writer_process(kafka, postgres, tmp_path / "writer.log") as writer:
                 await written(postgres, part * total(expected) // 8, writer, feed)
                 await writer.kill()
-        async with child(plan, tmp_path / "writer.log") as writer:
+        async with writer_process(kafka, postgres, tmp_path / "writer.log") as writer:
             await written(postgres, total(expected), writer, feed)
             await writer.stop()
 
@@ -184,24 +184,29 @@ async def test_two_writers_at_once_write_every_row_once(
 ) -> None:
     """R19: compare-and-swap fences whoever comes second; a fenced one leaves and comes back."""
     kafka, postgres = servers
-    plan = writer_plan(kafka, postgres)
     async with AsyncExitStack() as stack:
         venue = await stack.enter_async_context(replaying(tmp_path))
         feed = await stack.enter_async_context(
-            child(feed_plan(kafka, venue.url), tmp_path / "feed.log")
+            feed_process(kafka, venue.url, tmp_path / "feed.log")
         )
         writers = [
-            await stack.enter_async_context(child(plan, tmp_path / f"writer{n}.log"))
+            await stack.enter_async_context(
+                writer_process(kafka, postgres, tmp_path / f"writer{n}.log")
+            )
             for n in range(2)
         ]
         async with asyncio.timeout(_WAIT_S):
             while await count(postgres) < total(expected):
                 feed.check()
-                if all(writer.process.returncode is not None for writer in writers):
+                if all(writer.is_over for writer in writers):
                     # Both were fenced; a supervisor would start them again.
                     writers.append(
-                        await stack.enter_async_context(child(plan, tmp_path / "again.log"))
+                        await stack.enter_async_context(
+                            writer_process(kafka, postgres, tmp_path / "writer2.log")
+                        )
                     )
                 await asyncio.sleep(0.01)
 
     await check(postgres, expected)
+    logs = "".join(path.read_text() for path in tmp_path.glob("writer*.log"))
+    assert "another feed writer moved the offsets" in logs, "they never met"
