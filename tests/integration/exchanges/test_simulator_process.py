@@ -5,8 +5,10 @@ The simulator as a process: how it starts, what it refuses, how it stops.
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import orjson
@@ -14,9 +16,19 @@ import pytest
 
 from spark.errors import SettingError
 from spark.exchanges.simulator.server import Options, running
-from tests.simulated_venue import Client, write_keys
+from tests.simulated_venue import FULL, Client, signed_text, write_keys
 
-MODULE = "spark.exchanges.simulator"
+MODULE: Final = "spark.exchanges.simulator"
+HEADERS: Final = {"X-MBX-APIKEY": FULL[0]}
+ORDER: Final = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.01",
+    "price": "60000",
+    "newClientOrderId": "a-1",
+}
 
 
 async def start(*arguments: str) -> asyncio.subprocess.Process:
@@ -64,10 +76,10 @@ async def test_it_tells_where_it_listens_and_stops_when_told(
         assert await process.stderr.read() == b""
 
 
-async def test_a_ledger_outlives_a_kill(
+async def test_h2_a_kill_takes_nothing_back(
     keys_file: Path, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
-    """What was answered stands in the file, and a new process goes on numbering."""
+    """What was answered stands in the ledger; a new process has the order, and numbers on."""
     ledger = tmp_path / "ledger.jsonl"
     for run in (1, 2):
         path = tmp_path / f"ready-{run}.json"
@@ -76,12 +88,20 @@ async def test_a_ledger_outlives_a_kill(
             *("--ready-file", str(path), "--ledger-file", str(ledger)),
         )
         found = await ready(path, process)
-        async with session.get(f"{found['url']}/api/v3/time") as response:
-            assert response.status == 200
+        if run == 1:
+            query = signed_text(FULL[1], {**ORDER, "timestamp": time.time_ns() // 1_000_000})
+            call = session.post(f"{found['url']}/api/v3/order?{query}", headers=HEADERS)
+        else:
+            asked = {"symbol": "BTCUSDT", "origClientOrderId": "a-1"}
+            query = signed_text(FULL[1], {**asked, "timestamp": time.time_ns() // 1_000_000})
+            call = session.get(f"{found['url']}/api/v3/order?{query}", headers=HEADERS)
+        async with call as response:
+            assert (await response.json())["status"] == "NEW"
         process.kill()
         await process.wait()
     entries = [orjson.loads(line) for line in ledger.read_bytes().splitlines()]
-    assert [entry["seq"] for entry in entries] == [1, 2]
+    assert [entry["seq"] for entry in entries] == [1, 2, 3]
+    assert [entry["kind"] for entry in entries] == ["order", "request", "request"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", ""])  # noqa: S104
