@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
@@ -48,6 +48,8 @@ class _Watched:
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
+        self._family = [self._process]
+        self._meet()
         self._began_s = self._read_s() or 0.0
         self.cpu_us = 0.0
         self.rss_mb = 0.0
@@ -59,12 +61,13 @@ class _Watched:
             self.cpu_us = max(self.cpu_us, (spent_s - self._began_s) * _US_PER_S)
 
     def weigh(self) -> None:
-        """Read what memory it has now."""
-        self.rss_mb = max(self.rss_mb, _memory_bytes(list(self._family())) / _BYTES_PER_MB)
+        """Read what memory it has now, and who belongs to it."""
+        self._meet()
+        self.rss_mb = max(self.rss_mb, _memory_bytes(self._family) / _BYTES_PER_MB)
 
     def _read_s(self) -> float | None:
         total = None
-        for process in self._family():
+        for process in self._family:
             with suppress(psutil.NoSuchProcess):
                 spent = process.cpu_times()
                 # Children that have ended count with whoever waited for them.
@@ -72,10 +75,10 @@ class _Watched:
                 total = own + (total or 0.0)
         return total
 
-    def _family(self) -> Iterator[psutil.Process]:
+    def _meet(self) -> None:
+        # Looks through every process there is, so not at each look.
         with suppress(psutil.NoSuchProcess):
-            yield self._process
-            yield from self._process.children(recursive=True)
+            self._family = [self._process, *self._process.children(recursive=True)]
 
 
 class Probe:
@@ -122,8 +125,8 @@ class Probe:
         assert self._looking is not None, "entered"
         assert self._sleeper is not None, "entered"
         self._looking.cancel()
-        self._look()
         self._weigh()
+        self._look()
         try:
             self._sleeper.send_signal(signal.SIGTERM)
             async with asyncio.timeout(_END_S_MAX):
