@@ -236,7 +236,7 @@ def write_recording(path: Path, *lines: str) -> Path:
 def made_up(count: int) -> list[str]:
     kinds = ("bookTicker", "trade", "depth@100ms")
     return [
-        f'{1_000 + n} {{"stream":"btcusdt@{kinds[n % 3]}","data":{{ "n" : {n}, "odd":"  " }}}}'
+        f'{1_000 + n * 100_000} {{"stream":"btcusdt@{kinds[n % 3]}","data":{{ "n" : {n}, "odd":"  " }}}}'
         for n in range(count)
     ]
 
@@ -246,13 +246,14 @@ SNAPSHOT: Final = (
 )
 
 
+@pytest.mark.parametrize("speed", [1.0, 10.0, None], ids=["own pace", "ten times", "max"])
 async def test_a_recording_is_played_once_byte_for_byte(
-    session: aiohttp.ClientSession, keys_file: Path, tmp_path: Path
+    session: aiohttp.ClientSession, keys_file: Path, tmp_path: Path, *, speed: float | None
 ) -> None:
     """Nothing starts before somebody listens, nothing is missed, and the end leaves all open."""
     lines = made_up(1_000)
     path = write_recording(tmp_path / "r.gz", lines[0], SNAPSHOT, *lines[1:])
-    options = Options(keys_file=keys_file, replay=(path,), speed=None)
+    options = Options(keys_file=keys_file, replay=(path,), speed=speed)
     async with running(options) as venue:
         client = Client(session, venue)
         assert (await client.judge("GET", "/replay/status"))["done"] is False
