@@ -234,11 +234,10 @@ def write_recording(path: Path, *lines: str) -> Path:
 
 
 def made_up(count: int) -> list[str]:
+    """Make frames of each kind in turn, a tenth of a millisecond apart."""
     kinds = ("bookTicker", "trade", "depth@100ms")
-    return [
-        f'{1_000 + n * 100_000} {{"stream":"btcusdt@{kinds[n % 3]}","data":{{ "n" : {n}, "odd":"  " }}}}'
-        for n in range(count)
-    ]
+    frame = '{{"stream":"btcusdt@{}","data":{{ "n" : {}, "odd":"  " }}}}'
+    return [f"{1_000 + n * 100_000} {frame.format(kinds[n % 3], n)}" for n in range(count)]
 
 
 SNAPSHOT: Final = (
