@@ -31,7 +31,7 @@ from spark.embedded.kafka_admin import wait_ready
 from spark.embedded.ownership import fill, own_directory, write_owned
 from spark.embedded.reach import obstacle
 from spark.embedded.secrets import Secrets, remove_secret, write_secret
-from spark.errors import EmbeddedUnavailable, SettingError
+from spark.errors import AuthorisationError, EmbeddedUnavailable, SettingError
 from spark.topics import PROVISIONER
 
 HOST: Final = "127.0.0.1"
@@ -151,9 +151,19 @@ class KafkaServer:
         self, is_alive: Callable[[], bool] = lambda: True, *, timeout_s: float = 60
     ) -> None:
         """
-        Wait until the broker serves; raises as kafka_admin.wait_ready.
+        Wait until the broker serves.
+
+        Raises:
+            BusUnavailable: it did not become ready in time, or died.
+            EmbeddedUnavailable: something else answers on its port.
         """
-        await wait_ready(self.login(BROKER), is_alive, timeout_s=timeout_s)
+        try:
+            await wait_ready(self.login(BROKER), is_alive, timeout_s=timeout_s)
+        except AuthorisationError:
+            raise EmbeddedUnavailable(
+                f"the Kafka at {self.bootstrap} does not know the passwords of {self.home}: "
+                "it is another one, or the secrets were replaced"
+            ) from None
         self._is_aot_on_trial = False
 
     @property
