@@ -591,6 +591,22 @@ class ProcessPulsed:
     at_ns: int
 
 
+@event
+class KeyUsed:
+    """The signer used an exchange key beside `orders.signed`; every use is audited (H4)."""
+
+    type: Literal["key_used"] = "key_used"
+    v: Literal[1] = 1
+    account: AccountId
+    #: What was signed: so far only questions about one order.
+    purpose: Literal["query"]
+    client_order_id: ClientOrderId
+    symbol: Symbol
+    #: Numeric user id of the process that asked.
+    peer_uid: int
+    used_ns: int
+
+
 # --- market.<venue>.<kind> ----------------------------------------------------
 
 #: received_ns, update id, bid, bid quantity, ask, ask quantity (decimals as the venue wrote them).
@@ -701,6 +717,7 @@ Event: TypeAlias = (
     | InstrumentPublished
     | ClockMeasured
     | ProcessPulsed
+    | KeyUsed
     | QuotesReceived
     | TradesReceived
     | BooksChanged
@@ -712,6 +729,6 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     PartitionFenced, DeadLettered, PlaceOrder, CancelOrder, OrderApproved, CancelApproved,
     IntentRefused, RequestSealed, SigningSkipped, GatewayReady, OrderClaimed, RequestNotSent,
     OutcomeUnknown, OrderResolved, OrderAcked, OrderRejected, OrderFilled, OrderCancelled,
-    OrderExpired, CancelRejected, InstrumentPublished, ClockMeasured, ProcessPulsed,
+    OrderExpired, CancelRejected, InstrumentPublished, ClockMeasured, ProcessPulsed, KeyUsed,
     QuotesReceived, TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed,
 )  # fmt: skip

@@ -131,6 +131,8 @@ class SignerSettings(_Section):
     ceilings: str = Field(
         default="BTCUSDT=1,ETHUSDT=20,rate=1000", validation_alias="SPARK_SIGNER_CEILINGS"
     )
+    #: JSON list of the user ids that may have questions signed; empty means the signer's own.
+    client_uids: tuple[int, ...] = Field(default=(), validation_alias="SPARK_SIGNING_UIDS")
 
 
 class BinanceSettings(_Section):

@@ -73,6 +73,7 @@ VENUE_STATE: Final = "venue.state"
 CONTROL: Final = "control"
 CONTROL_HALT: Final = "control.halt"
 CONTROL_PULSE: Final = "control.pulse"
+CONTROL_KEYS: Final = "control.keys"
 RISK_EQUITY: Final = "risk.equity"
 BINANCE_QUOTES: Final = "market.binance.quotes"
 BINANCE_TRADES: Final = "market.binance.trades"
@@ -242,6 +243,14 @@ TOPICS: Final[tuple[Topic, ...]] = (
         retention_ms=2 * _DAY_MS,
     ),
     _single(
+        CONTROL_KEYS,
+        "Each use of an exchange key beside orders.signed",
+        ("key_used",),
+        _who(Role.SIGNER),
+        _WATCHERS,
+        key="account",
+    ),
+    _single(
         RISK_EQUITY,
         "Equity marked once a second for each strategy and account",
         (),
@@ -270,6 +279,7 @@ BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
 #: What the auditor chains: everything that can start, change or stop an order.
 AUDITED: Final[tuple[str, ...]] = (
     INTENTS, DECISIONS, SIGNED, EVENTS, ACCOUNT_EVENTS, VENUE_STATE, CONTROL, CONTROL_HALT,
+    CONTROL_KEYS,
 )
 
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -149,6 +150,7 @@ async def _guardrail(process: Process, stop: asyncio.Event) -> None:
 
 async def _signer(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.signer import Signer, SignerKeys, SignerRules
+    from spark.consumers.signing_socket import SigningSocket
     from spark.exchanges.binance.signer import BinanceSigner
     from spark.ledger.ceilings import read_ceilings
     from spark.worker.loop import TransformLoop
@@ -174,13 +176,27 @@ async def _signer(process: Process, stop: asyncio.Event) -> None:
             ceilings=read_ceilings(settings.signer.ceilings),
         ),
     )
+    writer = await process.bus.writer([topics.CONTROL_KEYS])
+    questions = SigningSocket(
+        path=_signing_path(process.home),
+        venues={Venue.BINANCE: binance},
+        writer=writer,
+        clock=process.clock,
+        latest_clock=lambda: signer.latest_clock,
+        uids=frozenset(settings.signer.client_uids) or frozenset({os.geteuid()}),
+    )
     wiring = _wiring(process, {Role.GUARDRAIL}, (Role.GATEWAY,))
-    await TransformLoop(signer, wiring).run(stop)
+    try:
+        async with questions.served():
+            await TransformLoop(signer, wiring).run(stop)
+    finally:
+        await writer.close()
 
 
 async def _gateway(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.gateway import Gateway, GatewayWiring
     from spark.consumers.gateway_intake import GatewayKeys
+    from spark.consumers.signing_socket import SigningClient
     from spark.exchanges.binance.client import BinanceOrders
 
     settings, keyring = process.settings, process.keyring
@@ -202,6 +218,7 @@ async def _gateway(process: Process, stop: asyncio.Event) -> None:
             guardrail=keyring.checker({Role.GUARDRAIL}),
             log_epoch=keyring.log_epoch,
         ),
+        signer=SigningClient(_signing_path(process.home)),
         accounts={
             number: (account, binance)
             for account, number in topics.ACCOUNT_PARTITION.items()
@@ -282,6 +299,10 @@ def _wiring(process: Process, writers: set[str] | frozenset[str], verifiers: tup
         partitions=process.partitions,
         ready=process.ready,
     )
+
+
+def _signing_path(home: Home) -> Path:
+    return home.run_of(Role.SIGNER) / "questions.sock"
 
 
 def _say_mode(metrics: Metrics, settings: Settings) -> None:

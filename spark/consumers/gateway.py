@@ -20,6 +20,8 @@ from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_intake import GatewayKeys, Permit
 from spark.consumers.gateway_lane import Lane
 from spark.consumers.gateway_resume import read_past
+from spark.consumers.gateway_settle import settle
+from spark.consumers.signing_socket import SigningClient
 from spark.exchanges.port import OrderVenue
 from spark.ledger.dispatch import Dispatch
 from spark.log import logger
@@ -49,6 +51,8 @@ class GatewayWiring:
     #: Verifies the signer's tags on records.
     checker: TagChecker
     keys: GatewayKeys
+    #: Has questions about unsettled orders signed.
+    signer: SigningClient
     #: By partition: the account and the way to its exchange.
     accounts: Mapping[int, tuple[AccountId, OrderVenue]]
     mode: TradingMode
@@ -95,6 +99,7 @@ class Gateway:
                         group.create_task(self._wake_at(stop)),
                     ]
                     for desk in self._desks.values():
+                        tasks.append(group.create_task(settle(desk, wiring.signer)))
                         for sender in desk.senders(wiring.concurrency_max):
                             tasks.append(group.create_task(sender))
                     await self._pump(stop)

@@ -117,6 +117,8 @@ class Signer:
     def __init__(self, keys: SignerKeys, rules: SignerRules) -> None:
         self._keys = keys
         self._rules = rules
+        #: The last word of the venue watch, for questions signed beside the log.
+        self.latest_clock: ClockMeasured | None = None
 
     def __repr__(self) -> str:
         return "Signer()"
@@ -130,7 +132,7 @@ class Signer:
         """Take in a request of our own, the end of an order, or the exchange's clock."""
         match event:
             case ClockMeasured():
-                state.clock = event
+                state.clock = self.latest_clock = event
             case RequestSealed(action=Action.PLACE):
                 state.cancels.setdefault(event.client_order_id, 0)
                 state.rate.count(event.signed_ns)

@@ -24,6 +24,7 @@ from spark.embedded.ops_client import OpsAddress, ask, read_address
 from spark.embedded.plan import SimulatorOptions
 from spark.embedded.postgres import PostgresServer
 from spark.embedded.processes import KAFKA, POSTGRES, SIMULATOR, Process, StopWave
+from spark.names import Role
 
 _PERIOD_S: Final = 0.05
 _HOST: Final = "127.0.0.1"
@@ -170,6 +171,8 @@ def _environment(principal: str, around: Surroundings) -> dict[str, str]:
         "SPARK_SECRETS_DIR": str(home.secrets_of(principal)),
         "SPARK_LATCH_DIR": str(home.kill),
     }
+    if principal == Role.SIGNER and Role.GATEWAY in around.uids:
+        environment["SPARK_SIGNING_UIDS"] = f"[{around.uids[Role.GATEWAY]}]"
     if principal in around.database_urls:
         environment["DATABASE_URL"] = around.database_urls[principal]
     return environment

@@ -125,6 +125,9 @@ class Home:
         """
         for directory in (self.run_of(principal), self.state_of(principal)):
             own_directory(directory, uid)
+        if uid is not None:
+            # Others may pass, not look: the gateway asks the signer through a socket here.
+            self.run_of(principal).chmod(_PASSABLE)
 
     def _unusable(self, error: OSError) -> SettingError:
         return SettingError(

@@ -25,7 +25,7 @@ from spark.events import (
     PartitionFenced,
     RequestNotSent,
 )
-from spark.ledger.orders import CLOSED, Seen, is_odd, step
+from spark.ledger.orders import CLOSED, EVIDENCE, Seen, is_odd, step
 from spark.names import (
     AccountId,
     Action,
@@ -83,6 +83,8 @@ class Orders:
 
     #: Orders in the order in which they closed, with when.
     closed: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
+    #: Orders whose cancel has no definite answer: asked about, but no new exposure.
+    doubtful: set[ClientOrderId] = field(default_factory=set)
     #: The orders without a definite answer.
     unknown: set[ClientOrderId] = field(default_factory=set)
 
@@ -113,8 +115,12 @@ def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> N
             _claim(orders, event, appended_ns)
         case RequestNotSent():
             _not_sent(orders, event, appended_ns)
-        case OutcomeUnknown(action=Action.CANCEL) | CancelRejected():
+        case CancelRejected():
             orders.cancels.pop(event.intent_id, None)
+        case OutcomeUnknown(action=Action.CANCEL):
+            orders.cancels.pop(event.intent_id, None)
+            if event.client_order_id in orders.by_id:
+                orders.doubtful.add(event.client_order_id)
         case OutcomeUnknown():
             _see(orders, event, Seen.SILENCE, appended_ns)
         case OrderResolved():
@@ -188,6 +194,8 @@ def _order(orders: Orders, event: _About) -> Order:
 
 def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
     order = _order(orders, event)
+    if seen in EVIDENCE or seen is Seen.DENIAL:
+        orders.doubtful.discard(order.client_order_id)
     if is_odd(order.state, seen):
         order.odd.append(f"{order.state.value}:{seen.value}")
     order.state = step(order.state, seen)
