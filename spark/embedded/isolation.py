@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from spark.embedded.reach import obstacle
+from spark.embedded.reach import obstacle, obstacle_above
 from spark.errors import SettingError
 
 #: A range that no distribution and no systemd component hands out.
@@ -61,7 +61,7 @@ def plan_isolation(principals: Collection[str], register: Path) -> Isolation:
             return Isolation(
                 uids={}, reason=f"other users cannot reach {what} at {path}: {wall} is private"
             )
-    if (wall := obstacle(_existing(register.parent), probe)) is not None:
+    if (wall := obstacle_above(_existing(register.parent) / register.name, probe)) is not None:
         return Isolation(uids={}, reason=f"other users cannot reach the data below {wall}")
     if refusal := _try_as(probe):
         return Isolation(uids={}, reason=f"a process under another uid does not start: {refusal}")

@@ -11,15 +11,25 @@ def obstacle(path: Path, uid: int) -> Path | None:
     Returns: the topmost directory it cannot traverse, or the path itself where it
         cannot read (and, for a directory or program, execute) it; None if it can.
     """
+    wall = obstacle_above(path, uid)
+    if wall is not None:
+        return wall
     real = path.resolve()
-    for directory in reversed(real.parents):
-        if not _may(directory, uid, stat.S_IXOTH):
-            return directory
     state = real.stat()
     wanted = stat.S_IROTH
     if stat.S_ISDIR(state.st_mode) or state.st_mode & stat.S_IXUSR:
         wanted |= stat.S_IXOTH
     return None if _may(real, uid, wanted) else real
+
+
+def obstacle_above(path: Path, uid: int) -> Path | None:
+    """
+    Find the topmost directory that keeps a uid from anything at this place, made or not.
+    """
+    return next(
+        (above for above in reversed(path.resolve().parents) if not _may(above, uid, stat.S_IXOTH)),
+        None,
+    )
 
 
 def _may(path: Path, uid: int, wanted: int) -> bool:

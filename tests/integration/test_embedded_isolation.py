@@ -95,7 +95,8 @@ def reachable(open_directory: Path) -> Reachable:
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "spark.pth").write_text(f"{checkout}\n", encoding="utf-8")
     home = open_directory / "home"
-    home.mkdir(0o755)
+    # To pass through is enough; nobody has to list it.
+    home.mkdir(0o711)
     return Reachable(environment / "bin" / "python", home)
 
 
