@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import status, up
+from spark.cli import order, status, up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -22,10 +22,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _RUN = "Run"
+_TRADE = "Trade"
 _OBSERVE = "Observe"
 
 app.command("up", rich_help_panel=_RUN)(up.up)
 app.command("down", rich_help_panel=_RUN)(up.down)
+app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
 
 

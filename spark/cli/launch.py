@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from spark.cli.order_lines import open_orders
 from spark.embedded.home import default_home, default_jar_directory
 from spark.embedded.plan import SimulatorOptions, StackOptions, shared_environment, stack_mode
 from spark.embedded.processes import BY_NAME, PROCESSES
@@ -49,7 +50,7 @@ def launch(
         options = stack_options(settings, anchor, home, processes=chosen, simulator=simulator)
 
         async def life() -> Life:
-            return await live(Stack(options, screen), for_s=for_s)
+            return await live(Stack(options, screen, open_orders=open_orders), for_s=for_s)
 
         return asyncio.run(life())
 

@@ -23,6 +23,9 @@ _FRAME_S: Final = 0.1
 _PER_SECOND: Final = 4
 _ORDERS_SHOWN: Final = 8
 _NEWS_SHOWN: Final = 4
+_ORDERS_HEAD: Final = (
+    f"\n{'ORDERS':<9} {'':<34} {'STATE':<16} {'P→ACK':>7}  HOPS, ms after the intent"
+)
 _STYLE: Final = {
     ChildState.READY: "green",
     ChildState.HALTED: "bold red",
@@ -40,10 +43,13 @@ class LiveScreen:
         self._news: list[str] = []
         self._live: Live | None = None
         self._is_running = False
+        self._title = ""
+        self._isolation = ""
 
     def opened(self, opening: Opening) -> None:
         """Begin."""
-        self._console.print(Text(words.title(opening), style="bold"))
+        self._title = words.title(opening)
+        self._console.print(Text(self._title, style="bold"))
         self._console.print()
         self._live = Live(
             console=self._console, refresh_per_second=_PER_SECOND, get_renderable=self._progress
@@ -52,6 +58,7 @@ class LiveScreen:
 
     def isolation_known(self, reason: str) -> None:
         """Say whether roles are separated."""
+        self._isolation = words.isolation(reason)
         self._console.print(Text(words.isolation(reason), style="yellow" if reason else "green"))
 
     def phase_started(self, name: str) -> None:
@@ -131,7 +138,15 @@ class LiveScreen:
         return Group(*lines)
 
     def _table(self, view: StackView) -> RenderableType:
-        parts: list[RenderableType] = [_latencies(view), Text(), _children(view), Text()]
+        # Both belong on every screen, however far the first lines have scrolled away.
+        parts: list[RenderableType] = [
+            Text(self._title, style="bold"),
+            Text(f"{self._isolation}\n", style="dim"),
+            _latencies(view),
+            Text(),
+            _children(view),
+            Text(),
+        ]
         parts.append(
             Text(
                 f"GUARDS  kill {words.kill(view)} · decisions {words.counted(view.decisions)} · "
@@ -142,8 +157,11 @@ class LiveScreen:
             Text(f"LOG     {view.records_audited:,} records audited · {view.rows_written:,} rows")
         )
         if view.orders:
-            parts.append(Text("\nORDERS  ms after the intent", style="bold"))
-            parts += [Text(words.order_line(order)) for order in view.orders[:_ORDERS_SHOWN]]
+            parts.append(Text(_ORDERS_HEAD, style="bold"))
+            parts += [
+                Text(words.order_line(order), no_wrap=True, overflow="ellipsis")
+                for order in view.orders[:_ORDERS_SHOWN]
+            ]
         parts += [Text(line, style="yellow") for line in self._news]
         parts.append(
             Text(f"\nup {words.seconds(view.uptime_s)} · Ctrl-C stops everything", style="dim")

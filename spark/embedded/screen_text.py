@@ -87,9 +87,9 @@ def news(status: ChildStatus) -> str:
 
 def order_line(order: OrderLine) -> str:
     """Tell an order's story in one line."""
-    at = datetime.fromtimestamp(order.at_ns / _NS_PER_S, UTC).strftime("%H:%M:%S.%f")[:-3]
-    hops = "  ".join(f"{name} +{value:.1f}" for name, value in order.hops)
-    return f"{at}  {order.text}  {order.state}  {hops}  Place→ACK {ms(order.place_ack_ms)}"
+    at = datetime.fromtimestamp(order.at_ns / _NS_PER_S, UTC).strftime("%H:%M:%S")
+    hops = " ".join(f"{name}+{value:.0f}" for name, value in order.hops)
+    return f"{at}  {order.text:<34} {order.state:<16} {ms(order.place_ack_ms):>7}  {hops}"
 
 
 def status_line(view: StackView) -> str:
@@ -115,8 +115,8 @@ def closing(summary: Summary) -> list[str]:
     kept = f"data kept in {summary.home}" if summary.is_data_kept else "its data were removed"
     return [
         (
-            f"ran {seconds(summary.seconds)} · orders {summary.orders}, acknowledged {summary.acked}, "
-            f"Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
+            f"ran {seconds(summary.seconds)} · orders {summary.orders}, "
+            f"acknowledged {summary.acked}, Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
             f"Feed→DB p50 {ms(summary.feed_to_db_ms_p50)} · restarts {summary.restarts}"
         ),
         f"stopped in {seconds(summary.stop_s)} · no process left · {kept}",

@@ -11,7 +11,7 @@ Use: `start()`, then `run()` until told otherwise, and always `stop()`.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -31,7 +31,7 @@ from spark.embedded.site import Site, prepare_site
 from spark.embedded.state import StackPhase, StackState, write_state
 from spark.embedded.supervisor import Supervisor
 from spark.embedded.view import StackView
-from spark.embedded.watch import Orders, Watch, no_orders
+from spark.embedded.watch import Orders, Watch
 from spark.errors import SparkError
 from spark.names import Endpoint
 
@@ -44,7 +44,7 @@ _TRAINING_AFTER_S: Final = 45.0
 _LOOPBACK: Final = "127.0.0.1"
 
 #: Opens a reader of orders on a running stack.
-OpenOrders = Callable[[StackState, Site], Awaitable[Orders]]
+OpenOrders = Callable[[StackState, Site], Orders]
 
 
 class Stack:
@@ -62,6 +62,7 @@ class Stack:
         self._began = time.monotonic()
         self._state: StackState | None = None
         self._watch: Watch | None = None
+        self._orders: Orders | None = None
         self._last_view: StackView | None = None
         self._broker: KafkaServer | None = None
         self._is_running = False
@@ -112,8 +113,10 @@ class Stack:
         Returns: a summary, if it ever ran.
         """
         began = time.monotonic()
-        if self._is_running:
-            await self._look_last()
+        if self._watch is not None and self._is_running:
+            self._last_view = await self._watch.look()
+        if self._orders is not None:
+            await self._orders.close()
         self._write(StackPhase.STOPPING)
         await self._supervisor.stop(budget_s=STOP_S_MAX, on_wave=self._stopping)
         self._write(StackPhase.STOPPED)
@@ -140,10 +143,9 @@ class Stack:
         urls = await self._start_servers(ground)
         await self._start_processes(site, urls)
         self._write(StackPhase.RUNNING)
-        orders = no_orders
         if self._open_orders is not None:
-            orders = await self._open_orders(self._state, site)
-        self._watch = Watch(site.home, self._supervisor.statuses, orders)
+            self._orders = self._open_orders(self._state, site)
+        self._watch = Watch(site.home, self._supervisor.statuses, self._orders)
         self._is_running = True
         if DEMO in self._options.processes:
             await self._await_first_order(self._watch)
@@ -256,10 +258,6 @@ class Stack:
         if self._broker is not None and not self._broker.aot.is_usable():
             with suppress(SparkError):  # a start without the cache is merely slower
                 await kafka_training.train(self._broker)
-
-    async def _look_last(self) -> None:
-        if self._watch is not None:
-            self._last_view = await self._watch.look()
 
     def _child_changed(self, status: ChildStatus) -> None:
         if self._state is not None:

@@ -111,7 +111,9 @@ class Viewer:
         )
         then = self._a_minute_before(now)
         self._readings.append(now)
-        killed = total(samples.get(Role.GUARDRAIL, []), _KILL)
+        # Every process has these metrics; only the guardrail speaks of itself with them.
+        guardrail = samples.get(Role.GUARDRAIL, [])
+        killed = total(guardrail, _KILL)
         return StackView(
             uptime_s=uptime_s,
             children=tuple(children),
@@ -119,8 +121,8 @@ class Viewer:
             feed_to_db=_latency(now.feed_to_db, then.feed_to_db),
             lag_records={name: _lag(found) for name, found in samples.items()},
             is_killed=None if killed is None else killed > 0,
-            blocks=_whole(by_label(everything, _BLOCKS, "reason")),
-            decisions=_whole(by_label(everything, _DECISIONS, "outcome")),
+            blocks=_whole(by_label(guardrail, _BLOCKS, "reason")),
+            decisions=_whole(by_label(guardrail, _DECISIONS, "outcome")),
             rows_written=int(total(everything, _ROWS) or 0),
             records_audited=int(total(everything, _AUDITED) or 0),
             orders=tuple(orders),

@@ -5,6 +5,7 @@ Looks at a running stack once a second: its children, their /metrics, its orders
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Protocol
 
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.home import Home
@@ -14,19 +15,22 @@ from spark.embedded.view import OrderLine, StackView, Viewer
 
 #: Every child with its state now.
 Statuses = Callable[[], Sequence[ChildStatus]]
-#: The newest orders, newest first; must not block.
-Orders = Callable[[], Sequence[OrderLine]]
 
 
-def no_orders() -> Sequence[OrderLine]:
-    """Show no orders: whoever asks has no reader of the order topics."""
-    return ()
+class Orders(Protocol):
+    """Follows the order topics for a screen."""
+
+    def latest(self) -> Sequence[OrderLine]:
+        """Give the newest orders, newest first; never blocks."""
+
+    async def close(self) -> None:
+        """Follow no more; idempotent."""
 
 
 class Watch:
     """The looking itself; it keeps a minute of readings."""
 
-    def __init__(self, home: Home, statuses: Statuses, orders: Orders = no_orders) -> None:
+    def __init__(self, home: Home, statuses: Statuses, orders: Orders | None = None) -> None:
         self._home = home
         self._statuses = statuses
         self._orders = orders
@@ -43,9 +47,8 @@ class Watch:
         ]
         answers = await asyncio.gather(*(self._page(name) for name in asked))
         pages = {name: page for name, page in zip(asked, answers, strict=True) if page is not None}
-        return self._viewer.view(
-            pages, children, orders=self._orders(), uptime_s=monotonic() - self._began
-        )
+        orders = () if self._orders is None else self._orders.latest()
+        return self._viewer.view(pages, children, orders=orders, uptime_s=monotonic() - self._began)
 
     async def _page(self, name: str) -> str | None:
         address = read_address(self._home.run_of(name), name)
