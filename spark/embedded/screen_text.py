@@ -116,7 +116,8 @@ def closing(summary: Summary) -> list[str]:
     return [
         (
             f"ran {seconds(summary.seconds)} · orders {summary.orders}, "
-            f"acknowledged {summary.acked}, Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
+            f"acknowledged {summary.acked}, "
+            f"Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
             f"Feed→DB p50 {ms(summary.feed_to_db_ms_p50)} · restarts {summary.restarts}"
         ),
         f"stopped in {seconds(summary.stop_s)} · no process left · {kept}",
