@@ -48,7 +48,8 @@ def plan_isolation(principals: Collection[str], register: Path) -> Isolation:
 
     Args:
         register: a file that keeps the numbers from one start to the next, because
-            data on disk belongs to them.
+            data on disk belongs to them. It stands in the stack's home, which the caller
+            opens for the roles afterwards; what is above it is judged here.
 
     Raises: SettingError when the register is damaged or the range is used up.
     """
@@ -61,8 +62,10 @@ def plan_isolation(principals: Collection[str], register: Path) -> Isolation:
             return Isolation(
                 uids={}, reason=f"other users cannot reach {what} at {path}: {wall} is private"
             )
-    if (wall := obstacle_above(_existing(register.parent) / register.name, probe)) is not None:
-        return Isolation(uids={}, reason=f"other users cannot reach the data below {wall}")
+    if (wall := obstacle_above(register.parent, probe)) is not None:
+        return Isolation(
+            uids={}, reason=f"other users cannot reach {register.parent}: {wall} is private"
+        )
     if refusal := _try_as(probe):
         return Isolation(uids={}, reason=f"a process under another uid does not start: {refusal}")
     _write_register(register, uids)
@@ -135,10 +138,6 @@ def _try_as(uid: int) -> str:
 
 def _named_uids() -> set[int]:
     return {entry.pw_uid for entry in pwd.getpwall()}
-
-
-def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _read_register(path: Path) -> dict[str, int]:

@@ -26,10 +26,10 @@ def obstacle_above(path: Path, uid: int) -> Path | None:
     """
     Find the topmost directory that keeps a uid from anything at this place, made or not.
     """
-    return next(
-        (above for above in reversed(path.resolve().parents) if not _may(above, uid, stat.S_IXOTH)),
-        None,
-    )
+    for above in reversed(path.resolve().parents):
+        if above.exists() and not _may(above, uid, stat.S_IXOTH):
+            return above
+    return None
 
 
 def _may(path: Path, uid: int, wanted: int) -> bool:

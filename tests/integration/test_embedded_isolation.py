@@ -95,8 +95,8 @@ def reachable(open_directory: Path) -> Reachable:
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "spark.pth").write_text(f"{checkout}\n", encoding="utf-8")
     home = open_directory / "home"
-    # To pass through is enough; nobody has to list it.
-    home.mkdir(0o711)
+    # The stack opens its home only when it knows that there is isolation.
+    home.mkdir(0o700)
     return Reachable(environment / "bin" / "python", home)
 
 
@@ -118,6 +118,7 @@ def test_a_strategy_reaches_nothing_of_the_signer(reachable: Reachable) -> None:
     assert plan["reason"] == ""
     uids = plan["uids"]
     assert isinstance(uids, dict)
+    reachable.home.chmod(0o711)
     secrets = Secrets(reachable.home / "secrets", uids)
     for principal in uids:
         secrets.kafka_password(principal)
@@ -159,12 +160,16 @@ def test_a_private_checkout_says_why_there_is_no_isolation(reachable: Reachable)
     assert str(checkout) in str(plan["reason"])
 
 
-def test_a_private_home_says_why_there_is_no_isolation(reachable: Reachable) -> None:
-    """Roles must reach their secrets, so the stack's own home counts, too."""
-    reachable.home.chmod(0o700)
+def test_a_home_below_a_private_one_says_why_there_is_no_isolation(reachable: Reachable) -> None:
+    """Roles must reach their secrets, so what is above the stack's home counts, too."""
+    private = reachable.home / "private"
+    (private / "home").mkdir(parents=True)
+    reachable.home.chmod(0o711)
+    private.chmod(0o700)
+    reachable.home = private / "home"
     plan = reachable.plan()
     assert plan["uids"] == {}
-    assert str(reachable.home) in str(plan["reason"])
+    assert str(plan["reason"]).endswith(f"{private} is private")
 
 
 def test_a_file_that_mode_bits_do_not_betray_says_why(reachable: Reachable) -> None:
