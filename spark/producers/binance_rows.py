@@ -2,15 +2,15 @@
 Binance's frames to market records. Pure.
 
 What one read of the socket delivers becomes one record for each symbol and kind.
-Best prices and trades, nine frames in ten, are recognised by one match over the
-frame's bytes, in the spelling that Binance has used for years; every other
-frame, and any new spelling, goes through the decoder. Both give the same row.
+A frame is recognised by one match over its bytes, in the spelling that Binance
+has used for years, and what stands between its quotes goes on as it is; every
+other frame, and any new spelling, goes through the decoder. Both give the same row.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
@@ -34,26 +34,37 @@ RECORD_BYTES_MAX: Final = 256 * 1024
 ROW_BYTES_MAX: Final = 900 * 1024
 
 _NS_PER_MS: Final = 1_000_000
-_AMOUNT: Final = r'("[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+")'
+_AMOUNT: Final = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+"'
 _ID: Final = r"(0|[1-9][0-9]{0,17}+)"
 _SYMBOL: Final = r'"([A-Z0-9]{1,32}+)"'
+_MS: Final = r"([1-8][0-9]{12})"
+_LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
+_LEVELS: Final = rf"(\[(?:{_LEVEL}(?:,{_LEVEL})*+)?+\])"
 _SYMBOLS: Final = re.compile(r"[A-Z0-9]{1,32}")
-_QUOTE: Final = re.compile(
-    rf'\{{"stream":"[a-z0-9]{{1,32}}@bookTicker","data":\{{"u":{_ID},"s":{_SYMBOL},'
-    rf'"b":{_AMOUNT},"B":{_AMOUNT},"a":{_AMOUNT},"A":{_AMOUNT}\}}\}}'.encode()
+
+
+def _frame(stream: str, data: str) -> re.Pattern[bytes]:
+    text = rf'\{{"stream":"[a-z0-9]{{1,32}}@{stream}","data":\{{{data}\}}\}}'
+    return re.compile(text.encode())
+
+
+_QUOTE: Final = _frame(
+    "bookTicker",
+    rf'"u":{_ID},"s":{_SYMBOL},"b":({_AMOUNT}),"B":({_AMOUNT}),"a":({_AMOUNT}),"A":({_AMOUNT})',
 )
-_TRADE: Final = re.compile(
-    rf'\{{"stream":"[a-z0-9]{{1,32}}@trade","data":\{{"e":"trade","E":[1-9][0-9]{{12}},'
-    rf'"s":{_SYMBOL},"t":{_ID},"p":{_AMOUNT},"q":{_AMOUNT},"T":([1-8][0-9]{{12}}),'
-    rf'"m":(true|false),"M":(?:true|false)\}}\}}'.encode()
+_TRADE: Final = _frame(
+    "trade",
+    rf'"e":"trade","E":{_MS},"s":{_SYMBOL},"t":{_ID},"p":({_AMOUNT}),"q":({_AMOUNT}),'
+    rf'"T":{_MS},"m":(true|false),"M":(?:true|false)',
+)
+_DEPTH: Final = _frame(
+    "depth(?:@100ms)?",
+    rf'"e":"depthUpdate","E":{_MS},"s":{_SYMBOL},"U":{_ID},"u":{_ID},"b":{_LEVELS},"a":{_LEVELS}',
 )
 
 
-class Lane(NamedTuple):
-    """What shares a record: a topic and a symbol."""
-
-    topic: str
-    symbol: bytes
+def _lanes() -> dict[str, dict[bytes, list[bytes]]]:
+    return {topic: {} for topic in (BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS)}
 
 
 @dataclass(slots=True)
@@ -63,7 +74,8 @@ class Gathering:
     rows: int = 0
     #: Symbols whose depth updates do not join up with what was seen before.
     unsynced: set[str] = field(default_factory=set)
-    _lanes: dict[Lane, list[bytes]] = field(default_factory=dict)
+    #: Topic -> symbol -> rows, as JSON.
+    _lanes: dict[str, dict[bytes, list[bytes]]] = field(default_factory=_lanes)
     _last_ids: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -80,25 +92,23 @@ class Gathering:
             WireError: the frame cannot be used; the next one can.
 
         """
-        match = _QUOTE.fullmatch(frame)
-        if match is not None:
+        if match := _QUOTE.fullmatch(frame):
             update_id, symbol, bid, bid_quantity, ask, ask_quantity = match.groups()
-            self._put(
-                Lane(BINANCE_QUOTES, symbol),
-                b"[%d,%b,%b,%b,%b,%b]"
-                % (received_ns, update_id, bid, bid_quantity, ask, ask_quantity),
-            )
-            return None
-        match = _TRADE.fullmatch(frame)
-        if match is not None:
-            symbol, trade_id, price, quantity, trade_ms, is_maker = match.groups()
-            self._put(
-                Lane(BINANCE_TRADES, symbol),
-                b"[%d,%b000000,%b,%b,%b,%d]"
-                % (received_ns, trade_ms, trade_id, price, quantity, is_maker == b"true"),
-            )
-            return None
-        return self._add_event(parse_frame(frame), received_ns)
+            amounts = (bid, bid_quantity, ask, ask_quantity)
+            row = b"[%d,%b,%b,%b,%b,%b]" % (received_ns, update_id, *amounts)
+            self._put(BINANCE_QUOTES, symbol, row)
+        elif match := _TRADE.fullmatch(frame):
+            _, symbol, trade_id, price, quantity, trade_ms, is_maker = match.groups()
+            trade = (trade_ms, trade_id, price, quantity, b"1" if is_maker == b"true" else b"0")
+            self._put(BINANCE_TRADES, symbol, b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *trade))
+        elif (match := _DEPTH.fullmatch(frame)) and len(frame) <= ROW_BYTES_MAX:
+            event_ms, symbol, first_id, last_id, bids, asks = match.groups()
+            self._join(symbol.decode(), int(first_id), int(last_id))
+            update = (event_ms, first_id, last_id, bids, asks)
+            self._put(BINANCE_BOOKS, symbol, b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *update))
+        else:
+            return self._add_event(parse_frame(frame), received_ns)
+        return None
 
     def add_snapshot(self, symbol: str, snapshot: DepthSnapshot, received_ns: int) -> None:
         """Take a full book: the update from nothing to its id."""
@@ -107,10 +117,11 @@ class Gathering:
 
     def take(self) -> list[Outgoing]:
         """Hand over everything that waits, as records."""
-        lanes, self._lanes, self.rows = self._lanes, {}, 0
+        taken, self._lanes, self.rows = self._lanes, _lanes(), 0
         return [
-            Outgoing(Partition(lane.topic, 0), lane.symbol, _record(lane, rows))
-            for lane, all_rows in lanes.items()
+            Outgoing(Partition(topic, 0), symbol, _record(topic, symbol, rows))
+            for topic, lanes in taken.items()
+            for symbol, all_rows in lanes.items()
             for rows in _cut(all_rows)
         ]
 
@@ -136,16 +147,18 @@ class Gathering:
             case DepthUpdate():
                 time_ns = event.event_ms * _NS_PER_MS
                 self._put_checked(BINANCE_BOOKS, event.symbol, (received_ns, time_ns, *event[2:]))
-                self._join(event)
+                self._join(event.symbol, event.first_id, event.last_id)
             case ControlReply() | ServerShutdown():
                 return event
         return None
 
-    def _join(self, event: DepthUpdate) -> None:
-        last_id = self._last_ids.get(event.symbol)
-        if last_id is None or event.first_id > last_id + 1:
-            self.unsynced.add(event.symbol)
-        self._last_ids[event.symbol] = event.last_id
+    def _join(self, symbol: str, first_id: int, last_id: int) -> None:
+        if first_id > last_id:
+            raise WireError(f"a depth update from {first_id} to {last_id}")
+        before = self._last_ids.get(symbol)
+        if before is None or first_id > before + 1:
+            self.unsynced.add(symbol)
+        self._last_ids[symbol] = last_id
 
     def _put_checked(self, topic: str, symbol: str, row: tuple[object, ...]) -> None:
         try:
@@ -156,12 +169,13 @@ class Gathering:
             raise WireError(f"a row of {len(text)} bytes")
         if not _SYMBOLS.fullmatch(symbol):
             raise WireError("the symbol is not upper case letters and digits")
-        self._put(Lane(topic, symbol.encode()), text)
+        self._put(topic, symbol.encode(), text)
 
-    def _put(self, lane: Lane, row: bytes) -> None:
-        waiting = self._lanes.get(lane)
+    def _put(self, topic: str, symbol: bytes, row: bytes) -> None:
+        lanes = self._lanes[topic]
+        waiting = lanes.get(symbol)
         if waiting is None:
-            waiting = self._lanes[lane] = []
+            waiting = lanes[symbol] = []
         waiting.append(row)
         self.rows += 1
 
@@ -181,10 +195,10 @@ def _cut(rows: list[bytes]) -> Iterator[list[bytes]]:
     yield part
 
 
-def _record(lane: Lane, rows: list[bytes]) -> bytes:
+def _record(topic: str, symbol: bytes, rows: list[bytes]) -> bytes:
     """Write the canonical bytes of QuotesReceived, TradesReceived or BooksChanged."""
     return b'{"rows":[%b],"symbol":"%b","type":"%b","v":1,"venue":"binance"}' % (
         b",".join(rows),
-        lane.symbol,
-        BY_NAME[lane.topic].events[0].encode(),
+        symbol,
+        BY_NAME[topic].events[0].encode(),
     )

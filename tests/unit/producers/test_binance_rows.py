@@ -16,6 +16,7 @@ from spark.consumers.feed_rows import READERS
 from spark.errors import WireError
 from spark.events import BooksChanged, QuotesReceived, TradesReceived
 from spark.exchanges.binance.wire_market import ControlReply, DepthSnapshot, ServerShutdown
+from spark.names import Symbol, Venue
 from spark.producers.binance_rows import RECORD_BYTES_MAX, ROW_BYTES_MAX, Gathering
 from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES
 from tests.recordings import recorded
@@ -62,22 +63,30 @@ def test_each_kind_becomes_its_record() -> None:
 
     records = gathered(quote, trade, book, quote, other).take()
 
-    events = [decode(record.value) for record in records]
-    assert [(r.partition.topic, r.key) for r in records] == [
-        (BINANCE_QUOTES, b"BTCUSDT"),
-        (BINANCE_TRADES, b"BTCUSDT"),
-        (BINANCE_BOOKS, b"BTCUSDT"),
-        (BINANCE_QUOTES, b"ETHUSDT"),
-    ]
-    assert isinstance(events[0], QuotesReceived)
-    assert events[0].rows == 2 * ((_NOW, 7, "61837.63", "3.78", "61837.64", "1.5"),)
-    assert isinstance(events[1], TradesReceived)
-    assert events[1].rows == (
-        (_NOW, 1723161255342000000, 3735683259, "61837.63000000", "0.02000000", 1),
-    )
-    assert isinstance(events[2], BooksChanged)
-    assert events[2].rows == ((_NOW, 1723161255208000000, 5, 9, (("61837.63", "0.00000000"),), ()),)
-    assert [encode(event) for event in events] == [record.value for record in records]
+    events = {(record.partition.topic, record.key): decode(record.value) for record in records}
+    assert events == {
+        (BINANCE_QUOTES, b"BTCUSDT"): QuotesReceived(
+            venue=Venue.BINANCE,
+            symbol=Symbol("BTCUSDT"),
+            rows=2 * ((_NOW, 7, "61837.63", "3.78", "61837.64", "1.5"),),
+        ),
+        (BINANCE_QUOTES, b"ETHUSDT"): QuotesReceived(
+            venue=Venue.BINANCE,
+            symbol=Symbol("ETHUSDT"),
+            rows=((_NOW, 7, "61837.63", "3.78", "61837.64", "1.5"),),
+        ),
+        (BINANCE_TRADES, b"BTCUSDT"): TradesReceived(
+            venue=Venue.BINANCE,
+            symbol=Symbol("BTCUSDT"),
+            rows=((_NOW, 1723161255342000000, 3735683259, "61837.63000000", "0.02000000", 1),),
+        ),
+        (BINANCE_BOOKS, b"BTCUSDT"): BooksChanged(
+            venue=Venue.BINANCE,
+            symbol=Symbol("BTCUSDT"),
+            rows=((_NOW, 1723161255208000000, 5, 9, (("61837.63", "0.00000000"),), ()),),
+        ),
+    }
+    assert all(encode(decode(record.value)) == record.value for record in records)
 
 
 def test_taking_leaves_nothing() -> None:
@@ -113,6 +122,25 @@ def test_a_trade_is_the_same_either_way(
     turned = dict(reversed(data.items()))
 
     assert gathered(frame("trade", data)).take() == gathered(frame("trade", turned)).take()
+
+
+@given(_ids, _ids, _ms, *[st.lists(st.tuples(_amounts, _amounts), max_size=4)] * 2)
+def test_a_depth_update_is_the_same_either_way(
+    one_id: int,
+    other_id: int,
+    event_ms: int,
+    bids: list[tuple[str, str]],
+    asks: list[tuple[str, str]],
+) -> None:
+    """As for quotes."""
+    first_id, last_id = sorted((one_id, other_id))
+    data = {**_DEPTH, "E": event_ms, "U": first_id, "u": last_id, "b": bids, "a": asks}
+    turned = dict(reversed(data.items()))
+
+    quick, slow = gathered(frame("depth@100ms", data)), gathered(frame("depth@100ms", turned))
+
+    assert quick == slow
+    assert quick.take() == slow.take()
 
 
 _BAD_FRAMES = {
