@@ -51,6 +51,8 @@ class Topic:
     #: Limits a whole batch, as Kafka does. Each hop embeds the one before, so each
     #: limit is far above its input's (R20); a writer keeps its batches below it.
     message_bytes_max: int
+    #: How many of its last records tell all that is still true; 0 means all of them.
+    tail_records: int = 0
     #: fsync every record; only for the rare and precious.
     flush_each: bool = False
     writers: frozenset[str]
@@ -114,10 +116,12 @@ def _single(
     retention_ms: int = KEEP_MS,
     flush_each: bool = False,
     message_bytes_max: int = 64 * _KIB,
+    tail_records: int = 0,
 ) -> Topic:
     return Topic(
         name=name,
         purpose=purpose,
+        tail_records=tail_records,
         key=key,
         events=events,
         partitions=1,
@@ -216,6 +220,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
         _who(Role.VENUE_WATCH),
         _who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
         key="venue",
+        # The clock is said every 2 s and each instrument every 10 min: some hours' worth.
+        tail_records=5_000,
     ),
     _single(
         CONTROL,

@@ -41,8 +41,10 @@ class _Fetch:
 
 
 _FETCH: Final = {
-    Pace.HOT: _Fetch(wait_ms=50, bytes_min=1, partition_bytes_max=1 << 20),
-    Pace.SIDE: _Fetch(wait_ms=50, bytes_min=1 << 16, partition_bytes_max=1 << 20),
+    # Long, because a hot reader has one partition: nothing that it holds can make
+    # new data wait out another partition's poll (facts: kafka.md §1.4).
+    Pace.HOT: _Fetch(wait_ms=1_000, bytes_min=1, partition_bytes_max=1 << 20),
+    Pace.SIDE: _Fetch(wait_ms=100, bytes_min=1 << 16, partition_bytes_max=1 << 20),
     Pace.BULK: _Fetch(wait_ms=200, bytes_min=1 << 18, partition_bytes_max=4 << 20),
 }
 

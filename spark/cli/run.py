@@ -25,6 +25,7 @@ from spark.metrics import Metrics
 from spark.names import AccountId, Endpoint, Role, StrategyId, Symbol, TradingMode, Venue
 from spark.settings import Settings, read_settings
 from spark.worker import supervise
+from spark.worker.authority import check_authority
 from spark.worker.latch import KillLatch
 from spark.worker.lock import PartitionLock
 from spark.worker.ops import served
@@ -106,6 +107,7 @@ async def _work(name: str, settings: Settings, partitions: str, stop: asyncio.Ev
         ):
             await _until_kafka_answers(process, stop)
             if not stop.is_set():
+                await check_authority(process.bus, name)
                 await BUILDERS[name](process, stop)
     finally:
         await process.bus.close()

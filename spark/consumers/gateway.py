@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from spark import topics
-from spark.bus.port import Bus, Pace, Partition, Reader, Record, Writer
+from spark.bus.port import Bus, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_intake import GatewayKeys, Permit
@@ -87,26 +87,21 @@ class Gateway:
         pulse = Pulse(_ROLE, wiring.instance, writer, wiring.clock)
         try:
             await self._open(writer)
-            reader = await wiring.bus.reader(
-                {d.lane.inbox.partition: d.lane.inbox.position for d in self._desks.values()},
-                Pace.HOT,
-            )
-            try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [
-                        group.create_task(self._read(reader)),
-                        group.create_task(pulse.beat(self._tenures, self._positions)),
-                        group.create_task(self._wake_at(stop)),
-                    ]
-                    for desk in self._desks.values():
-                        tasks.append(group.create_task(settle(desk, wiring.signer)))
-                        for sender in desk.senders(wiring.concurrency_max):
-                            tasks.append(group.create_task(sender))
-                    await self._pump(stop)
-                    for task in tasks:
-                        task.cancel()
-            finally:
-                await reader.close()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(pulse.beat(self._tenures, self._positions)),
+                    group.create_task(self._wake_at(stop)),
+                ]
+                for desk in self._desks.values():
+                    tasks.append(group.create_task(self._read(desk)))
+                    tasks.append(group.create_task(settle(desk, wiring.signer)))
+                    tasks.extend(
+                        group.create_task(sender)
+                        for sender in desk.senders(wiring.concurrency_max)
+                    )
+                await self._pump(stop)
+                for task in tasks:
+                    task.cancel()
         finally:
             await writer.close()
             for _, venue in wiring.accounts.values():
@@ -169,12 +164,17 @@ class Gateway:
             wake=self._wake.set,
         )
 
-    async def _read(self, reader: Reader) -> None:
-        while True:
-            records = await reader.read(_READ_WAIT_MS)
-            if records:
-                self._arrived.extend(records)
-                self._wake.set()
+    async def _read(self, desk: Desk) -> None:
+        inbox = desk.lane.inbox
+        reader = await self._wiring.bus.reader({inbox.partition: inbox.position}, Pace.HOT)
+        try:
+            while True:
+                records = await reader.read(_READ_WAIT_MS)
+                if records:
+                    self._arrived.extend(records)
+                    self._wake.set()
+        finally:
+            await reader.close()
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -86,22 +86,20 @@ class TransformLoop(Generic[_S]):
         pulse = Pulse(transform.role, wiring.instance, writer, wiring.clock)
         try:
             await self._open(writer)
-            hot = await wiring.bus.reader(
-                {lane.inbox.partition: lane.inbox.position for lane in self._lanes.values()},
-                Pace.HOT,
-            )
             side = await wiring.bus.reader(self._side_positions, Pace.SIDE)
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [
+                    beside = [
                         group.create_task(self._follow_sides(side)),
                         group.create_task(pulse.beat(self._tenures, self._positions)),
                     ]
-                    await self._serve(hot, stop)
-                    for task in tasks:
+                    serving = [
+                        group.create_task(self._serve(lane, stop)) for lane in self._lanes.values()
+                    ]
+                    await asyncio.gather(*serving)
+                    for task in beside:
                         task.cancel()
             finally:
-                await hot.close()
                 await side.close()
         finally:
             await writer.close()
@@ -168,41 +166,44 @@ class TransformLoop(Generic[_S]):
                 resume.fold_record(record, self._fold_side)
                 self._side_positions[record.partition] = record.offset + 1
 
-    async def _serve(self, hot: Reader, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            records = await hot.read(_READ_WAIT_MS)
-            if records:
-                await self._handle(records)
+    async def _serve(self, lane: _Lane[_S], stop: asyncio.Event) -> None:
+        # A reader for each partition: one that is busy never makes another wait.
+        source = lane.inbox.partition
+        hot = await self._wiring.bus.reader({source: lane.inbox.position}, Pace.HOT)
+        try:
+            while not stop.is_set():
+                records = await hot.read(_READ_WAIT_MS)
+                if records:
+                    await self._handle(lane, records)
+        finally:
+            await hot.close()
 
-    async def _handle(self, records: Sequence[Record]) -> None:
+    async def _handle(self, lane: _Lane[_S], records: Sequence[Record]) -> None:
         tick = Tick(
             now_ns=self._wiring.clock.wall_ns(),
             seen={str(p): offset for p, offset in self._side_positions.items()},
             halts=self._wiring.latch.in_force(),
         )
         self._wiring.metrics.kill_switch.set(bool(tick.halts))
-        outputs: dict[int, list[Outgoing]] = {}
+        outputs: list[Outgoing] = []
         letters: list[Outgoing] = []
         appended_ns: list[int] = []
         for record in records:
-            number = record.partition.number
-            accepted = self._lanes[number].inbox.accept(record)
+            accepted = lane.inbox.accept(record)
             if accepted is None:
                 continue
             given = accepted.given
             if given.fault is not None:
                 letters.extend(self._letter(given, tick))
-            outputs.setdefault(number, []).append(self._step(accepted, tick))
+            outputs.append(self._step(lane, accepted, tick))
             appended_ns.append(given.appended_ns)
-        for number, batch in outputs.items():
-            await self._lanes[number].tenure.write(batch)
+        await lane.tenure.write(outputs)
         self._measure(appended_ns)
         if letters:
-            await next(iter(self._lanes.values())).tenure.writer.write(letters)
+            await lane.tenure.writer.write(letters)
 
-    def _step(self, accepted: Accepted, tick: Tick) -> Outgoing:
+    def _step(self, lane: _Lane[_S], accepted: Accepted, tick: Tick) -> Outgoing:
         given = accepted.given
-        lane = self._lanes[given.partition]
         stamp = Stamp(
             epoch=lane.tenure.epoch,
             seq=accepted.seq,

@@ -16,6 +16,7 @@ from spark.codec import decode
 from spark.errors import MalformedError, PartitionError, PositionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.signing import short_digest
+from spark.topics import BY_NAME
 from spark.worker.contract import Place
 from spark.worker.fence import Lineage, Verdict
 from spark.worker.tenure import read_between
@@ -126,7 +127,7 @@ async def fold_output(
 
 async def fold_sides(bus: Bus, partitions: Sequence[Partition], fold: Fold) -> dict[Partition, int]:
     """
-    Fold side inputs from their start to their ends of now.
+    Fold side inputs to their ends of now: from their start, or the tail that the table names.
 
     Returns: the next offset of each.
     """
@@ -138,8 +139,13 @@ async def fold_sides(bus: Bus, partitions: Sequence[Partition], fold: Fold) -> d
         if event is not None:
             fold(place_of(record), event)
 
-    await read_through(bus, {p: (starts[p], ends[p]) for p in partitions}, each)
+    await read_through(bus, {p: (_first(p, starts[p], ends[p]), ends[p]) for p in partitions}, each)
     return ends
+
+
+def _first(partition: Partition, start: int, end: int) -> int:
+    tail = BY_NAME[partition.topic].tail_records
+    return max(start, end - tail) if tail else start
 
 
 async def check_topic_ids(bus: Bus, known: Mapping[str, str]) -> None:
