@@ -1,6 +1,7 @@
 """The broker for people with Docker is the broker of `spark up`."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,17 @@ def test_it_is_published_on_loopback_alone(service: dict[str, Any]) -> None:
 
 def test_its_entry_makes_the_same_configuration(service: dict[str, Any], tmp_path: Path) -> None:
     """One server.properties: the container fills in the words that `spark up` fills in."""
-    for directory in ("run", "secrets", "data"):
+    for directory in ("run", "secrets", "data", "etc"):
         (tmp_path / directory).mkdir()
+    # As in the container, the path holds no blanks, whatever the checkout's does.
+    shutil.copy(DEPLOY / "server.properties", tmp_path / "etc")
     for principal in ("broker", "controller", "provisioner"):
         (tmp_path / "secrets" / principal).write_text(f"{principal}-word", encoding="utf-8")
     script = service["command"][0].replace("$$", "$")
     for inside, here in (
         ("/run/spark", tmp_path / "run"),
         ("/run/secrets", tmp_path / "secrets"),
-        ("/etc/spark", DEPLOY),
+        ("/etc/spark", tmp_path / "etc"),
         ("/var/lib/kafka/data", tmp_path / "data"),
         # These two stand in for Kafka's own scripts, which are in the image.
         ("/opt/kafka/bin/kafka-storage.sh", "echo"),
