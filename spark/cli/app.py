@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import order, status, up
+from spark.cli import audit, db, order, status, topics, up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -24,11 +24,15 @@ app = typer.Typer(
 _RUN = "Run"
 _TRADE = "Trade"
 _OBSERVE = "Observe"
+_MAINTAIN = "Maintain"
 
 app.command("up", rich_help_panel=_RUN)(up.up)
 app.command("down", rich_help_panel=_RUN)(up.down)
 app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
+app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
+app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)
+app.add_typer(db.app, name="db", rich_help_panel=_MAINTAIN)
 
 
 @app.command("run", rich_help_panel=_RUN)

@@ -1,0 +1,128 @@
+"""
+`spark db`: migrations, first rows, and the database's address.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spark.cli.exit_codes import ExitCode
+from spark.cli.output import JsonOption, print_json, print_line, say
+
+if TYPE_CHECKING:
+    from spark.db.migrate import Migration, MigrationState
+    from spark.db.pool import Database
+
+app = typer.Typer(no_args_is_help=True, help="The database: migrate, status, seed, url.")
+
+
+@app.command()
+def migrate(*, as_json: JsonOption = False) -> None:
+    """
+    Apply the migrations that are missing.
+    """
+    applied = asyncio.run(_migrate())
+    if as_json:
+        print_json({"applied": [f"{one.version:04d}_{one.name}" for one in applied]})
+        return
+    for one in applied:
+        say(f"applied {one.version:04d}_{one.name}")
+    say(f"{len(applied)} applied" if applied else "nothing to apply")
+
+
+@app.command()
+def status(*, as_json: JsonOption = False) -> None:
+    """
+    Say which migrations the database has; exit 4 where one is missing.
+    """
+    states = asyncio.run(_status())
+    missing = sum(state.applied_at is None for state in states)
+    if as_json:
+        migrations = [
+            {
+                "name": f"{state.version:04d}_{state.name}",
+                "applied_at": None if state.applied_at is None else state.applied_at.isoformat(),
+            }
+            for state in states
+        ]
+        print_json({"migrations": migrations, "missing": missing})
+    else:
+        for state in states:
+            at = "missing" if state.applied_at is None else f"{state.applied_at:%Y-%m-%d %H:%M:%S}"
+            print_line(f"{state.version:04d}_{state.name:<24} {at}")
+    raise typer.Exit(ExitCode.CONFIGURATION if missing else ExitCode.OK)
+
+
+@app.command()
+def seed(*, as_json: JsonOption = False) -> None:
+    """
+    Put in the local operator and the demo strategy; harmless to repeat.
+    """
+    added = asyncio.run(_seed())
+    if as_json:
+        print_json({"rows_added": added})
+    else:
+        say(f"{added} rows added")
+
+
+@app.command()
+def url(
+    *,
+    principal: Annotated[str, typer.Option(help="reader, migrate, api, …")] = "reader",
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Print an address for psql; the password stays in its file.
+    """
+    from spark.cli.database import database_url
+
+    address = database_url(principal)
+    if as_json:
+        print_json({"url": address})
+    else:
+        print_line(address)
+
+
+@asynccontextmanager
+async def _open() -> "AsyncIterator[Database]":
+    from spark.cli.database import database_url
+    from spark.db.pool import Database
+    from spark.embedded.roles import MIGRATE
+    from spark.metrics import Metrics
+    from spark.settings import read_settings
+
+    database = Database(
+        database_url(MIGRATE),
+        name="spark db",
+        settings=read_settings().database,
+        metrics=Metrics("db"),
+    )
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _migrate() -> "tuple[Migration, ...]":
+    from spark.db.migrate import migrate as apply_missing
+
+    async with _open() as database:
+        return await apply_missing(database)
+
+
+async def _status() -> "tuple[MigrationState, ...]":
+    from spark.db.migrate import status as read_status
+
+    async with _open() as database:
+        return await read_status(database)
+
+
+async def _seed() -> int:
+    from spark.db.migrate import seed as put_first_rows
+
+    async with _open() as database:
+        return await put_first_rows(database)
