@@ -87,11 +87,6 @@ def decode_as(kind: type[_T], body: bytes) -> _T:
     return found
 
 
-def schema_of(kind: type[Event]) -> dict[str, object]:
-    """Give the JSON Schema (2020-12) of an event type's value."""
-    return cast("dict[str, object]", TypeAdapter(kind).json_schema(mode="serialization"))
-
-
 def type_name(kind: type[Event]) -> str:
     """Give the wire name of an event type."""
     return cast("str", kind.__dataclass_fields__["type"].default)

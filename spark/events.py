@@ -323,10 +323,11 @@ class Origin:
 
     #: Offset of the signed record on its partition.
     offset: int
-    #: Every signed record below this has its claim or its `request_not_sent`;
+    #: Every signed record below this has its claim or its `request_not_sent`.
     done_below: int
-    #: the epoch and the last valid `seq` there, to go on judging from.
+    #: The epoch in force there, to go on judging from.
     done_epoch: int
+    #: The last valid `seq` there.
     done_seq: int
 
 
