@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import audit, db, order, status, topics, up
+from spark.cli import audit, bench, db, order, status, topics, up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -32,6 +32,7 @@ app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
 app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)
+app.add_typer(bench.app, name="bench", rich_help_panel=_MAINTAIN)
 app.add_typer(db.app, name="db", rich_help_panel=_MAINTAIN)
 
 

@@ -79,6 +79,7 @@ def stack_options(
         name=settings.process.name,
         home=home,
         anchor=anchor,
+        is_kept=home == anchor,
         jar_directory=default_jar_directory(settings.process),
         mode=stack_mode(settings),
         kafka_bootstrap=settings.kafka.bootstrap,

@@ -53,6 +53,8 @@ class StackOptions:
     #: for an ephemeral stack.
     home: Path
     anchor: Path
+    #: False where whoever started it removes the data afterwards.
+    is_kept: bool = True
     jar_directory: Path
     mode: TradingMode
     #: Servers of somebody else's; empty starts embedded ones.

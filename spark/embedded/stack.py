@@ -309,7 +309,7 @@ class Stack:
             feed_to_db_ms_p50=view.feed_to_db.p50_ms,
             restarts=sum(status.restarts for status in self._supervisor.statuses()),
             stop_s=stop_s,
-            is_data_kept=self._options.home == self._options.anchor,
+            is_data_kept=self._options.is_kept,
             home=str(self._options.home),
         )
 

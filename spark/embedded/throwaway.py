@@ -11,15 +11,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from spark.bus.kafka import KafkaLogin
+from spark.embedded.children import passfile_url
 from spark.embedded.home import Home
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.plan import Ports, SimulatorOptions, StackOptions
 from spark.embedded.processes import PROCESSES, SIMULATOR
+from spark.embedded.roles import ROLES
 from spark.embedded.screen import Screen
 from spark.embedded.screen_plain import PlainScreen
 from spark.embedded.secrets import Secrets
+from spark.embedded.servers import PASSFILE
 from spark.embedded.stack import Stack
 from spark.embedded.state import StackState, read_state
 from spark.names import TradingMode
@@ -35,6 +39,7 @@ class ThrowawayOptions:
     jar_directory: Path
     processes: tuple[str, ...] = tuple(process.name for process in PROCESSES)
     mode: TradingMode = TradingMode.LIVE
+    has_simulator: bool = True
     simulator: SimulatorOptions = field(default_factory=SimulatorOptions)
     #: Settings for every process, by the names under which it reads them.
     environment: tuple[tuple[str, str], ...] = ()
@@ -42,15 +47,17 @@ class ThrowawayOptions:
 
 @dataclass(frozen=True, slots=True)
 class Throwaway:
-    """A running one."""
+    """A running stack, for whoever started it; `--attach` makes one of any running stack."""
 
+    #: Where its state is written down, and where everything else is.
+    anchor: Home
     home: Home
     secrets: Secrets
 
     @property
     def state(self) -> StackState:
         """Its coordinates and children, as they are now."""
-        found = read_state(self.home)
+        found = read_state(self.anchor)
         assert found is not None, "it runs"
         return found
 
@@ -59,6 +66,12 @@ class Throwaway:
         password = self.secrets.kafka_password(principal)
         return KafkaLogin(self.state.kafka_bootstrap, principal, password)
 
+    def database_url(self, principal: str) -> str:
+        """Give a principal's database address; its password stands in a file."""
+        place = urlsplit(self.state.database_url)
+        passfile = self.home.secrets_of(principal) / PASSFILE
+        return passfile_url(ROLES[principal], f"{place.netloc}{place.path}", passfile)
+
     def pids(self) -> dict[str, int]:
         """List the processes that run now, servers included."""
         return {child.name: child.pid for child in self.state.children if child.pid is not None}
@@ -66,6 +79,12 @@ class Throwaway:
     def admin_token(self) -> str:
         """Give what the exchange's judges ask for."""
         return self.secrets.password(SIMULATOR, SIMULATOR_ADMIN_TOKEN)
+
+
+def running_stack(anchor: Home, state: StackState) -> Throwaway:
+    """Take hold of a stack that runs."""
+    home = Home(state.home)
+    return Throwaway(anchor, home, Secrets(home.secrets, state.uids))
 
 
 def quiet() -> Screen:
@@ -92,7 +111,7 @@ async def throwaway(
     try:
         state = await stack.start()
         # Nobody looks at it each second: that would be measured along.
-        yield Throwaway(Home(root), Secrets(root / "secrets", state.uids))
+        yield running_stack(Home(root), state)
     finally:
         await stack.stop()
         shutil.rmtree(root, ignore_errors=True)
@@ -103,9 +122,11 @@ def _stack_options(options: ThrowawayOptions, root: Path) -> StackOptions:
         name="throwaway",
         home=root,
         anchor=root,
+        is_kept=False,
         jar_directory=options.jar_directory,
         mode=options.mode,
         processes=options.processes,
+        has_simulator=options.has_simulator,
         simulator=options.simulator,
         ports=_ANY_PORTS,
         environment=options.environment,

@@ -1,0 +1,82 @@
+"""
+`spark bench`: the order path and the feed path, measured on a stack of their own.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from spark.cli.durations import parse_duration
+from spark.cli.output import JsonOption, print_json, print_line, say
+
+app = typer.Typer(no_args_is_help=True, help="Measure the order path and the feed path.")
+
+RunsOption = Annotated[int, typer.Option(min=1, max=100, help="Medians are over the runs.")]
+SecondsOption = Annotated[
+    float, typer.Option(parser=parse_duration, metavar="SPAN", help="Length of each run.")
+]
+WarmOption = Annotated[
+    float, typer.Option(parser=parse_duration, metavar="SPAN", help="Traffic before the first.")
+]
+AttachOption = Annotated[
+    bool, typer.Option("--attach", help="Measure the running stack, not one made for it.")
+]
+
+
+@app.command("order")
+def order_path(
+    *,
+    rate: Annotated[float, typer.Option(min=1, help="Intents a second.")] = 100.0,
+    seconds: SecondsOption = "30s",  # type: ignore[assignment]
+    runs: RunsOption = 5,
+    warm: WarmOption = "60s",  # type: ignore[assignment]
+    attach: AttachOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Place→ACK of the whole pipeline against the raw chain of the same run.
+    """
+    from spark.bench.order import OrderBench
+    from spark.cli.bench_stacks import measure_orders
+
+    bench = OrderBench(rate=rate, seconds=seconds, runs=runs, warm_seconds=warm)
+    _print(asyncio.run(measure_orders(bench, say, is_attached=attach)), as_json=as_json)
+
+
+@app.command("feed")
+def feed_path(
+    *,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="Frames a second; flat out when not given.")
+    ] = None,
+    seconds: SecondsOption = "20s",  # type: ignore[assignment]
+    runs: RunsOption = 5,
+    warm: WarmOption = "20s",  # type: ignore[assignment]
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Feed→DB from the socket to the COMMIT, against a raw COPY.
+    """
+    from spark.bench.feed import FeedBench
+    from spark.cli.bench_stacks import measure_feed
+
+    bench = FeedBench(rate=rate, seconds=seconds, runs=runs, warm_seconds=warm)
+    _print(asyncio.run(measure_feed(bench, say)), as_json=as_json)
+
+
+def _print(found: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        print_line(f"{name:<24} {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "  ".join(f"{name} {_text(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return " ".join(_text(part) for part in value)
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

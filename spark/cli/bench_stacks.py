@@ -1,0 +1,74 @@
+"""
+The stacks that benchmarks run on: made for them and removed, or the running one.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from spark.bench.feed import FeedBench, FeedStack, bench_feed
+from spark.bench.order import PROCESSES, OrderBench, bench_order
+from spark.cli.attach import anchor, attach
+from spark.embedded.home import Home, default_jar_directory
+from spark.embedded.plan import SimulatorOptions, shared_environment
+from spark.embedded.processes import KAFKA, POSTGRES
+from spark.embedded.screen_stream import Progress, choose_screen
+from spark.embedded.throwaway import Throwaway, ThrowawayOptions, running_stack, throwaway
+from spark.names import Role
+from spark.settings import read_settings
+
+Say = Callable[[str], None]
+
+
+async def measure_orders(bench: OrderBench, say: Say, *, is_attached: bool) -> dict[str, object]:
+    """
+    Run the order benchmark.
+
+    Raises:
+        SparkError: no stack could be started, or it did not keep up.
+
+    """
+    processes = tuple(role.value for role in PROCESSES)
+    # A market that moves would cost the simulator's CPU in the middle of the measurement.
+    simulator = SimulatorOptions(is_limited=False, market_rate=0.0)
+    async with _stack(processes, simulator, is_attached=is_attached) as stack:
+        return await bench_order(stack, bench, say)
+
+
+async def measure_feed(bench: FeedBench, say: Say) -> dict[str, object]:
+    """
+    Run the feed benchmark, always on servers of its own: it brings its own feed and writer.
+
+    Raises:
+        SparkError: no stack could be started, or it did not keep up.
+
+    """
+    async with _stack((), None, is_attached=False) as stack:
+        roles = (Role.BINANCE_FEED, Role.FEED_WRITER)
+        pids = stack.pids()
+        feed_stack = FeedStack(
+            bootstrap=stack.state.kafka_bootstrap,
+            kafka_passwords={role.value: stack.secrets.kafka_password(role) for role in roles},
+            database_url=stack.database_url(Role.FEED_WRITER),
+            pids={name: pids[name] for name in (KAFKA, POSTGRES)},
+        )
+        return await bench_feed(feed_stack, bench, say)
+
+
+@asynccontextmanager
+async def _stack(
+    processes: tuple[str, ...], simulator: SimulatorOptions | None, *, is_attached: bool
+) -> AsyncIterator[Throwaway]:
+    settings = read_settings()
+    if is_attached:
+        yield running_stack(Home(anchor(settings)), attach().state)
+        return
+    options = ThrowawayOptions(
+        jar_directory=default_jar_directory(settings.process),
+        processes=processes,
+        has_simulator=simulator is not None,
+        simulator=simulator or SimulatorOptions(),
+        environment=shared_environment(settings),
+    )
+    async with throwaway(options, choose_screen(sys.stderr, Progress.PLAIN)) as stack:
+        yield stack
