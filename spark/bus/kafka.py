@@ -44,6 +44,7 @@ _FETCH: Final = {
     # Long, because a hot reader has one partition: nothing that it holds can make
     # new data wait out another partition's poll (facts: kafka.md §1.4).
     Pace.HOT: _Fetch(wait_ms=1_000, bytes_min=1, partition_bytes_max=1 << 20),
+    Pace.SHARED: _Fetch(wait_ms=50, bytes_min=1, partition_bytes_max=1 << 20),
     Pace.SIDE: _Fetch(wait_ms=100, bytes_min=1 << 16, partition_bytes_max=1 << 20),
     Pace.BULK: _Fetch(wait_ms=200, bytes_min=1 << 18, partition_bytes_max=4 << 20),
 }
@@ -80,6 +81,8 @@ class KafkaBus:
     def __init__(self, login: KafkaLogin) -> None:
         self._login = login
         self._scout: AIOKafkaConsumer | None = None
+        #: Two questions at once must not open two scouts: nobody would close the first.
+        self._scouts = asyncio.Lock()
 
     async def reader(self, positions: Mapping[Partition, int], pace: Pace) -> "KafkaReader":
         """Open a reader at the given offsets."""
@@ -94,6 +97,11 @@ class KafkaBus:
             max_partition_fetch_bytes=fetch.partition_bytes_max,
         )
         await self._start(consumer)
+        try:
+            await self._check_readable(consumer, {partition.topic for partition in positions})
+        except BaseException:
+            await consumer.stop()
+            raise
         consumer.assign([TopicPartition(*partition) for partition in positions])
         reader = KafkaReader(consumer)
         for partition, offset in positions.items():
@@ -136,13 +144,23 @@ class KafkaBus:
             await scout.stop()
 
     async def _scouting(self) -> AIOKafkaConsumer:
-        if self._scout is None:
-            scout = AIOKafkaConsumer(
-                **self._login.options(), group_id=None, enable_auto_commit=False
-            )
-            await self._start(scout)
-            self._scout = scout
-        return self._scout
+        async with self._scouts:
+            if self._scout is None:
+                scout = AIOKafkaConsumer(
+                    **self._login.options(), group_id=None, enable_auto_commit=False
+                )
+                await self._start(scout)
+                self._scout = scout
+            return self._scout
+
+    async def _check_readable(self, consumer: AIOKafkaConsumer, names: set[str]) -> None:
+        # aiokafka would ask for a forbidden or missing topic again and again, in silence.
+        states = await _asked(describe_topics(consumer._client, sorted(names)))  # noqa: SLF001
+        for name in sorted(names):
+            if name not in states or "read" not in states[name].operations:
+                raise AuthorisationError(
+                    f"{self._login.username} may not read {name}, or there is no such topic"
+                )
 
     async def _start(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
         try:
@@ -174,6 +192,8 @@ class KafkaReader:
             raise PositionError(f"the position is not on the log any more: {lost}") from None
         except KafkaError as error:
             raise _translated(error) from None
+        if not batches:
+            self._check_rights()
         taken: list[Record] = []
         for tp, batch in batches.items():
             partition = Partition(tp.topic, tp.partition)
@@ -189,6 +209,12 @@ class KafkaReader:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._consumer.stop()
+
+    def _check_rights(self) -> None:
+        # A right that was taken away while reading shows here and nowhere else.
+        forbidden = self._consumer._client.cluster.unauthorized_topics  # noqa: SLF001
+        if forbidden:
+            raise AuthorisationError(f"the broker forbids {', '.join(sorted(forbidden))}")
 
 
 class KafkaWriter:

@@ -58,8 +58,10 @@ class TopicState:
 class Pace(Enum):
     """How a reader trades latency against work for everybody."""
 
-    #: The order path: a record is delivered as soon as it stands.
+    #: The order path: one partition, a record is delivered as soon as it stands.
     HOT = "hot"
+    #: The same for a reader of several partitions, at the price of more polls.
+    SHARED = "shared"
     #: Side inputs: gathered for some tens of milliseconds.
     SIDE = "side"
     #: Bulk: gathered into large fetches.

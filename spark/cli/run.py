@@ -22,7 +22,7 @@ from spark.errors import BusUnavailable, SettingError
 from spark.keyring import Keyring
 from spark.log import logger, set_up
 from spark.metrics import Metrics
-from spark.names import AccountId, Endpoint, Role, StrategyId, Symbol, TradingMode, Venue
+from spark.names import Endpoint, Role, StrategyId, Symbol, TradingMode, Venue
 from spark.settings import Settings, read_settings
 from spark.worker import supervise
 from spark.worker.authority import check_authority
@@ -269,6 +269,52 @@ async def _venue_watch(process: Process, stop: asyncio.Event) -> None:
     await watch.run(stop)
 
 
+async def _binance_feed(process: Process, stop: asyncio.Event) -> None:
+    from spark.exchanges.binance.client import BinancePublic
+    from spark.exchanges.binance.stream import BinanceStreams
+    from spark.producers.binance_feed import BinanceFeed
+
+    settings = process.settings
+    _check_endpoint(settings)
+    symbols = tuple(Symbol(symbol) for symbol in settings.binance.symbol_list)
+    feed = BinanceFeed(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        streams=BinanceStreams(settings.binance.stream_url),
+        depths=BinancePublic(
+            settings.binance.rest_url, process.clock, reply_ms_max=settings.gateway.reply_ms_max
+        ),
+        symbols=symbols,
+        instance=process.instance,
+        ready=process.ready,
+    )
+    await feed.run(stop)
+
+
+async def _feed_writer(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.feed_writer import FeedWriter
+    from spark.db.pool import Database
+
+    section = process.settings.database
+    if not section.url:
+        raise SettingError("DATABASE_URL is not set; `spark up` sets it for its processes")
+    database = Database(section.url, name=process.name, settings=section, metrics=process.metrics)
+    await database.open()
+    try:
+        writer = FeedWriter(
+            bus=process.bus,
+            database=database,
+            clock=process.clock,
+            metrics=process.metrics,
+            instance=process.instance,
+            ready=process.ready,
+        )
+        await writer.run(stop)
+    finally:
+        await database.close()
+
+
 async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
     from spark.strategies.demo import run as run_demo
 
@@ -283,6 +329,8 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.GATEWAY: _gateway,
     Role.AUDITOR: _auditor,
     Role.VENUE_WATCH: _venue_watch,
+    Role.BINANCE_FEED: _binance_feed,
+    Role.FEED_WRITER: _feed_writer,
     "strategy-demo": _strategy_demo,
 }
 

@@ -76,7 +76,7 @@ class FeedWriter:
         """
         await require_current(self.database)
         self._positions = await take_positions(self.bus, self.database, list(READERS))
-        reader = await self.bus.reader(self._positions, Pace.HOT)
+        reader = await self.bus.reader(self._positions, Pace.SHARED)
         writer = await self.bus.writer([CONTROL_PULSE])
         pulse = Pulse(Role.FEED_WRITER, self.instance, writer, self.clock)
         try:
