@@ -41,6 +41,7 @@ _DEPLOY: Final = Path(__file__).parents[2] / "deploy" / "postgres"
 _PASSWORD_FILE: Final = "pgpass"  # noqa: S105  (a file's name)
 _UNPRIVILEGED: Final = ("nobody", "postgres", "daemon")
 _INITDB_TIMEOUT_S: Final = 120
+_QUERY_TIMEOUT_S: Final = 30
 _ORPHANS_WAIT_S: Final = 5.0
 _POLL_S: Final = 0.05
 
@@ -135,7 +136,17 @@ class PostgresServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        output, errors = await child.communicate(sql.encode())
+        try:
+            async with asyncio.timeout(_QUERY_TIMEOUT_S):
+                output, errors = await child.communicate(sql.encode())
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                f"PostgreSQL at {HOST}:{self.port} gave no answer in {_QUERY_TIMEOUT_S} s"
+            ) from None
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
         if child.returncode == 0:
             return output.decode().strip()
         cause = next(iter(errors.decode(errors="replace").strip().splitlines()), "no reason given")

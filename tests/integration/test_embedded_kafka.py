@@ -2,22 +2,30 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 
 from spark.bus.kafka import KafkaBus, KafkaLogin
@@ -176,7 +184,7 @@ async def test_provisioning_again_changes_nothing(
     assert set(dataclasses.astuple(again)) == {0}
 
 
-async def test_rows_and_settings_that_the_table_lacks_go(
+async def test_rows_users_and_settings_that_the_table_lacks_go(
     kafka_server: RunningKafka, passwords: dict[str, str]
 ) -> None:
     """S17: a grant added by hand, transactions included, does not survive the next start."""
@@ -191,16 +199,47 @@ async def test_rows_and_settings_that_the_table_lacks_go(
         AclBinding(kind, name, ResourcePatternType.LITERAL, who, "*", what, AclPermissionType.ALLOW)
         for kind, name, who, what in strays
     ]
-    for created in admin.create_acls(rows).values():
-        created.result()
+    add_rows(admin, rows)
     compact = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
     compacted = ConfigResource(ResourceType.TOPIC, CONTROL, incremental_configs=[compact])
     for altered in admin.incremental_alter_configs([compacted]).values():
         altered.result()
+    stranger = UserScramCredentialUpsertion(
+        "stranger", ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), b"password"
+    )
+    for created in admin.alter_user_scram_credentials([stranger]).values():
+        created.result()
+    while "stranger" not in users(admin):
+        time.sleep(0.01)
     done = await provision(kafka_server.login(PROVISIONER), passwords)
     assert (done.acls_removed, done.acls_added, done.topics_altered) == (len(rows), 0, 1)
+    assert done.users_removed == 1
     with pytest.raises(AuthorisationError):
         await write(kafka_server.login("strategy-demo"), SIGNED, b"forged")
+
+
+def add_rows(admin: AdminClient, rows: list[AclBinding]) -> None:
+    """Add ACL rows, and wait for the broker's own view, which follows the controller's."""
+    for created in admin.create_acls(rows).values():
+        created.result()
+    anything: Any = None
+    every = AclBindingFilter(
+        ResourceType.ANY,
+        anything,
+        ResourcePatternType.ANY,
+        anything,
+        anything,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    while not set(rows) <= set(admin.describe_acls(every).result()):
+        time.sleep(0.01)
+
+
+def users(admin: AdminClient) -> set[str]:
+    found = admin.describe_user_scram_credentials()
+    assert isinstance(found, Future), "asked without names, it answers once for all"
+    return set(found.result())
 
 
 async def test_on_a_shared_broker_strangers_keep_what_does_not_touch_spark(
@@ -221,8 +260,7 @@ async def test_on_a_shared_broker_strangers_keep_what_does_not_touch_spark(
         )
 
     rows = [row("payroll", "clerk"), row(DECISIONS, "clerk"), row("payroll", "signer")]
-    for created in admin.create_acls(rows).values():
-        created.result()
+    add_rows(admin, rows)
     login = kafka_server.login(PROVISIONER)
     shared = await provision(login, passwords, is_exclusive=False)
     assert shared.acls_removed == 2
