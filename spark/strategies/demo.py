@@ -31,7 +31,8 @@ _AWAY: Final = Decimal("0.0005")
 _TICK: Final = Decimal("0.01")
 #: Quote asset spent or got by each order.
 _NOTIONAL: Final = Decimal(50)
-_STEP: Final = Decimal("0.00001")
+#: A multiple of the quantity step of every symbol that it trades.
+_STEP: Final = Decimal("0.0001")
 _ACCOUNT: Final = AccountId("binance:main")
 
 
