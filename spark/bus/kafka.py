@@ -192,8 +192,6 @@ class KafkaReader:
             raise PositionError(f"the position is not on the log any more: {lost}") from None
         except KafkaError as error:
             raise _translated(error) from None
-        if not batches:
-            self._check_rights()
         taken: list[Record] = []
         for tp, batch in batches.items():
             partition = Partition(tp.topic, tp.partition)
@@ -209,12 +207,6 @@ class KafkaReader:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._consumer.stop()
-
-    def _check_rights(self) -> None:
-        # A right that was taken away while reading shows here and nowhere else.
-        forbidden = self._consumer._client.cluster.unauthorized_topics  # noqa: SLF001
-        if forbidden:
-            raise AuthorisationError(f"the broker forbids {', '.join(sorted(forbidden))}")
 
 
 class KafkaWriter:

@@ -27,6 +27,8 @@ class MemoryBroker:
 
     def create(self, name: str, count: int) -> None:
         """Create a topic, or an empty one in the place of an old one."""
+        for partition in [one for one in self._logs if one.topic == name]:
+            del self._logs[partition], self._starts[partition]
         for number in range(count):
             self._logs[Partition(name, number)] = []
             self._starts[Partition(name, number)] = 0
@@ -52,6 +54,8 @@ class MemoryBroker:
         """Append in order and wake readers."""
         offsets = []
         async with self._arrived:
+            for out in records:
+                self.log(out.partition)
             for out in records:
                 log = self.log(out.partition)
                 stamp_ms = self._clock.wall_ns() // _NS_PER_MS

@@ -102,7 +102,7 @@ class Writer(Protocol):
         Raises:
             WriteError: what the log holds now is unsure. The caller exits: the
                 writer must not be used again (an idempotent producer cannot be mended).
-            AuthorisationError: the broker forbids a topic; nothing was appended.
+            AuthorisationError: the broker forbids a topic; nothing was appended to it.
 
         """
 
@@ -119,12 +119,12 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailable: no broker answered; may be repeated.
-            AuthorisationError: the credentials are wrong.
+            AuthorisationError: a topic is forbidden, or there is none.
 
         """
 
     async def writer(self, topics: Sequence[str]) -> Writer:
-        """Open a writer for these topics; raises as `reader`."""
+        """Open a writer whose records may be as large as these topics allow; raises as `reader`."""
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Ask for the offset that the next record of each will get; idempotent."""
