@@ -1,110 +1,29 @@
 """The embedded broker: who may do what, what it keeps, what it does not tell."""
 
 import asyncio
-import dataclasses
-import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourcePatternType,
-    ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
 
-from spark.bus.kafka import KafkaBus, KafkaLogin
-from spark.bus.port import Outgoing, Pace, Partition, Record
+from spark.bus.kafka import KafkaLogin
 from spark.embedded.kafka import BROKER, CONTROLLER, KafkaServer
 from spark.embedded.kafka_admin import wait_ready
-from spark.embedded.provision import provision
 from spark.errors import (
     AuthorisationError,
     BusUnavailable,
-    PartitionError,
     SettingError,
     SparkError,
 )
 from spark.topics import (
-    BINANCE_QUOTES,
-    CONTROL,
-    DECISIONS,
-    INTENTS,
     PRINCIPALS,
     PROVISIONER,
     SIGNED,
-    TOPICS,
-    readable_by,
-    writable_by,
 )
+from tests.records import connected, read, write
 from tests.servers import RunningKafka
-
-FIRST = 0
-
-
-@pytest.fixture
-def passwords(kafka_server: RunningKafka) -> dict[str, str]:
-    return {principal: kafka_server.password(principal) for principal in PRINCIPALS}
-
-
-@asynccontextmanager
-async def connected(login: KafkaLogin) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(login)
-    try:
-        yield bus
-    finally:
-        await bus.close()
-
-
-async def write(login: KafkaLogin, topic: str, *values: bytes) -> list[int]:
-    async with connected(login) as bus:
-        writer = await bus.writer([SIGNED])
-        try:
-            partition = Partition(topic, FIRST)
-            return await writer.write([Outgoing(partition, None, value) for value in values])
-        finally:
-            await writer.close()
-
-
-async def read(login: KafkaLogin, topic: str, count: int) -> list[Record]:
-    async with connected(login) as bus:
-        reader = await bus.reader({Partition(topic, FIRST): 0}, Pace.HOT)
-        found: list[Record] = []
-        try:
-            while len(found) < count:
-                found += await reader.read(1000)
-        finally:
-            await reader.close()
-        return found
-
-
-async def test_each_principal_may_do_on_each_topic_what_the_table_says(
-    kafka_server: RunningKafka,
-) -> None:
-    """S17: every principal's authorised operations, asked of the broker, equal the table."""
-    names = [topic.name for topic in TOPICS]
-    for principal in sorted(PRINCIPALS):
-        async with connected(kafka_server.login(principal)) as bus:
-            found = await bus.topics(names)
-        assert set(found) == readable_by(principal) | writable_by(principal), principal
-        for name, state in found.items():
-            granted = {"read"} | ({"write"} if name in writable_by(principal) else set())
-            assert state.operations == granted | {"describe"}, (principal, name)
 
 
 async def test_a_principal_without_a_row_is_refused(kafka_server: RunningKafka) -> None:
@@ -145,142 +64,6 @@ async def test_a_topic_that_the_table_lacks_does_not_come_into_being(
         assert await bus.topics(["orders.typo"]) == {}
 
 
-async def test_the_broker_stamps_orders_and_control_whatever_the_writer_says(
-    kafka_server: RunningKafka,
-) -> None:
-    """S1: LogAppendTime on orders.* and control*, so no strategy chooses its own time."""
-    kafka_server.recreate_topics()
-    producer = Producer({**kafka_server.client_options(BROKER), "enable.idempotence": True})
-    for topic in (INTENTS, CONTROL, BINANCE_QUOTES):
-        producer.produce(topic, b"x", partition=FIRST, timestamp=1_000)
-    assert await asyncio.to_thread(producer.flush, 10) == 0
-    login = kafka_server.login(BROKER)
-    stamps = {
-        topic: (await read(login, topic, 1))[0].timestamp_ms
-        for topic in (INTENTS, CONTROL, BINANCE_QUOTES)
-    }
-    assert stamps[BINANCE_QUOTES] == 1_000
-    assert min(stamps[INTENTS], stamps[CONTROL]) > 1_700_000_000_000
-
-
-def test_nothing_is_compacted_and_control_is_synced_record_by_record(
-    kafka_server: RunningKafka,
-) -> None:
-    """S6, R9: no tombstone erases; a kill stands on disk before it is acknowledged."""
-    admin = kafka_server.admin()
-    resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in TOPICS]
-    for resource, answer in admin.describe_configs(resources).items():
-        config = answer.result()
-        assert config["cleanup.policy"].value == "delete"
-        is_control = resource.name in {"control", "control.halt"}
-        assert (config["flush.messages"].value == "1") == is_control, resource.name
-
-
-async def test_provisioning_again_changes_nothing(
-    kafka_server: RunningKafka, passwords: dict[str, str]
-) -> None:
-    """Every start provisions; a stack that is right is left alone."""
-    again = await provision(kafka_server.login(PROVISIONER), passwords)
-    assert set(dataclasses.astuple(again)) == {0}
-
-
-async def test_rows_users_and_settings_that_the_table_lacks_go(
-    kafka_server: RunningKafka, passwords: dict[str, str]
-) -> None:
-    """S17: a grant added by hand, transactions included, does not survive the next start."""
-    admin = kafka_server.admin()
-    strays = [
-        (ResourceType.TOPIC, SIGNED, "User:strategy-demo", AclOperation.WRITE),
-        (ResourceType.TOPIC, "*", "User:nobody", AclOperation.ALL),
-        (ResourceType.TRANSACTIONAL_ID, "t", "User:signer", AclOperation.WRITE),
-        (ResourceType.BROKER, "kafka-cluster", "User:gateway", AclOperation.ALTER),
-    ]
-    rows = [
-        AclBinding(kind, name, ResourcePatternType.LITERAL, who, "*", what, AclPermissionType.ALLOW)
-        for kind, name, who, what in strays
-    ]
-    add_rows(admin, rows)
-    compact = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
-    compacted = ConfigResource(ResourceType.TOPIC, CONTROL, incremental_configs=[compact])
-    for altered in admin.incremental_alter_configs([compacted]).values():
-        altered.result()
-    stranger = UserScramCredentialUpsertion(
-        "stranger", ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), b"password"
-    )
-    for created in admin.alter_user_scram_credentials([stranger]).values():
-        created.result()
-    while "stranger" not in users(admin):
-        time.sleep(0.01)
-    done = await provision(kafka_server.login(PROVISIONER), passwords)
-    assert (done.acls_removed, done.acls_added, done.topics_altered) == (len(rows), 0, 1)
-    assert done.users_removed == 1
-    with pytest.raises(AuthorisationError):
-        await write(kafka_server.login("strategy-demo"), SIGNED, b"forged")
-
-
-def add_rows(admin: AdminClient, rows: list[AclBinding]) -> None:
-    """Add ACL rows, and wait for the broker's own view, which follows the controller's."""
-    for created in admin.create_acls(rows).values():
-        created.result()
-    anything: Any = None
-    every = AclBindingFilter(
-        ResourceType.ANY,
-        anything,
-        ResourcePatternType.ANY,
-        anything,
-        anything,
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-    while not set(rows) <= set(admin.describe_acls(every).result()):
-        time.sleep(0.01)
-
-
-def users(admin: AdminClient) -> set[str]:
-    found = admin.describe_user_scram_credentials()
-    assert isinstance(found, Future), "asked without names, it answers once for all"
-    return set(found.result())
-
-
-async def test_on_a_shared_broker_strangers_keep_what_does_not_touch_spark(
-    kafka_server: RunningKafka, passwords: dict[str, str]
-) -> None:
-    """A broker of somebody else: only rows on Spark's topics or of its principals go."""
-    admin = kafka_server.admin()
-
-    def row(name: str, who: str) -> AclBinding:
-        return AclBinding(
-            ResourceType.TOPIC,
-            name,
-            ResourcePatternType.LITERAL,
-            f"User:{who}",
-            "*",
-            AclOperation.READ,
-            AclPermissionType.ALLOW,
-        )
-
-    rows = [row("payroll", "clerk"), row(DECISIONS, "clerk"), row("payroll", "signer")]
-    add_rows(admin, rows)
-    login = kafka_server.login(PROVISIONER)
-    shared = await provision(login, passwords, is_exclusive=False)
-    assert shared.acls_removed == 2
-    exclusive = await provision(login, passwords)
-    assert exclusive.acls_removed == 1
-
-
-async def test_another_number_of_partitions_stops_the_start(
-    kafka_server: RunningKafka, passwords: dict[str, str]
-) -> None:
-    """R16: partitions are never added behind the back of a stage."""
-    grown = [
-        dataclasses.replace(topic, partitions=topic.partitions + 1)
-        for topic in TOPICS
-        if topic.name == DECISIONS
-    ]
-    with pytest.raises(PartitionError, match=DECISIONS):
-        await provision(kafka_server.login(PROVISIONER), passwords, topics=grown)
-
-
 @pytest.mark.parametrize("principal", ["signer", "nobody"], ids=["wrong password", "no such user"])
 async def test_a_wrong_password_is_one_line(kafka_server: RunningKafka, principal: str) -> None:
     """Bad input: a wrong Kafka password is one line that names the user."""
@@ -291,15 +74,6 @@ async def test_a_wrong_password_is_one_line(kafka_server: RunningKafka, principa
     assert principal in text
     assert "\n" not in text
     assert "wrong" not in text
-
-
-async def test_who_may_not_administrate_is_told_so(
-    kafka_server: RunningKafka, passwords: dict[str, str]
-) -> None:
-    """S17: Cluster grants only for the provisioner; a role cannot create topics or grants."""
-    new = [dataclasses.replace(TOPICS[0], name="orders.invented")]
-    with pytest.raises(AuthorisationError):
-        await provision(kafka_server.login("gateway"), passwords, topics=new)
 
 
 @pytest.mark.parametrize(
