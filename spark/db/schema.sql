@@ -36,8 +36,11 @@ BEGIN
         child := parent || '_' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(format('market.%I', child)) IS NOT NULL;
         -- Attaching blocks no insert, which CREATE … PARTITION OF would.
+        -- Levels stay in their row as they are: moving or compressing those of a
+        -- larger update costs more than all the rest of its insert.
         EXECUTE format(
-            'CREATE TABLE market.%I (LIKE market.%I INCLUDING ALL)', child, parent);
+            'CREATE TABLE market.%I (LIKE market.%I INCLUDING ALL)'
+            ' WITH (toast_tuple_target = 8160)', child, parent);
         EXECUTE format(
             'ALTER TABLE market.%I ATTACH PARTITION market.%I FOR VALUES FROM (%s) TO (%s)',
             parent, child, starts_ns, starts_ns + day_ns);
