@@ -157,7 +157,7 @@ def add_user(admin: AdminClient, user: UserScramCredentialUpsertion) -> None:
     """Add a user, and wait as `add_rows` does."""
     for created in admin.alter_user_scram_credentials([user]).values():
         created.result()
-    while user.username not in users(admin):
+    while user.user not in users(admin):
         time.sleep(0.01)
 
 
