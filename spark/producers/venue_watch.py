@@ -46,6 +46,8 @@ class VenueWatch:
     public: PublicVenue
     symbols: tuple[Symbol, ...]
     instance: str
+    #: Set once instruments and clock have been said.
+    ready: asyncio.Event
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -108,6 +110,7 @@ class VenueWatch:
             if fresh:
                 await writer.write([self._outgoing(encode(one)) for one in fresh])
                 said.update({one.symbol: one for one in fresh})
+                self.ready.set()
             await asyncio.sleep(_INSTRUMENT_PERIOD_S)
 
     def _outgoing(self, body: bytes) -> Outgoing:

@@ -31,9 +31,7 @@ _NO_SUCH_ORDER: Final = -2013
 _CLOCK_CODE: Final = "-1021"
 _LIMIT_CODE: Final = "RATE_LIMIT"
 _BAD_REQUEST: Final = 400
-_ENDED: Final = frozenset(
-    {VenueStatus.EXPIRED, VenueStatus.EXPIRED_IN_MATCH, VenueStatus.REJECTED}
-)
+_ENDED: Final = frozenset({VenueStatus.EXPIRED, VenueStatus.EXPIRED_IN_MATCH, VenueStatus.REJECTED})
 _NO_TRADE_ID: Final = -1
 #: Places after the point that an average price is given with.
 _AVERAGE_QUANTUM: Final = Decimal("1e-10")
