@@ -25,7 +25,14 @@ from spark.events import (
     PartitionFenced,
     RequestNotSent,
 )
-from spark.ledger.orders import CLOSED, EVIDENCE, Seen, is_odd, step
+from spark.ledger.orders import (
+    CLOSED,
+    EVIDENCE,
+    ImpossibleTransitionError,
+    Seen,
+    is_odd,
+    step,
+)
 from spark.names import (
     AccountId,
     Action,
@@ -65,7 +72,7 @@ class Order:
     changed_ns: int = 0
     #: Trade ids applied, so that a repeated fill changes nothing.
     trades: set[str] = field(default_factory=set)
-    #: Evidence that the table did not foresee.
+    #: What the table did not foresee: evidence, which was applied, and opinions, which were not.
     odd: list[str] = field(default_factory=list)
 
 
@@ -134,9 +141,11 @@ def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> N
             _fill(orders, event, appended_ns)
         case OrderCancelled():
             orders.cancels.pop(IntentId(event.cancel_intent_id), None)
-            _see(orders, event, Seen.CANCEL, appended_ns)
+            order = _see(orders, event, Seen.CANCEL, appended_ns)
+            order.filled = max(order.filled, event.filled)
         case OrderExpired():
-            _see(orders, event, Seen.EXPIRY, appended_ns)
+            order = _see(orders, event, Seen.EXPIRY, appended_ns)
+            order.filled = max(order.filled, event.filled)
         case _:
             return
 
@@ -196,9 +205,16 @@ def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
     order = _order(orders, event)
     if seen in EVIDENCE or seen is Seen.DENIAL:
         orders.doubtful.discard(order.client_order_id)
-    if is_odd(order.state, seen):
-        order.odd.append(f"{order.state.value}:{seen.value}")
-    order.state = step(order.state, seen)
+    before = order.state
+    try:
+        order.state = step(before, seen)
+    except ImpossibleTransitionError:
+        # An ack from an older epoch may have overtaken our word that there is none;
+        # the log stays as it is, so whoever cannot read past this could never start.
+        order.odd.append(f"{before.value}:{seen.value}")
+        return order
+    if is_odd(before, seen):
+        order.odd.append(f"{before.value}:{seen.value}")
     order.changed_ns = appended_ns
     if order.state is OrderState.UNKNOWN:
         orders.unknown.add(order.client_order_id)
@@ -244,6 +260,7 @@ def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
         return
     if event.trade_id:
         order.trades.add(event.trade_id)
-    order.filled = max(order.filled + event.quantity, event.cumulative)
+    # Never a sum: executions may come in any order, and once more as one average.
+    order.filled = max(order.filled, event.cumulative)
     is_whole = order.filled >= event.order_quantity
     _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns)
