@@ -231,6 +231,7 @@ async def _gateway(process: Process, stop: asyncio.Event) -> None:
         concurrency_max=settings.gateway.concurrency_max,
         instance=process.instance,
         ready=process.ready,
+        state_dir=process.home.state_of(process.name),
     )
     await Gateway(wiring).run(stop)
 
@@ -245,6 +246,7 @@ async def _auditor(process: Process, stop: asyncio.Event) -> None:
         key=process.keyring.audit_key(),
         instance=process.instance,
         ready=process.ready,
+        state_dir=process.home.state_of(process.name),
     )
     await Auditor(wiring).run(stop)
 
@@ -348,6 +350,7 @@ def _wiring(process: Process, writers: set[str] | frozenset[str], verifiers: tup
         instance=process.instance,
         partitions=process.partitions,
         ready=process.ready,
+        state_dir=process.home.state_of(process.name),
     )
 
 

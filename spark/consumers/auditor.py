@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,12 +27,16 @@ from spark.events import AuditCheckpointed, AuditPaged, PartitionFenced
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
+from spark.signing import short_digest
+from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.pulse import Pulse
 from spark.worker.resume import check_partition_counts, check_topic_ids, read_through
 from spark.worker.tenure import Holder, Tenure, take
 
 _READ_WAIT_MS: Final = 1_000
 _CHECKPOINT_S: Final = 1.0
+#: Lines since the chain's state was kept.
+_UNKEPT_LINES_MAX: Final = 5_000
 _KID: Final = "audit:1"
 _ROLE: Final = Role.AUDITOR.value
 _MS_PER_S: Final = 1e3
@@ -48,6 +53,8 @@ class AuditorWiring:
     instance: str
     #: Set once the own chain is folded and records are being chained.
     ready: asyncio.Event
+    #: Where the chain's state is kept between runs; None keeps none.
+    state_dir: Path | None = None
 
 
 class Auditor:
@@ -60,6 +67,10 @@ class Auditor:
         self._due: dict[Partition, int] = {}
         self._unsigned_pages = 0
         self._signed_at_s = 0.0
+        self._kept_lines = 0
+        self._cache: StateCache[Chain] | None = None
+        if wiring.state_dir is not None:
+            self._cache = StateCache(wiring.state_dir / f"{_ROLE}.state", Chain)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -102,6 +113,14 @@ class Auditor:
 
     async def _fold_past(self, tenure: Tenure) -> None:
         known_ids: dict[str, str] = {}
+        kept = (
+            None
+            if self._cache is None
+            else await self._cache.load(self._wiring.bus, self._topic_ids)
+        )
+        if kept is not None:
+            self._chain = kept.state
+        first = 0 if kept is None else kept.position(tenure.partition)
 
         def each(record: Record) -> None:
             body = record.value or b""
@@ -115,7 +134,7 @@ class Auditor:
             elif isinstance(event, AuditPaged) and event.epoch == self._chain.epoch:
                 self._chain.resume(event)
 
-        await read_through(self._wiring.bus, {tenure.partition: (0, tenure.epoch + 1)}, each)
+        await read_through(self._wiring.bus, {tenure.partition: (first, tenure.epoch + 1)}, each)
         await check_topic_ids(self._wiring.bus, known_ids)
         self._wiring.ready.set()
         logger().info("ready", epoch=tenure.epoch, lines=self._chain.lines)
@@ -158,6 +177,23 @@ class Auditor:
         )
         await tenure.write([Outgoing(tenure.partition, None, encode(checkpoint))])
         self._unsigned_pages, self._signed_at_s = 0, time.monotonic()
+        self._keep(tenure, encode(checkpoint))
+
+    def _keep(self, tenure: Tenure, body: bytes) -> None:
+        if self._cache is None or self._chain.lines - self._kept_lines < _UNKEPT_LINES_MAX:
+            return
+        self._kept_lines = self._chain.lines
+        mark = Mark(*tenure.partition, next_offset=tenure.expected, digest=short_digest(body))
+        self._cache.save(
+            Kept(
+                state=self._chain,
+                marks=(mark,),
+                topic_ids=self._topic_ids,
+                epoch=tenure.epoch,
+                seq=-1,
+                last=None,
+            )
+        )
 
 
 def _audited() -> list[Partition]:

@@ -11,6 +11,7 @@ Fails   closed: without a valid claim, a deadline ahead and no halt, not a byte
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from spark import topics
@@ -19,7 +20,7 @@ from spark.clock import Clock
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_intake import GatewayKeys, Permit
 from spark.consumers.gateway_lane import Lane
-from spark.consumers.gateway_resume import read_past
+from spark.consumers.gateway_resume import GatewayPast, read_past
 from spark.consumers.gateway_settle import settle
 from spark.consumers.signing_socket import SigningClient
 from spark.exchanges.port import OrderVenue
@@ -28,6 +29,7 @@ from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import AccountId, Endpoint, Role, TradingMode
 from spark.signing import TagChecker
+from spark.worker.cache import StateCache
 from spark.worker.inbox import Inbox
 from spark.worker.latch import KillLatch
 from spark.worker.pulse import Pulse
@@ -62,6 +64,8 @@ class GatewayWiring:
     instance: str
     #: Set once the log is folded and requests are being served.
     ready: asyncio.Event
+    #: Where states are kept between runs; None keeps none.
+    state_dir: Path | None = None
 
 
 class Gateway:
@@ -96,8 +100,7 @@ class Gateway:
                     tasks.append(group.create_task(self._read(desk)))
                     tasks.append(group.create_task(settle(desk, wiring.signer)))
                     tasks.extend(
-                        group.create_task(sender)
-                        for sender in desk.senders(wiring.concurrency_max)
+                        group.create_task(sender) for sender in desk.senders(wiring.concurrency_max)
                     )
                 await self._pump(stop)
                 for task in tasks:
@@ -117,7 +120,7 @@ class Gateway:
         for number in wiring.accounts:
             output = Partition(topics.EVENTS, number)
             tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
-            desk = await self._desk(number, tenure)
+            desk = await self._desk(number, tenure, ids)
             self._desks[number] = desk
             desk.pending.extend(desk.lane.begin(wiring.mode, wiring.endpoint, desk.now()))
             await desk.append()
@@ -130,11 +133,16 @@ class Gateway:
             )
         wiring.ready.set()
 
-    async def _desk(self, number: int, tenure: Tenure) -> Desk:
+    async def _desk(self, number: int, tenure: Tenure, ids: dict[str, str]) -> Desk:
         wiring = self._wiring
         account, venue = wiring.accounts[number]
         source = Partition(topics.SIGNED, number)
-        past = await read_past(wiring.bus, source, tenure.partition, tenure.epoch)
+        cache: StateCache[GatewayPast] | None = None
+        if wiring.state_dir is not None:
+            cache = StateCache(wiring.state_dir / f"{_ROLE}.{number}.state", GatewayPast)
+        kept = None if cache is None else await cache.load(wiring.bus, ids)
+        lane_of = (source, tenure.partition)
+        past = await read_past(wiring.bus, lane_of, tenure.epoch, kept)
         past.orders.epoch = tenure.epoch
         lane = Lane(
             account=account,
@@ -162,6 +170,8 @@ class Gateway:
             clock=wiring.clock,
             metrics=wiring.metrics,
             wake=self._wake.set,
+            cache=cache,
+            topic_ids=ids,
         )
 
     async def _read(self, desk: Desk) -> None:
@@ -189,6 +199,7 @@ class Gateway:
                 self._desks[record.partition.number].take(record)
             for desk in self._desks.values():
                 await desk.turn(may_claim=True)
+                desk.keep()
             self._wiring.metrics.kill_switch.set(bool(self._wiring.latch.in_force()))
         try:
             async with asyncio.timeout(_DRAIN_S_MAX):

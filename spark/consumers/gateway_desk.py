@@ -15,16 +15,22 @@ from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
 from spark.codec import decode, encode
 from spark.consumers.gateway_lane import Lane, Now
+from spark.consumers.gateway_resume import GatewayPast
 from spark.errors import MalformedError
 from spark.events import OrderAcked, OrderEvent, OutcomeUnknown, Refusal
 from spark.exchanges.port import NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
 from spark.names import Reason
+from spark.signing import short_digest
+from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.latch import KillLatch
 from spark.worker.tenure import Tenure
 
 _NS_PER_S: Final = 1e9
+#: Events since the last time, when quiet and in any case.
+_IDLE_EVENTS_MIN: Final = 1_000
+_BUSY_EVENTS_MAX: Final = 40_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +47,11 @@ class Desk:
     wake: Callable[[], None]
     #: Events that wait for the next append.
     pending: list[OrderEvent] = field(default_factory=list)
+    cache: StateCache[GatewayPast] | None = None
+    topic_ids: dict[str, str] = field(default_factory=dict)
+    #: Events appended since the state was kept, and the last one's bytes.
+    unkept: int = 0
+    last_body: bytes = b""
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
     #: Append time of the intents whose place is in flight, for Place→ACK.
@@ -97,10 +108,36 @@ class Desk:
         if events:
             key = self.lane.account.encode()
             partition = self.tenure.partition
-            await self.tenure.write([Outgoing(partition, key, encode(e)) for e in events])
+            bodies = [encode(event) for event in events]
+            await self.tenure.write([Outgoing(partition, key, body) for body in bodies])
+            self.unkept, self.last_body = self.unkept + len(bodies), bodies[-1]
             self._measure(events)
         for record in self.tenure.take_foreign():
             self._fold_foreign(record)
+
+    def keep(self) -> None:
+        """Keep the state on disk, if it is time and nothing waits to be written."""
+        due = _IDLE_EVENTS_MIN if self.is_quiet else _BUSY_EVENTS_MAX
+        if self.cache is None or self.pending or self.unkept < due:
+            return
+        self.unkept = 0
+        origin, handled = self.lane.done()
+        past = GatewayPast(self.lane.orders, origin, handled, self.topic_ids)
+        mark = Mark(
+            *self.tenure.partition,
+            next_offset=self.tenure.expected,
+            digest=short_digest(self.last_body),
+        )
+        self.cache.save(
+            Kept(
+                state=past,
+                marks=(mark,),
+                topic_ids={mark.topic: self.topic_ids[mark.topic]},
+                epoch=self.tenure.epoch,
+                seq=-1,
+                last=None,
+            )
+        )
 
     def senders(self, count: int) -> Sequence[Awaitable[None]]:
         """Make the senders; each is one slot."""

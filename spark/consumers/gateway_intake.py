@@ -101,12 +101,8 @@ def _opened(sealed: RequestSealed, keys: GatewayKeys) -> Opened:
         keys.log_epoch,
         sealed.not_after_ns,
     )
-    plain = keys.seal.open(
-        base64.b64decode(sealed.nonce), base64.b64decode(sealed.sealed), bound
-    )
-    return Opened(
-        sealed=sealed, approval=approval, request=SignedRequest(**orjson.loads(plain))
-    )
+    plain = keys.seal.open(base64.b64decode(sealed.nonce), base64.b64decode(sealed.sealed), bound)
+    return Opened(sealed=sealed, approval=approval, request=SignedRequest(**orjson.loads(plain)))
 
 
 def _forbidden(opened: Opened, permit: Permit, partition: int, now_ns: int) -> Refusal | None:

@@ -162,6 +162,12 @@ class Lane:
             said = list(outcome.evidence)
         return self._said(said, now)
 
+    def done(self) -> tuple[Origin, set[int]]:
+        """Say how far the signed records are done, and which beyond that are."""
+        origin = self._origin(-1)
+        beyond = range(origin.done_below, self.inbox.position)
+        return origin, {offset for offset in beyond if offset not in self.open_offsets}
+
     def fold(self, event: Event, now: Now, offset: int = -1) -> None:
         """Fold an event of our own, or foreign evidence."""
         fold_event(self.orders, event, offset, now.wall_ns)

@@ -9,6 +9,7 @@ from spark.codec import decode
 from spark.errors import MalformedError, PositionError
 from spark.events import Event, Origin, PartitionFenced
 from spark.ledger.fold import Orders, fold_event
+from spark.worker.cache import Kept
 from spark.worker.fence import Lineage
 from spark.worker.resume import check_topic_ids, place_of, read_through
 
@@ -49,23 +50,29 @@ class GatewayPast:
         return Lineage(str(source), self.origin.done_epoch, self.origin.done_seq)
 
 
-async def read_past(bus: Bus, source: Partition, output: Partition, fence: int) -> GatewayPast:
+async def read_past(
+    bus: Bus, lane: tuple[Partition, Partition], fence: int, kept: Kept[GatewayPast] | None
+) -> GatewayPast:
     """
-    Fold `orders.events` below the own fence.
+    Fold `orders.events` below the own fence, from where the kept state ends.
+
+    Args:
+        lane: the partition of signed records and the one of events.
+        kept: what was kept on disk, checked against the log (worker/cache.py).
 
     Raises:
         PositionError: a topic was cut or created again; a person has to look.
 
     """
+    source, output = lane
     starts = await bus.starts([source, output])
     if starts[output] > 0:
         raise PositionError(f"{output}: records below {starts[output]} are gone")
-    past = GatewayPast()
-    await read_through(bus, {output: (0, fence)}, past.fold)
+    past = GatewayPast() if kept is None else kept.state
+    first = 0 if kept is None else kept.position(output)
+    await read_through(bus, {output: (first, fence)}, past.fold)
     await check_topic_ids(bus, past.topic_ids)
     ends = await bus.ends([source])
     if not starts[source] <= past.origin.done_below <= ends[source]:
-        raise PositionError(
-            f"{source}: offset {past.origin.done_below} is not on the log any more"
-        )
+        raise PositionError(f"{source}: offset {past.origin.done_below} is not on the log any more")
     return past

@@ -41,7 +41,7 @@ from spark.guards.limits import Limits
 from spark.guards.verdict import Refused
 from spark.ids import client_order_id
 from spark.ledger.fold import Orders, fold_event, forget
-from spark.ledger.snapshot import FirstResult, Snapshot
+from spark.ledger.snapshot import FirstResult, Snapshot, result_key
 from spark.names import (
     TAG_PREFIX,
     AccountId,
@@ -82,9 +82,9 @@ class GuardState:
     gateway_fenced_epoch: int | None = None
     instruments: dict[Symbol, InstrumentPublished] = field(default_factory=dict)
     clock: ClockMeasured | None = None
-    first_results: dict[tuple[StrategyId, IntentId], FirstResult] = field(default_factory=dict)
+    first_results: dict[str, FirstResult] = field(default_factory=dict)
     #: The keys of `first_results` in append order, with their time, to forget them by.
-    remembered: deque[tuple[int, tuple[StrategyId, IntentId]]] = field(default_factory=deque)
+    remembered: deque[tuple[int, str]] = field(default_factory=deque)
 
 
 class Guardrail:
@@ -94,6 +94,7 @@ class Guardrail:
     source = topics.INTENTS
     output = topics.DECISIONS
     sides = (topics.EVENTS, topics.VENUE_STATE)
+    state_type = GuardState
 
     def __init__(self, limits: Limits, mode: TradingMode, endpoint: Endpoint) -> None:
         self._limits = limits
@@ -244,7 +245,7 @@ class Guardrail:
         refusals = decision.reasons if isinstance(decision, IntentRefused) else ()
         if not decision.intent_id or any(r.code in _UNPROVEN for r in refusals):
             return
-        key = (decision.strategy, decision.intent_id)
+        key = result_key(decision.strategy, decision.intent_id)
         appended_ns = decision.basis.appended_ns
         if key not in state.first_results:
             digest, seq = decision.stamp.src_digest, decision.stamp.seq
@@ -261,9 +262,7 @@ def _misplaced(intent: Intent, given: Given) -> Refusal | None:
     except TagError as error:
         return Refusal(code=Reason.TAG_MISSING, found=str(error))
     if given.writer != intent.strategy:
-        return Refusal(
-            code=Reason.STRATEGY_MISMATCH, found=intent.strategy, limit=given.writer
-        )
+        return Refusal(code=Reason.STRATEGY_MISMATCH, found=intent.strategy, limit=given.writer)
     partition = topics.partition_of(intent.account)
     if partition is None:
         return Refusal(code=Reason.ACCOUNT_UNKNOWN, found=intent.account)

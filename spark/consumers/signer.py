@@ -113,6 +113,7 @@ class Signer:
     source = topics.DECISIONS
     output = topics.SIGNED
     sides = (topics.EVENTS, topics.VENUE_STATE)
+    state_type = SignerState
 
     def __init__(self, keys: SignerKeys, rules: SignerRules) -> None:
         self._keys = keys

@@ -4,7 +4,7 @@ One id, one order (spec A7).
 
 from spark.events import Intent, Refusal
 from spark.guards.limits import Limits
-from spark.ledger.snapshot import Snapshot
+from spark.ledger.snapshot import Snapshot, result_key
 from spark.names import Reason
 
 
@@ -15,7 +15,7 @@ def duplicate_id(order: Intent, snap: Snapshot, limits: Limits) -> Refusal | Non
     The same id with other content is an error of its own.
     """
     del limits
-    first = snap.first_results.get((order.strategy, order.intent_id))
+    first = snap.first_results.get(result_key(order.strategy, order.intent_id))
     if first is None:
         return None
     is_same = first.digest == snap.intent_digest

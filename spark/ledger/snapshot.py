@@ -24,6 +24,11 @@ class FirstResult:
     seq: int
 
 
+def result_key(strategy: StrategyId, intent: IntentId) -> str:
+    """Key an intent id within its strategy: ids are namespaced by who wrote them (S2)."""
+    return f"{strategy} {intent}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The world at one decision, of one account's partition."""
@@ -41,6 +46,7 @@ class Snapshot:
     clock: ClockMeasured | None
     #: Worth of one unit of a quote asset in US dollars.
     usd_rates: Mapping[str, Decimal]
-    first_results: Mapping[tuple[StrategyId, IntentId], FirstResult]
+    #: By `result_key`.
+    first_results: Mapping[str, FirstResult]
     #: Short digest of the bytes of the intent being judged.
     intent_digest: str

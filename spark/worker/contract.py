@@ -81,6 +81,10 @@ class Transform(Protocol[_S]):
         partition; one with a single partition goes to every partition's state.
         """
 
+    @property
+    def state_type(self) -> type[_S]:
+        """Name the state's type: a dataclass of plain values, because it is kept as JSON."""
+
     def initial(self, partition: int) -> _S:
         """Give the state before any record."""
 

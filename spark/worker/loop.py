@@ -9,6 +9,7 @@ failed produce ends the process, and the next one folds the log.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from spark import topics as table
@@ -23,6 +24,7 @@ from spark.signing import TagChecker, Tagger, short_digest
 from spark.worker import resume
 from spark.worker.contract import Given, Place, Tick, Transform
 from spark.worker.inbox import Accepted, Inbox
+from spark.worker.keeper import Keeper
 from spark.worker.latch import KillLatch
 from spark.worker.pulse import Pulse
 from spark.worker.quarantine import Quarantine
@@ -49,6 +51,8 @@ class Wiring:
     partitions: Sequence[int]
     #: Set once the log is folded and inputs are being served.
     ready: asyncio.Event
+    #: Where states are kept between runs; None keeps none.
+    state_dir: Path | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class _Lane(Generic[_S]):
     state: _S
     inbox: Inbox
     tenure: Tenure
+    keeper: Keeper[_S]
 
 
 class TransformLoop(Generic[_S]):
@@ -111,29 +116,11 @@ class TransformLoop(Generic[_S]):
             wiring.bus, {name: table.BY_NAME[name].partitions for name in names}
         )
         holder = Holder(role=transform.role, instance=wiring.instance, topic_ids=ids)
+        known: dict[Partition, int] = {}
         for number in wiring.partitions:
-            output = Partition(transform.output, number)
-            source = Partition(transform.source, number)
-            tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
-            state = transform.initial(number)
-
-            def fold(place: Place, event: Event, state: _S = state) -> None:
-                transform.fold(state, place, event)
-
-            point = await resume.fold_output(wiring.bus, source, output, tenure.epoch, fold)
-            self._lanes[number] = _Lane(
-                state,
-                Inbox(
-                    source,
-                    position=point.offset,
-                    lineage=point.lineage if _is_stamped(transform.source) else None,
-                    checker=wiring.checker,
-                    bytes_max=_bytes_max(transform.source),
-                ),
-                tenure,
-            )
+            self._lanes[number] = await self._take(writer, holder, number, known)
         self._side_positions = await resume.fold_sides(
-            wiring.bus, self._side_partitions(), self._fold_side
+            wiring.bus, self._side_partitions(), self._fold_side, known
         )
         self._wiring.ready.set()
         self._log.info(
@@ -142,13 +129,46 @@ class TransformLoop(Generic[_S]):
             positions={n: lane.inbox.position for n, lane in self._lanes.items()},
         )
 
+    async def _take(
+        self, writer: Writer, holder: Holder, number: int, known: dict[Partition, int]
+    ) -> _Lane[_S]:
+        """Fence a partition and fold its output; `known` learns what the kept state holds."""
+        transform, wiring = self._transform, self._wiring
+        source, output = Partition(transform.source, number), Partition(transform.output, number)
+        tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
+        keeper = Keeper(transform, wiring.state_dir, number, holder.topic_ids)
+        kept = await keeper.load(wiring.bus)
+        state = transform.initial(number) if kept is None else kept.state
+
+        def fold(place: Place, event: Event) -> None:
+            transform.fold(state, place, event)
+
+        before = resume.Known()
+        if kept is not None:
+            before = resume.Known(kept.position(output), kept.epoch, kept.seq, kept.last)
+            known.update({p: kept.position(p) for p in self._own_sides(number)})
+        point = await resume.fold_output(
+            wiring.bus, (source, output), tenure.epoch, fold=fold, known=before
+        )
+        inbox = Inbox(
+            source,
+            position=point.offset,
+            lineage=point.lineage if _is_stamped(transform.source) else None,
+            checker=wiring.checker,
+            bytes_max=_bytes_max(transform.source),
+        )
+        return _Lane(state, inbox, tenure, keeper)
+
+    def _own_sides(self, number: int) -> list[Partition]:
+        """List the side partitions that belong to one lane alone."""
+        names = (name for name in self._transform.sides if table.BY_NAME[name].partitions > 1)
+        return [Partition(name, number) for name in names]
+
     def _side_partitions(self) -> list[Partition]:
         return [
             Partition(name, number)
             for name in self._transform.sides
-            for number in (
-                self._wiring.partitions if table.BY_NAME[name].partitions > 1 else (0,)
-            )
+            for number in (self._wiring.partitions if table.BY_NAME[name].partitions > 1 else (0,))
         ]
 
     def _fold_side(self, place: Place, event: Event) -> None:
@@ -165,6 +185,9 @@ class TransformLoop(Generic[_S]):
                 # taking its tick and finishing its steps.
                 resume.fold_record(record, self._fold_side)
                 self._side_positions[record.partition] = record.offset + 1
+                lane = self._lanes.get(record.partition.number)
+                if lane is not None:
+                    lane.keeper.folded(record)
 
     async def _serve(self, lane: _Lane[_S], stop: asyncio.Event) -> None:
         # A reader for each partition: one that is busy never makes another wait.
@@ -175,6 +198,7 @@ class TransformLoop(Generic[_S]):
                 records = await hot.read(_READ_WAIT_MS)
                 if records:
                     await self._handle(lane, records)
+                lane.keeper.keep(lane.state, lane.tenure, is_idle=not records)
         finally:
             await hot.close()
 
@@ -198,6 +222,7 @@ class TransformLoop(Generic[_S]):
             outputs.append(self._step(lane, accepted, tick))
             appended_ns.append(given.appended_ns)
         await lane.tenure.write(outputs)
+        lane.keeper.wrote(outputs)
         self._measure(appended_ns)
         if letters:
             await lane.tenure.writer.write(letters)
@@ -214,6 +239,7 @@ class TransformLoop(Generic[_S]):
         output = self._transform.step(lane.state, given, tick, stamp)
         place = Place(lane.tenure.partition.topic, given.partition, -1, tick.now_ns)
         self._transform.fold(lane.state, place, output)
+        lane.keeper.last = stamp
         body = encode(output)
         headers = self._wiring.tagger.headers(place.topic, type_name(type(output)), body)
         self._count(output)
@@ -258,7 +284,9 @@ def _is_stamped(topic: str) -> bool:
 
 
 def _bytes_max(topic: str) -> int:
-    return table.INTENT_BYTES_MAX if topic == table.INTENTS else table.BY_NAME[topic].message_bytes_max
+    return (
+        table.INTENT_BYTES_MAX if topic == table.INTENTS else table.BY_NAME[topic].message_bytes_max
+    )
 
 
 def _key_of(output: Event) -> bytes:

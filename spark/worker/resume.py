@@ -18,7 +18,7 @@ from spark.events import Event, PartitionFenced, Stamp
 from spark.signing import short_digest
 from spark.topics import BY_NAME
 from spark.worker.contract import Place
-from spark.worker.fence import Lineage, Verdict
+from spark.worker.fence import NO_EPOCH, NO_SEQ, Lineage, Verdict
 from spark.worker.tenure import read_between
 
 _NS_PER_MS: Final = 1_000_000
@@ -30,11 +30,13 @@ Fold = Callable[[Place, Event], None]
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where the input goes on."""
+    """Where the input goes on, and how the output stands."""
 
     offset: int
     #: Validity of the input as known before `offset`.
     lineage: Lineage
+    #: The last valid record of the output.
+    last: Stamp | None
 
 
 def place_of(record: Record) -> Place:
@@ -81,22 +83,37 @@ async def read_through(
         await reader.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a kept state already holds of the output (cache.py)."""
+
+    offset: int = 0
+    epoch: int = NO_EPOCH
+    seq: int = NO_SEQ
+    last: Stamp | None = None
+
+
 async def fold_output(
-    bus: Bus, source: Partition, output: Partition, fence: int, fold: Fold
+    bus: Bus, lane: tuple[Partition, Partition], fence: int, *, fold: Fold, known: Known
 ) -> ResumePoint:
     """
     Fold the own output below the fence and find where the input goes on.
+
+    Args:
+        lane: the input and the output partition.
+        known: where the kept state ends.
 
     Raises:
         PositionError: the log does not hold what the output says it was made from
             (R8, R18).
 
     """
+    source, output = lane
     starts = await bus.starts([source, output])
     if starts[output] > 0:
         raise PositionError(f"{output}: records below {starts[output]} are gone")
-    lineage = Lineage(str(output))
-    last: Stamp | None = None
+    lineage = Lineage(str(output), known.epoch, known.seq)
+    last = known.last
     own_ids: dict[str, str] = {}
 
     def each(record: Record) -> None:
@@ -112,7 +129,7 @@ async def fold_output(
         last = stamp
         fold(place_of(record), event)
 
-    await read_through(bus, {output: (0, fence)}, each)
+    await read_through(bus, {output: (known.offset, fence)}, each)
     await check_topic_ids(bus, own_ids)
     if last is None:
         if starts[source] > 0:
@@ -120,14 +137,20 @@ async def fold_output(
                 f"{output} is empty, but {source} starts at {starts[source]}: "
                 "what was decided before is lost"
             )
-        return ResumePoint(0, Lineage(str(source)))
+        return ResumePoint(0, Lineage(str(source)), None)
     await _check_input(bus, source, last)
-    return ResumePoint(last.src_offset + 1, Lineage(str(source), last.src_epoch, last.seq))
+    lineage = Lineage(str(source), last.src_epoch, last.seq)
+    return ResumePoint(last.src_offset + 1, lineage, last)
 
 
-async def fold_sides(bus: Bus, partitions: Sequence[Partition], fold: Fold) -> dict[Partition, int]:
+async def fold_sides(
+    bus: Bus, partitions: Sequence[Partition], fold: Fold, known: Mapping[Partition, int]
+) -> dict[Partition, int]:
     """
     Fold side inputs to their ends of now: from their start, or the tail that the table names.
+
+    Args:
+        known: the next offset to fold, of those that a kept state holds.
 
     Returns: the next offset of each.
     """
@@ -139,7 +162,8 @@ async def fold_sides(bus: Bus, partitions: Sequence[Partition], fold: Fold) -> d
         if event is not None:
             fold(place_of(record), event)
 
-    await read_through(bus, {p: (_first(p, starts[p], ends[p]), ends[p]) for p in partitions}, each)
+    firsts = {p: known.get(p) or _first(p, starts[p], ends[p]) for p in partitions}
+    await read_through(bus, {p: (firsts[p], ends[p]) for p in partitions}, each)
     return ends
 
 
@@ -194,8 +218,6 @@ def _decoded(record: Record) -> Event | None:
         return decode(record.value or b"")
     except MalformedError:
         return None
-
-
 
 
 def fold_record(record: Record, fold: Fold) -> None:
