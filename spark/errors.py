@@ -111,7 +111,7 @@ class SettingError(HaltError):
 
 
 class ExitError(SparkError):
-    """This process must end; starting again is the recovery."""
+    """The process must end; starting again is the recovery."""
 
 
 class FencedError(ExitError):

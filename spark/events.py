@@ -306,7 +306,7 @@ Signed: TypeAlias = RequestSealed | SigningSkipped
 
 @event
 class GatewayReady:
-    """This epoch's gateway has folded its log and may be given orders (R11)."""
+    """The gateway of this epoch has folded its log and may be given orders (R11)."""
 
     type: Literal["gateway_ready"] = "gateway_ready"
     v: Literal[1] = 1
@@ -391,7 +391,8 @@ class OutcomeUnknown:
     intent_id: IntentId
     client_order_id: ClientOrderId
     symbol: Symbol
-    #: A class, never the exchange's text: `timeout`, `http_5xx`, `connection_lost`, `garbled`, `restart`.
+    #: A class, never the exchange's text: `timeout`, `http_5xx`, `connection_lost`, `garbled`,
+    #: `restart`.
     cause: str
     at_ns: int
 

@@ -14,7 +14,6 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from spark import keys
-from spark import keys
 from spark.errors import SettingError
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey

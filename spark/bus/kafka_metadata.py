@@ -7,7 +7,8 @@ protocol guide, Metadata API 12; ACL operation bits as in AclOperation.
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from io import BytesIO
+from typing import Final
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -36,17 +37,17 @@ _OPERATIONS: Final = {
 }  # fmt: skip
 
 
-class _Uuid(AbstractType[uuid.UUID]):
+class _Uuid(AbstractType[uuid.UUID]):  # type: ignore[misc]  # aiokafka carries no types
     @classmethod
     def encode(cls, value: uuid.UUID) -> bytes:
         return value.bytes
 
     @classmethod
-    def decode(cls, data: Any) -> uuid.UUID:
+    def decode(cls, data: BytesIO) -> uuid.UUID:
         return uuid.UUID(bytes=data.read(_UUID_BYTES))
 
 
-class _MetadataResponse(Response):
+class _MetadataResponse(Response):  # type: ignore[misc]  # as above
     API_KEY = _API_KEY
     API_VERSION = _API_VERSION
     SCHEMA = Schema(
@@ -91,7 +92,7 @@ class _MetadataResponse(Response):
     )
 
 
-class _MetadataRequestStruct(RequestStruct):
+class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]  # as above
     FLEXIBLE_VERSION = True
     API_KEY = _API_KEY
     API_VERSION = _API_VERSION
@@ -111,14 +112,16 @@ class _MetadataRequestStruct(RequestStruct):
     )
 
 
-class _MetadataRequest(Request[_MetadataRequestStruct]):
+class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]  # as above
     API_KEY = _API_KEY
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
 
     def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
-        asked = [(uuid.UUID(int=0), name, {}) for name in self._names]
+        asked: list[tuple[uuid.UUID, str, dict[int, bytes]]] = [
+            (uuid.UUID(int=0), name, {}) for name in self._names
+        ]
         return request_struct_class(asked, False, True, {})  # noqa: FBT003  (wire order)
 
 

@@ -5,7 +5,7 @@ Each question that needs the instrument passes when there is none: then
 `instrument_known` has refused already, and a guess would only add noise.
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 from spark.events import InstrumentPublished, PlaceOrder, Refusal
@@ -15,6 +15,9 @@ from spark.names import Reason
 
 _ZERO: Final = Decimal(0)
 _NS_PER_S: Final = 1_000_000_000
+#: The default context divides only up to 28 digits and raises beyond; the codec lets a
+#: decimal and a unit be 60 apart.
+_EXACT: Final = Context(prec=128)
 
 
 def instrument_known(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -51,7 +54,7 @@ def price_range(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | 
     rules = _rules(order, snap)
     if rules is None or order.price is None:
         return None
-    return _range(order.price, rules.price_min, rules.price_max, Reason.PRICE_OUT_OF_RANGE)
+    return _range(order.price, rules.price_min, rules.price_max, code=Reason.PRICE_OUT_OF_RANGE)
 
 
 def quantity_precision(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -71,7 +74,7 @@ def quantity_range(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal
     rules = _rules(order, snap)
     low = rules.quantity_min if rules else _ZERO
     high = rules.quantity_max if rules else _ZERO
-    return _range(order.quantity, low, high, Reason.QUANTITY_OUT_OF_RANGE)
+    return _range(order.quantity, low, high, code=Reason.QUANTITY_OUT_OF_RANGE)
 
 
 def notional_minimum(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -96,10 +99,10 @@ def _rules(order: PlaceOrder, snap: Snapshot) -> InstrumentPublished | None:
 
 def _is_multiple(value: Decimal, unit: Decimal) -> bool:
     # A unit of 0 means that the venue has no such rule (Binance filters).
-    return unit == _ZERO or value % unit == _ZERO
+    return unit == _ZERO or _EXACT.remainder(value, unit) == _ZERO
 
 
-def _range(value: Decimal, low: Decimal, high: Decimal, code: Reason) -> Refusal | None:
+def _range(value: Decimal, low: Decimal, high: Decimal, *, code: Reason) -> Refusal | None:
     if value <= _ZERO or value < low:
         return Refusal(code=code, found=str(value), limit=f"at least {low}")
     if high != _ZERO and value > high:

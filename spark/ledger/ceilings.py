@@ -41,9 +41,7 @@ class Ceilings:
     quantity_max: Mapping[str, Decimal]
     orders_per_second_max: int
 
-    def breach(
-        self, order: OrderApproved, rate: OrderRate, now_ns: int
-    ) -> tuple[str, str] | None:
+    def breach(self, order: OrderApproved, rate: OrderRate, now_ns: int) -> tuple[str, str] | None:
         """Say what an order would break, as (found, limit), or None."""
         quantity_max = self.quantity_max.get(order.symbol)
         if quantity_max is None:

@@ -42,7 +42,8 @@ def take(view: OrderView, record: Record) -> OrderRow | None:
     except MalformedError:
         return None
     appended_ns = record.timestamp_ms * _NS_PER_MS
-    return view.see(record.partition.topic, record.offset, appended_ns, event)
+    topic = record.partition.topic
+    return view.see(event, topic=topic, offset=record.offset, appended_ns=appended_ns)
 
 
 async def read_order(bus: Bus, intent_id: str) -> OrderRow | None:

@@ -103,7 +103,7 @@ class OrderView:
     def __init__(self) -> None:
         self.rows: dict[str, OrderRow] = {}
 
-    def see(self, topic: str, offset: int, appended_ns: int, event: Event) -> OrderRow | None:
+    def see(self, event: Event, *, topic: str, offset: int, appended_ns: int) -> OrderRow | None:
         """
         Take one record.
 
@@ -112,27 +112,18 @@ class OrderView:
         intent_id = getattr(event, "intent_id", "")
         if not intent_id:
             return None
+        hop = Hop(event.type, topic, offset, appended_ns, _detail(event))
         if isinstance(event, OrderCancelled) and event.cancel_intent_id:
-            self._hop(event.cancel_intent_id, Action.CANCEL, topic, offset, appended_ns, event)
-        action = _action_of(event)
-        row = self._hop(intent_id, action, topic, offset, appended_ns, event)
+            self._add(event.cancel_intent_id, Action.CANCEL, hop)
+        row = self._add(intent_id, _action_of(event), hop)
         _apply(row, event)
         return row
 
-    def _hop(  # noqa: PLR0917  (where a record stands is four things)
-        self,
-        intent_id: str,
-        action: Action,
-        topic: str,
-        offset: int,
-        appended_ns: int,
-        event: Event,
-    ) -> OrderRow:
+    def _add(self, intent_id: str, action: Action, hop: Hop) -> OrderRow:
         row = self.rows.get(intent_id)
         if row is None:
             row = self.rows[intent_id] = OrderRow(intent_id=intent_id, action=action)
-        kind: str = event.type
-        row.hops.append(Hop(kind, topic, offset, appended_ns, _detail(event)))
+        row.hops.append(hop)
         row.hops.sort(key=lambda hop: (hop.appended_ns, SOURCES.index(hop.topic), hop.offset))
         return row
 
@@ -144,7 +135,7 @@ def _action_of(event: Event) -> Action:
     return found
 
 
-def _apply(row: OrderRow, event: Event) -> None:
+def _apply(row: OrderRow, event: Event) -> None:  # noqa: C901, PLR0912  (a case for each event)
     match event:
         case PlaceOrder():
             row.account, row.strategy, row.symbol = event.account, event.strategy, event.symbol
@@ -205,7 +196,7 @@ def _see(row: OrderRow, seen: Seen) -> None:
         return
 
 
-def _detail(event: Event) -> str:
+def _detail(event: Event) -> str:  # noqa: PLR0911  (a case for each event)
     match event:
         case IntentRefused() | SigningSkipped() | RequestNotSent():
             return ", ".join(_reason(refusal) for refusal in event.reasons)

@@ -8,6 +8,7 @@ has once seen it keeps for its life: removing a file resumes nothing.
 
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,6 @@ class KillLatch:
             if state.st_uid not in {0, os.geteuid()}:
                 return ["latch:foreign owner"]
             with os.scandir(self._directory) as entries:
-                return [f"latch:{entry.name}" for entry, _ in zip(entries, range(_ENTRIES_MAX))]
+                return [f"latch:{entry.name}" for entry in islice(entries, _ENTRIES_MAX)]
         except OSError as error:
             return [f"latch:{error.strerror}"]

@@ -8,7 +8,7 @@ The signer opens no TCP port at all (S12). `/healthz` is one word; a request who
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ async def served(
 
     """
     app = web.Application(middlewares=[_only_loopback_hosts])
-    app.router.add_get("/healthz", lambda _: _healthz(is_ready()))
+    app.router.add_get("/healthz", lambda _: _healthz(is_ready=is_ready()))
     app.router.add_get("/metrics", lambda _: _metrics(metrics))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -65,16 +65,16 @@ async def served(
 
 @web.middleware
 async def _only_loopback_hosts(
-    request: web.Request, handler: Callable[[web.Request], object]
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     host = request.host.rsplit(":", 1)[0] if request.host else ""
-    if request.transport is not None and request.transport.get_extra_info("peername"):
-        if host not in _HOSTS:
-            return web.Response(status=421, text="misdirected")
-    return await handler(request)  # type: ignore[misc,return-value,no-any-return]
+    is_from_network = request.transport is not None and request.transport.get_extra_info("peername")
+    if is_from_network and host not in _HOSTS:
+        return web.Response(status=421, text="misdirected")
+    return await handler(request)
 
 
-async def _healthz(is_ready: bool) -> web.Response:
+async def _healthz(*, is_ready: bool) -> web.Response:
     return web.Response(status=200 if is_ready else 503, text="ok" if is_ready else "starting")
 
 

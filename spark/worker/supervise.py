@@ -25,6 +25,7 @@ def run(work: Work) -> int:
     Returns: the process's exit code: 0, or that of the SparkError.
     """
     _harden()
+    factory: Callable[[], asyncio.AbstractEventLoop]
     try:
         import uvloop  # noqa: PLC0415  (absent on some platforms)
 

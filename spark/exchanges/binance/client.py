@@ -10,9 +10,10 @@ status, never a URL: the URL is signed (S18).
 import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from spark.clock import Clock
@@ -63,7 +64,7 @@ _flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)
 class _CheckedRequest(aiohttp.ClientRequest):
     """Asks the last check with the connection in hand; aiohttp writes right after it."""
 
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         flight = _flight.get()
         if flight is not None:
             # aiohttp repeats a DELETE on a connection that was closed under it;

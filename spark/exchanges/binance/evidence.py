@@ -60,7 +60,7 @@ def of_place(reply: Reply, about: About, times: Times) -> Outcome:
             code, status = _refusal(reply)
             return Outcome(
                 answer=Answer.REJECTED,
-                evidence=(_rejected(about, code, status, times),),
+                evidence=(_rejected(about, times, code=code, status=status),),
                 retry_after_s=_retry_after_s(reply),
             )
 
@@ -134,7 +134,7 @@ def _life(order: OrderReply, about: About, times: Times) -> tuple[Evidence, ...]
     progress = order.progress
     if progress is None:
         return (acked,)
-    life: list[Evidence] = [acked, *_fills(order, progress, about, at_ns)]
+    life: list[Evidence] = [acked, *_fills(order, progress, about, at_ns=at_ns)]
     if progress.status is VenueStatus.CANCELED:
         life.append(
             OrderCancelled(
@@ -165,7 +165,7 @@ def _life(order: OrderReply, about: About, times: Times) -> tuple[Evidence, ...]
     return tuple(life)
 
 
-def _fills(order: OrderReply, progress: Progress, about: About, at_ns: int) -> list[OrderFilled]:
+def _fills(order: OrderReply, progress: Progress, about: About, *, at_ns: int) -> list[OrderFilled]:
     executions = list(order.executions)
     listed = sum((execution.quantity for execution in executions), Decimal(0))
     rest = progress.executed - listed
@@ -200,7 +200,7 @@ def _fills(order: OrderReply, progress: Progress, about: About, at_ns: int) -> l
     return fills
 
 
-def _rejected(about: About, code: str, status: int, times: Times) -> OrderRejected:
+def _rejected(about: About, times: Times, *, code: str, status: int) -> OrderRejected:
     return OrderRejected(
         account=about.account,
         strategy=about.strategy,

@@ -63,25 +63,24 @@ class BinanceSigner:
             price=order.price,
             client_order_id=order.client_order_id,
         )
-        return self._signed(
-            "POST", self._trade, place_params(asked, self._stamp(exchange_ns)), exchange_ns
-        )
+        params = place_params(asked, self._stamp(exchange_ns))
+        return self._signed("POST", self._trade, params, exchange_ns=exchange_ns)
 
     def cancel(self, cancel: CancelApproved, exchange_ns: int) -> SignedRequest:
         """Sign a cancel with the trade key."""
         params = cancel_params(cancel.symbol, cancel.client_order_id, self._stamp(exchange_ns))
-        return self._signed("DELETE", self._trade, params, exchange_ns)
+        return self._signed("DELETE", self._trade, params, exchange_ns=exchange_ns)
 
     def query(self, symbol: Symbol, order: ClientOrderId, exchange_ns: int) -> SignedRequest:
         """Sign a question about one order with the read key."""
         params = query_params(symbol, order, self._stamp(exchange_ns))
-        return self._signed("GET", self._read, params, exchange_ns)
+        return self._signed("GET", self._read, params, exchange_ns=exchange_ns)
 
     def _stamp(self, exchange_ns: int) -> Stamp:
         return Stamp(exchange_ns // _NS_PER_MS, self._recv_window_ms)
 
     def _signed(
-        self, method: str, key: BinanceKey, params: Params, exchange_ns: int
+        self, method: str, key: BinanceKey, params: Params, *, exchange_ns: int
     ) -> SignedRequest:
         window_ns = self._recv_window_ms * _NS_PER_MS
         return SignedRequest(
