@@ -24,6 +24,7 @@ from spark.guards.limits import Limits
 from spark.guards.mode import mode
 from spark.guards.notional import notional
 from spark.guards.readiness import gateway_ready, no_unknown_outcome
+from spark.guards.shape import order_shape
 from spark.ledger.snapshot import Snapshot
 
 Guard = Callable[[PlaceOrder, Snapshot, Limits], Refusal | None]
@@ -36,6 +37,7 @@ POLICY: Final[tuple[Guard, ...]] = (
     duplicate_id,
     gateway_ready,
     no_unknown_outcome,
+    order_shape,
     instrument_known,
     price_precision,
     price_range,
