@@ -8,6 +8,7 @@ labels. The runbook page `runbook/metrics.md` is generated from this file.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,24 +23,34 @@ BOUNDS: Final = (
 _ERROR_CODES: Final = ("INVALID_NONCE", "RATE_LIMIT", "5XX", "TIMEOUT", "CONNECTION", "REJECT")
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One metric as operators read of it."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
+
+
 class Metrics:
     """The metrics of one process."""
 
     def __init__(self, role: str) -> None:
         self.registry = CollectorRegistry()
         self.role = role
+        #: Every metric of this process, in the order of this file.
+        self.declared: list[Declared] = []
         self.up = self._gauge("spark_up", "1 while the process serves its ops port", "role")
         self.place_ack = self._histogram(
             "spark_place_ack_duration_seconds",
             "From the intent's append to the acknowledgement's append, both on the broker's clock",
             "mode",
         )
-        self.feed_to_db = RowHistogram(
+        self.feed_to_db = self._row_histogram(
             "spark_feed_to_db_seconds",
             "From the socket's receive to the COMMIT that holds the row",
             "kind",
-            bounds=BOUNDS,
-            registry=self.registry,
         )
         self.hop = self._histogram(
             "spark_hop_duration_seconds",
@@ -123,13 +134,20 @@ class Metrics:
         )
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        self.declared.append(Declared(name, "gauge", meaning, labels))
         return Gauge(name, meaning, labels, registry=self.registry)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        self.declared.append(Declared(name, "counter", meaning, labels))
         return Counter(name.removesuffix("_total"), meaning, labels, registry=self.registry)
 
     def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        self.declared.append(Declared(name, "histogram", meaning, labels))
         return Histogram(name, meaning, labels, buckets=BOUNDS, registry=self.registry)
+
+    def _row_histogram(self, name: str, meaning: str, label: str) -> RowHistogram:
+        self.declared.append(Declared(name, "histogram", meaning, (label,)))
+        return RowHistogram(name, meaning, label, bounds=BOUNDS, registry=self.registry)
 
 
 def at_scrape(gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
