@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from spark import keys
 from spark.errors import SettingError
+from spark.log import register_secret
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey
 from spark.names import Venue
@@ -44,7 +45,9 @@ def read_secret(path: Path) -> bytes:
             raise SettingError(f"secret file {path}: owned by uid {state.st_uid}; chown it")
         if state.st_mode & _FORBIDDEN_BITS:
             raise SettingError(f"secret file {path}: others may read it; chmod 0400")
-        return file.read(_SECRET_BYTES_MAX)
+        secret = file.read(_SECRET_BYTES_MAX)
+    register_secret(secret.strip())
+    return secret
 
 
 class Keyring:

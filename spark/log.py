@@ -10,7 +10,9 @@ import base64
 import json
 import logging
 import sys
+import traceback
 import urllib.parse
+from types import TracebackType
 from typing import Any, Final, cast
 
 import structlog
@@ -84,10 +86,19 @@ def set_up(role: str, log_format: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
+    # A bug's traceback goes to the same place, through the same filter.
+    sys.excepthook = _print_bug
     # Client libraries log through the standard library; keep what a person must see.
     handler = logging.StreamHandler(_LibraryStream())
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _print_bug(
+    kind: type[BaseException], error: BaseException, where: TracebackType | None
+) -> None:
+    """Print a bug as Python does, without its locals and without a secret."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, where))))
 
 
 class _LibraryStream:
