@@ -65,7 +65,7 @@ class TagKey:
         mac.update(lp(body))
         return mac.digest()
 
-    def verifies(self, topic: str, type_name: str, body: bytes, tag: bytes) -> bool:
+    def verifies(self, topic: str, type_name: str, body: bytes, *, tag: bytes) -> bool:
         """Compare in constant time."""
         return hmac.compare_digest(self.tag(topic, type_name, body), tag)
 
@@ -94,7 +94,7 @@ class TagChecker:
         self._header = TAG_PREFIX + verifier
         self._by_kid = {key.kid: (writer, key) for writer, key in keys.items()}
 
-    def writer_of(self, topic: str, type_name: str, body: bytes, headers: Headers) -> str:
+    def writer_of(self, topic: str, type_name: str, body: bytes, *, headers: Headers) -> str:
         """
         Prove who wrote a record.
 
@@ -105,17 +105,17 @@ class TagChecker:
 
         """
         kid, tag = find_tag(headers, self._header)
-        return self.writer_of_tag(topic, type_name, body, kid, tag)
+        return self.writer_of_tag(topic, type_name, body, kid=kid, tag=tag)
 
-    def writer_of_tag(  # noqa: PLR0913, PLR0917  (the five parts that a tag binds)
-        self, topic: str, type_name: str, body: bytes, kid: str, tag: bytes
+    def writer_of_tag(
+        self, topic: str, type_name: str, body: bytes, *, kid: str, tag: bytes
     ) -> str:
         """Prove who wrote a body whose tag travelled apart from it; raises as `writer_of`."""
         found = self._by_kid.get(kid)
         if found is None:
             raise TagError("the tag names a key that is not known here")
         writer, key = found
-        if not key.verifies(topic, type_name, body, tag):
+        if not key.verifies(topic, type_name, body, tag=tag):
             raise TagError(f"the tag of {writer} does not verify")
         return writer
 
@@ -173,10 +173,11 @@ class SealKey:
             raise TagError("the seal does not open") from None
 
 
-def bound_to(  # noqa: PLR0913, PLR0917  (the six parts that a seal binds)
+def bound_to(
     seal_kid: str,
     decision: bytes,
     decision_tag: bytes,
+    *,
     src_offset: int,
     log_epoch: str,
     not_after_ns: int,

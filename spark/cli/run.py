@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -29,6 +29,9 @@ from spark.worker.authority import check_authority
 from spark.worker.latch import KillLatch
 from spark.worker.lock import PartitionLock
 from spark.worker.ops import served
+
+if TYPE_CHECKING:
+    from spark.worker.loop import Wiring
 
 _NS_PER_S: Final = 1_000_000_000
 _FUTURE_NS_MAX: Final = 2 * _NS_PER_S
@@ -337,7 +340,9 @@ BUILDERS: Final[dict[str, Build]] = {
 }
 
 
-def _wiring(process: Process, writers: set[str] | frozenset[str], verifiers: tuple[str, ...]):
+def _wiring(
+    process: Process, writers: set[str] | frozenset[str], verifiers: tuple[str, ...]
+) -> "Wiring":
     from spark.worker.loop import Wiring
 
     return Wiring(

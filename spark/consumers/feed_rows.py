@@ -46,6 +46,14 @@ class Reject(NamedTuple):
     detail: str
     body: bytes
 
+    def line(self, record: Record) -> bytes:
+        """Write it as a line of COPY."""
+        number = r"\N" if self.row_number is None else str(self.row_number)
+        origin = (record.partition.topic, str(record.partition.number), str(record.offset))
+        # The body in hexadecimal, behind the server's own mark for that.
+        fields = (*origin, number, self.reason, _escaped(self.detail), rf"\\x{self.body.hex()}")
+        return "\t".join(fields).encode() + b"\n"
+
 
 @dataclass(slots=True)
 class Lines:
@@ -183,21 +191,35 @@ def _nothing_of(body: bytes, reason: str, detail: str) -> Lines:
     return Lines(b"", {}, [Reject(None, reason, detail, body[:REJECT_BYTES_MAX])])
 
 
+def _escaped(text: str) -> str:
+    """Write text as COPY reads it, whatever is in it."""
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+
+
 def _flat_lines(rows: bytes, suffix: bytes) -> bytes:
     """Rows of numbers and amounts: the separators become tabs, the quotes go."""
     plain = rows[1:-1].translate(_COMMAS_TO_TABS, b'"')
     return plain.replace(b"]\t[", suffix) + suffix
 
 
-_BOOK_ROW: Final = re.compile(
-    rf"\[({_TIME}),({_TIME_OR_NONE}),({_ID}),({_ID}),({_LEVELS}),({_LEVELS})\],?".encode()
-)
-
-
 def _book_lines(rows: bytes, suffix: bytes) -> bytes:
     """Rows with levels: commas inside these stay, brackets become the braces of arrays."""
-    lines = _BOOK_ROW.sub(rb"\1\t\2\t\3\t\4\t\5\t\6" + suffix, rows)
-    return lines.translate(_BRACKETS_TO_BRACES, b'"')
+    lines = [_book_line(row) for row in _ROW_BREAK.split(rows[1:-1])]
+    return suffix.join(lines).translate(_BRACKETS_TO_BRACES, b'"') + suffix
+
+
+#: Only a row begins with a digit; a level begins with a quote.
+_ROW_BREAK: Final = re.compile(rb"\],\[(?=[0-9])")
+
+
+def _book_line(row: bytes) -> bytes:
+    *fields, levels = row.split(b",", 4)
+    if levels.startswith(b"[],"):
+        bids, asks = b"[]", levels[3:]
+    else:
+        bids, _, asks = levels.partition(b"]],")
+        bids += b"]]"
+    return b"\t".join([*fields, bids, asks])
 
 
 _QUOTE: Final = Kind(

@@ -110,16 +110,11 @@ class FeedWriter:
 
     async def _commit(self, batch: Batch) -> None:
         await self._prepare(batch.days())
-        async with self.database.transaction() as transaction:
-            for name, lines in batch.lines.items():
-                await transaction.copy(name, lines)
-            if batch.rejects:
-                await transaction.execute("feed_reject", _reject_parameters(batch))
-            # Last, so that the rows stay locked only until COMMIT, and in partition
-            # order, so that two writers never wait for each other (R19).
-            moved = await transaction.execute("feed_advance", _move_parameters(batch))
-            if moved != len(batch.moves):
-                raise FencedError("another feed writer moved the offsets")
+        copies = {name: b"".join(lines) for name, lines in batch.lines.items()}
+        if batch.rejects:
+            copies["copy_rejects"] = b"".join(reject.line(r) for r, reject in batch.rejects)
+        # The offsets last: a writer that lost the race has locked nothing until then.
+        await self.database.copy(copies, "feed_advance", _move_parameters(batch))
         self._positions |= {partition: move.new for partition, move in batch.moves.items()}
         self._count(batch)
 
@@ -180,16 +175,4 @@ def _move_parameters(batch: Batch) -> Mapping[str, object]:
         "olds": [move.old for _, move in moves],
         "news": [move.new for _, move in moves],
         "digests": [move.digest for _, move in moves],
-    }
-
-
-def _reject_parameters(batch: Batch) -> Mapping[str, object]:
-    return {
-        "topics": [record.partition.topic for record, _ in batch.rejects],
-        "partitions": [record.partition.number for record, _ in batch.rejects],
-        "offsets": [record.offset for record, _ in batch.rejects],
-        "rows": [reject.row_number for _, reject in batch.rejects],
-        "reasons": [reject.reason for _, reject in batch.rejects],
-        "details": [reject.detail for _, reject in batch.rejects],
-        "bodies": [reject.body for _, reject in batch.rejects],
     }

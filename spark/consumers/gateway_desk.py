@@ -7,7 +7,7 @@ sender holds one slot for as long as a request is unanswered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -139,7 +139,7 @@ class Desk:
             )
         )
 
-    def senders(self, count: int) -> Sequence[Awaitable[None]]:
+    def senders(self, count: int) -> Sequence[Coroutine[None, None, None]]:
         """Make the senders; each is one slot."""
         return [self._send_all() for _ in range(count)]
 

@@ -52,7 +52,7 @@ class Opened:
 
 
 def open_request(
-    given: Given, keys: GatewayKeys, permit: Permit, now_ns: int
+    given: Given, keys: GatewayKeys, permit: Permit, *, now_ns: int
 ) -> Opened | tuple[Refusal, ...]:
     """
     Open one signed record.
@@ -67,11 +67,12 @@ def open_request(
         return (Refusal(code=Reason.MALFORMED, found="not a signed record"),)
     try:
         opened = _opened(given.event, keys)
-    except (MalformedError, TagError, binascii.Error, orjson.JSONDecodeError) as error:
+    except (MalformedError, TagError, ValueError, OverflowError, TypeError) as error:
+        # Base64, hex, JSON and numbers out of range: whatever a signer gone wrong may write.
         return (Refusal(code=Reason.SEAL_INVALID, found=str(error)),)
     except _MismatchError as error:
         return (Refusal(code=Reason.APPROVAL_MISMATCH, found=str(error)),)
-    wrong = _forbidden(opened, permit, given.partition, now_ns)
+    wrong = _forbidden(opened, permit, partition=given.partition, now_ns=now_ns)
     return (wrong,) if wrong is not None else opened
 
 
@@ -86,7 +87,7 @@ def _opened(sealed: RequestSealed, keys: GatewayKeys) -> Opened:
     if not isinstance(approval, OrderApproved | CancelApproved):
         raise _MismatchError("the decision approves nothing")
     keys.guardrail.writer_of_tag(
-        topics.DECISIONS, type_name(type(approval)), body, sealed.decision_kid, tag
+        topics.DECISIONS, type_name(type(approval)), body, kid=sealed.decision_kid, tag=tag
     )
     for name in ("account", "strategy", "intent_id", "client_order_id", "symbol"):
         if getattr(sealed, name) != getattr(approval, name):
@@ -97,16 +98,19 @@ def _opened(sealed: RequestSealed, keys: GatewayKeys) -> Opened:
         sealed.seal_kid,
         body,
         tag,
-        sealed.stamp.src_offset,
-        keys.log_epoch,
-        sealed.not_after_ns,
+        src_offset=sealed.stamp.src_offset,
+        log_epoch=keys.log_epoch,
+        not_after_ns=sealed.not_after_ns,
     )
     plain = keys.seal.open(base64.b64decode(sealed.nonce), base64.b64decode(sealed.sealed), bound)
     return Opened(sealed=sealed, approval=approval, request=SignedRequest(**orjson.loads(plain)))
 
 
-def _forbidden(opened: Opened, permit: Permit, partition: int, now_ns: int) -> Refusal | None:
+def _forbidden(opened: Opened, permit: Permit, *, partition: int, now_ns: int) -> Refusal | None:
     approval = opened.approval
+    home = topics.partition_of(approval.account)
+    if home != partition:
+        return Refusal(code=Reason.WRONG_PARTITION, found=str(partition), limit=str(home))
     if approval.endpoint is not permit.endpoint:
         return Refusal(
             code=Reason.APPROVAL_MISMATCH, found=approval.endpoint, limit=permit.endpoint

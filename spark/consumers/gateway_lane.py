@@ -24,7 +24,7 @@ from spark.events import (
 )
 from spark.exchanges.port import About, Answer, Outcome
 from spark.ledger.dispatch import Dispatch, Ready
-from spark.ledger.fold import Orders, cancel_key, fold_event, forget
+from spark.ledger.fold import Order, Orders, cancel_key, fold_event, forget
 from spark.ledger.orders import CLOSED
 from spark.names import (
     AccountId,
@@ -73,34 +73,23 @@ class Lane:
 
         Call once, after folding the log up to the own fence.
         """
-        said: list[OrderEvent] = []
-        for order in list(self.orders.by_id.values()):
-            if order.state is OrderState.CLAIMED:
-                said.append(
-                    OutcomeUnknown(
-                        epoch=self.epoch,
-                        action=Action.PLACE,
-                        account=order.account,
-                        strategy=order.strategy,
-                        intent_id=order.intent_id,
-                        client_order_id=order.client_order_id,
-                        symbol=order.symbol,
-                        cause="restart",
-                        at_ns=now.wall_ns,
-                    )
-                )
-        for claim in list(self.orders.cancels.values()):
-            said.append(_cancel_unknown(claim, self.epoch, "restart", now))
-        said.append(
-            GatewayReady(
-                epoch=self.epoch,
-                account=self.account,
-                endpoint=endpoint,
-                mode=mode,
-                ready_ns=now.wall_ns,
-            )
+        places = [
+            _interrupted(order, Action.PLACE, self.epoch, now=now)
+            for order in self.orders.by_id.values()
+            if order.state is OrderState.CLAIMED
+        ]
+        cancels = [
+            _interrupted(claim, Action.CANCEL, self.epoch, now=now)
+            for claim in self.orders.cancels.values()
+        ]
+        ready = GatewayReady(
+            epoch=self.epoch,
+            account=self.account,
+            endpoint=endpoint,
+            mode=mode,
+            ready_ns=now.wall_ns,
         )
-        return self._said(said, now)
+        return self._said([*places, *cancels, ready], now)
 
     def take(self, accepted: Accepted, now: Now) -> list[OrderEvent]:
         """
@@ -114,9 +103,9 @@ class Lane:
             self.handled.discard(given.offset)
             return []
         self.open_offsets[given.offset] = (accepted.epoch, accepted.seq - 1)
-        found = open_request(given, self.keys, self.permit, now.wall_ns)
+        found = open_request(given, self.keys, self.permit, now_ns=now.wall_ns)
         if not isinstance(found, Opened):
-            return self._said([self._ended(given.offset, given.event, found, now)], now)
+            return self._said([self._ended(given.offset, given.event, found, now=now)], now)
         ready = Ready(
             sealed=found.sealed,
             approval=found.approval,
@@ -147,7 +136,7 @@ class Lane:
                     claimed.append(ready)
                 else:
                     self.dispatch.done(ready)
-                    event = self._ended(ready.offset, ready.sealed, (refusal,), now)
+                    event = self._ended(ready.offset, ready.sealed, (refusal,), now=now)
                 said.extend(self._said([event], now))
         return said, claimed
 
@@ -155,7 +144,7 @@ class Lane:
         """Take what became of a claimed request."""
         self.dispatch.done(ready)
         if isinstance(outcome, Refusal):
-            said: list[OrderEvent] = [self._ended(ready.offset, ready.sealed, (outcome,), now)]
+            said: list[OrderEvent] = [self._ended(ready.offset, ready.sealed, (outcome,), now=now)]
         elif outcome.answer is Answer.UNKNOWN:
             said = [self._unknown(ready, outcome.cause, now)]
         else:
@@ -208,13 +197,13 @@ class Lane:
         if waiting is not None:
             reason = Refusal(code=Reason.CANCELLED_BEFORE_SEND)
             return [
-                self._ended(waiting.offset, waiting.sealed, (reason,), now),
-                self._ended(ready.offset, ready.sealed, (reason,), now),
+                self._ended(waiting.offset, waiting.sealed, (reason,), now=now),
+                self._ended(ready.offset, ready.sealed, (reason,), now=now),
             ]
         order = self.orders.by_id.get(target)
         if order is not None and order.state in CLOSED:
             closed = Refusal(code=Reason.CANCEL_TARGET_CLOSED, found=order.state)
-            return [self._ended(ready.offset, ready.sealed, (closed,), now)]
+            return [self._ended(ready.offset, ready.sealed, (closed,), now=now)]
         self.dispatch.add(ready)
         return []
 
@@ -253,7 +242,7 @@ class Lane:
         )
 
     def _ended(
-        self, offset: int, event: Event | None, reasons: Sequence[Refusal], now: Now
+        self, offset: int, event: Event | None, reasons: Sequence[Refusal], *, now: Now
     ) -> RequestNotSent:
         return RequestNotSent(
             epoch=self.epoch,
@@ -293,15 +282,18 @@ class Lane:
         return Origin(offset=offset, done_below=below, done_epoch=epoch, done_seq=seq)
 
 
-def _cancel_unknown(claim: OrderClaimed, epoch: int, cause: str, now: Now) -> OutcomeUnknown:
+def _interrupted(
+    about: Order | OrderClaimed, action: Action, epoch: int, *, now: Now
+) -> OutcomeUnknown:
+    """Say of a claim without an answer that a restart came between."""
     return OutcomeUnknown(
         epoch=epoch,
-        action=Action.CANCEL,
-        account=claim.account,
-        strategy=claim.strategy,
-        intent_id=claim.intent_id,
-        client_order_id=claim.client_order_id,
-        symbol=claim.symbol,
-        cause=cause,
+        action=action,
+        account=about.account,
+        strategy=about.strategy,
+        intent_id=about.intent_id,
+        client_order_id=about.client_order_id,
+        symbol=about.symbol,
+        cause="restart",
         at_ns=now.wall_ns,
     )

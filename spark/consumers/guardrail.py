@@ -34,9 +34,9 @@ from spark.events import (
     Stamp,
 )
 from spark.guards import POLICY_NAMES
+from spark.guards.duplicate import duplicate_id
 from spark.guards.evaluate import evaluate
 from spark.guards.expiry import expires_ns, expiry, intent_time
-from spark.guards.duplicate import duplicate_id
 from spark.guards.limits import Limits
 from spark.guards.verdict import Refused
 from spark.ids import client_order_id

@@ -48,6 +48,7 @@ from spark.names import (
     ClientOrderId,
     Endpoint,
     IntentId,
+    OrderType,
     Reason,
     Role,
     StrategyId,
@@ -140,8 +141,8 @@ class Signer:
             case RequestSealed():
                 if event.client_order_id in state.cancels:
                     state.cancels[event.client_order_id] += 1
-            case RequestNotSent(action=Action.CANCEL):
-                return  # it ends a cancel, not the order that the id names
+            case RequestNotSent() if not _ends_its_order(event):
+                return
             case (
                 OrderCancelled() | OrderExpired() | OrderRejected() | RequestNotSent()
                 | OrderResolved()
@@ -155,16 +156,13 @@ class Signer:
 
     def step(self, state: SignerState, given: Given, tick: Tick, stamp: Stamp) -> Signed:
         """Sign one decision, or skip it with the reason."""
-        decision = given.event
         try:
-            if given.fault is not None:
-                raise _SkipError(given.fault.reason, given.fault.detail)
-            if not isinstance(decision, OrderApproved | CancelApproved):
-                raise _SkipError(Reason.UPSTREAM_REFUSED)
-            request = self._sign(state, decision, tick)
-            return self._sealed(decision, given, tick, stamp, request)
+            approval = _approval(given)
+            _check_place_in_log(approval, given)
+            request = self._sign(state, approval, tick)
+            return self._sealed(approval, given, request, tick=tick, stamp=stamp)
         except _SkipError as skip:
-            return _skipped(decision, stamp, tick, skip.refusal)
+            return _skipped(given.event, skip.refusal, stamp, now_ns=tick.now_ns)
 
     def _sign(self, state: SignerState, approval: Approval, tick: Tick) -> SignedRequest:
         self._check_approval(approval, tick)
@@ -199,10 +197,10 @@ class Signer:
                 topics.INTENTS,
                 type_name(type(intent)),
                 body,
-                approval.proof.kid,
-                binascii.unhexlify(approval.proof.tag),
+                kid=approval.proof.kid,
+                tag=binascii.unhexlify(approval.proof.tag),
             )
-        except (MalformedError, TagError, binascii.Error) as error:
+        except (MalformedError, TagError, ValueError) as error:
             raise _SkipError(Reason.TAG_INVALID, str(error)) from None
         if not isinstance(intent, PlaceOrder | CancelOrder) or intent.strategy != writer:
             raise _SkipError(Reason.STRATEGY_MISMATCH, writer)
@@ -215,12 +213,21 @@ class Signer:
             raise _SkipError(Reason.KILL_SWITCH_ACTIVE, ", ".join(tick.halts))
         if approval.client_order_id in state.cancels:
             raise _SkipError(Reason.ALREADY_SIGNED)
+        is_market = approval.order_type is OrderType.MARKET
+        if not is_market == (approval.price is None) == (approval.time_in_force is None):
+            raise _SkipError(Reason.APPROVAL_MISMATCH, approval.order_type)
         breach = self._rules.ceilings.breach(approval, state.rate, tick.now_ns)
         if breach is not None:
             raise _SkipError(Reason.SIGNER_CEILING, *breach)
 
     def _sealed(
-        self, approval: Approval, given: Given, tick: Tick, stamp: Stamp, request: SignedRequest
+        self,
+        approval: Approval,
+        given: Given,
+        request: SignedRequest,
+        *,
+        tick: Tick,
+        stamp: Stamp,
     ) -> RequestSealed:
         not_after_ns = min(approval.expires_ns, tick.now_ns + self._rules.signature_life_ns)
         try:
@@ -229,7 +236,12 @@ class Signer:
             raise _SkipError(Reason.TAG_MISSING, str(error)) from None
         nonce = self._keys.entropy(NONCE_BYTES)
         bound = bound_to(
-            self._keys.seal.kid, given.body, tag, given.offset, self._keys.log_epoch, not_after_ns
+            self._keys.seal.kid,
+            given.body,
+            tag,
+            src_offset=given.offset,
+            log_epoch=self._keys.log_epoch,
+            not_after_ns=not_after_ns,
         )
         sealed = self._keys.seal.seal(nonce, encode(_plain(request)), bound)
         return RequestSealed(
@@ -249,6 +261,21 @@ class Signer:
             signed_ns=tick.now_ns,
             not_after_ns=not_after_ns,
         )
+
+
+def _check_place_in_log(approval: Approval, given: Given) -> None:
+    # In another account's partition an id would be signed a second time (R16, S1).
+    partition = topics.partition_of(approval.account)
+    if partition != given.partition:
+        raise _SkipError(Reason.WRONG_PARTITION, str(given.partition), str(partition))
+
+
+def _approval(given: Given) -> Approval:
+    if given.fault is not None:
+        raise _SkipError(given.fault.reason, given.fault.detail)
+    if not isinstance(given.event, OrderApproved | CancelApproved):
+        raise _SkipError(Reason.UPSTREAM_REFUSED)
+    return given.event
 
 
 def _check_cancel(state: SignerState, approval: CancelApproved) -> None:
@@ -288,20 +315,16 @@ def _difference(approval: Approval, intent: PlaceOrder | CancelOrder) -> str:
     return "" if approval.client_order_id == derived else "client_order_id"
 
 
-def _skipped(
-    decision: Event | None, stamp: Stamp, tick: Tick, refusal: Refusal
-) -> SigningSkipped:
-    known = isinstance(decision, OrderApproved | CancelApproved | IntentRefused)
-    reasons = (refusal,)
-    if isinstance(decision, IntentRefused):
-        reasons += decision.reasons
+def _skipped(event: Event | None, refusal: Refusal, stamp: Stamp, *, now_ns: int) -> SigningSkipped:
+    known = event if isinstance(event, OrderApproved | CancelApproved | IntentRefused) else None
+    before = known.reasons if isinstance(known, IntentRefused) else ()
     return SigningSkipped(
         stamp=stamp,
-        account=decision.account if known else AccountId(""),
-        strategy=decision.strategy if known else StrategyId(""),
-        intent_id=decision.intent_id if known else IntentId(""),
-        reasons=reasons,
-        skipped_ns=tick.now_ns,
+        account=known.account if known else AccountId(""),
+        strategy=known.strategy if known else StrategyId(""),
+        intent_id=known.intent_id if known else IntentId(""),
+        reasons=(refusal, *before),
+        skipped_ns=now_ns,
     )
 
 
@@ -315,6 +338,12 @@ def _plain(request: SignedRequest) -> dict[str, object]:
         "query": request.query,
         "stamp_ns": request.stamp_ns,
     }
+
+
+def _ends_its_order(event: RequestNotSent) -> bool:
+    """Tell whether the order that the id names ended: not with a cancel, nor with a duplicate."""
+    codes = {refusal.code for refusal in event.reasons}
+    return event.action is Action.PLACE and Reason.DUPLICATE_CLAIM not in codes
 
 
 def _forget(state: SignerState, now_ns: int) -> None:

@@ -106,7 +106,9 @@ def cancel_key(intent: IntentId) -> str:
     return f"cancel:{intent}"
 
 
-def fold_event(orders: Orders, event: Event, offset: int, appended_ns: int) -> None:
+def fold_event(  # noqa: C901, PLR0912  (a case for each event)
+    orders: Orders, event: Event, offset: int, appended_ns: int
+) -> None:
     """Fold one record of `orders.events`; opinions of foreign epochs are dropped."""
     if isinstance(event, PartitionFenced):
         orders.epoch = offset

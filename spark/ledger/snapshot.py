@@ -6,7 +6,8 @@ so the same log gives the same verdict again (R15). Missing data is None or
 absent, and a guard refuses on it.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -41,7 +42,7 @@ class Snapshot:
     #: Latest fence of the gateway, and the epoch that last said it was ready.
     gateway_fenced_epoch: int | None
     gateway_ready_epoch: int | None
-    unknown_symbols: Set[Symbol]
+    unknown_symbols: AbstractSet[Symbol]
     instruments: Mapping[Symbol, InstrumentPublished]
     clock: ClockMeasured | None
     #: Worth of one unit of a quote asset in US dollars.

@@ -102,7 +102,7 @@ class Inbox:
         if event is not None:
             try:
                 writer = self._checker.writer_of(
-                    self.partition.topic, type_name(type(event)), body, record.headers
+                    self.partition.topic, type_name(type(event)), body, headers=record.headers
                 )
             except TagError as error:
                 text = str(error)

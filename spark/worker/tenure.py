@@ -86,13 +86,16 @@ class Tenure:
         if self.unacknowledged:
             return  # that write will look for itself
         end = (await self.bus.ends([self.partition]))[self.partition]
-        if self.unacknowledged or self.expected != expected:
+        if not self._is_idle_at(expected):
             return
         if end > self.expected:
             await self._explain_gap(expected, end)
             self.expected = max(self.expected, end)
         elif end < self.expected:
             raise PositionError(f"{self.partition}: the log was cut to {end}")
+
+    def _is_idle_at(self, expected: int) -> bool:
+        return not self.unacknowledged and self.expected == expected
 
     async def _explain_gap(self, start: int, end: int) -> None:
         for record in await read_between(self.bus, self.partition, start, end):
@@ -154,5 +157,3 @@ def is_fence(record: Record) -> bool:
         return isinstance(decode(record.value or b""), PartitionFenced)
     except MalformedError:
         return False
-
-
