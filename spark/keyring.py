@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from spark import keys
 from spark.errors import SettingError
-from spark.log import register_secret
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey
+from spark.log import register_secret
 from spark.names import Venue
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
