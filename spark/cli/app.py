@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import audit, bench, db, order, status, topics, up
+from spark.cli import audit, bench, db, order, replay_feed, simulate, status, topics, up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -28,7 +28,9 @@ _MAINTAIN = "Maintain"
 
 app.command("up", rich_help_panel=_RUN)(up.up)
 app.command("down", rich_help_panel=_RUN)(up.down)
+app.add_typer(simulate.app, name="simulate", rich_help_panel=_RUN)
 app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
+app.command("replay-feed", rich_help_panel=_MAINTAIN)(replay_feed.replay_feed)
 app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
 app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)

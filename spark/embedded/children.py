@@ -24,6 +24,7 @@ from spark.embedded.ops_client import OpsAddress, ask, read_address
 from spark.embedded.plan import SimulatorOptions
 from spark.embedded.postgres import PostgresServer
 from spark.embedded.processes import KAFKA, POSTGRES, SIMULATOR, Process, StopWave
+from spark.embedded.replay import Replay, read_request
 from spark.names import Role
 
 _PERIOD_S: Final = 0.05
@@ -134,16 +135,13 @@ def simulator_child(
     }
     if options.market_rate is not None:
         arguments["--market-rate"] = str(options.market_rate)
-    if options.replay:
-        speed = options.replay_speed
-        arguments["--speed"] = "max" if speed is None else str(speed)
     flat = [part for pair in arguments.items() for part in pair]
-    flat += [part for path in options.replay for part in ("--replay", str(path.absolute()))]
 
     async def command() -> Command:
         ready_file.unlink(missing_ok=True)
+        replay = read_request(home) or Replay(options.replay, options.replay_speed)
         return Command(
-            argv=(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat),
+            argv=(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat, *replay.options),
             env=_base_environment(),
             cwd=home.run_of(SIMULATOR),
             uid=uid,

@@ -53,27 +53,32 @@ def read_address(directory: Path, process: str) -> OpsAddress | None:
     return None
 
 
-async def ask(address: OpsAddress, path: str) -> tuple[int, str] | None:
+async def ask(address: OpsAddress, path: str, *, token: str = "") -> tuple[int, str] | None:
     """
     Ask for one page.
+
+    Args:
+        token: a bearer token, where one is asked for.
 
     Returns: status and text; None when there is no answer in time.
     """
     try:
         async with asyncio.timeout(_REPLY_S_MAX):
-            return await _ask(address, path)
+            return await _ask(address, path, token)
     except (OSError, TimeoutError, ValueError):
         return None
 
 
-async def _ask(address: OpsAddress, path: str) -> tuple[int, str]:
+async def _ask(address: OpsAddress, path: str, token: str) -> tuple[int, str]:
     if address.socket is not None:
         reader, writer = await asyncio.open_unix_connection(address.socket)
     else:
         reader, writer = await asyncio.open_connection(_LOOPBACK, address.port)
     try:
         # 1.0: the reply ends with the connection, so no chunk has to be put together.
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: {_LOOPBACK}\r\n\r\n".encode())
+        authorisation = f"Authorization: Bearer {token}\r\n" if token else ""
+        request = f"GET {path} HTTP/1.0\r\nHost: {_LOOPBACK}\r\n{authorisation}\r\n"
+        writer.write(request.encode())
         reply = await _read_all(reader)
     finally:
         writer.close()

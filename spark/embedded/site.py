@@ -19,6 +19,7 @@ from spark.embedded.ownership import own_directory
 from spark.embedded.plan import Ports, StackOptions
 from spark.embedded.ports import pick_ports
 from spark.embedded.processes import SIMULATOR
+from spark.embedded.replay import remove_request
 from spark.embedded.secrets import Secrets
 from spark.embedded.state import read_state
 from spark.errors import EmbeddedUnavailable
@@ -72,6 +73,7 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     for principal in sorted({*options.processes, SIMULATOR}):
         home.make_for(principal, isolation.uids.get(principal))
     own_directory(home.simulator, isolation.uids.get(SIMULATOR))
+    remove_request(home)
     secrets = Secrets(home.secrets, isolation.uids)
     mint_keys(secrets, home.public)
     mint_simulator_keys(secrets)
