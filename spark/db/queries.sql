@@ -38,30 +38,14 @@ INSERT INTO market.feed_offsets (topic, partition, topic_id, next_offset, last_d
 VALUES (%(topic)s, %(partition)s, %(topic_id)s, %(next_offset)s, '')
 ON CONFLICT DO NOTHING;
 
--- feed_advance: move the offsets by compare-and-swap, locked in partition order (R19)
-WITH moved AS (
-    SELECT * FROM unnest(
-        %(topics)s::text[], %(partitions)s::int[], %(olds)s::bigint[], %(news)s::bigint[],
-        %(digests)s::text[]
-    ) AS m (topic, partition, old, new, digest)
-), locked AS (
-    SELECT topic, partition FROM market.feed_offsets
-    WHERE (topic, partition) IN (SELECT topic, partition FROM moved)
-    ORDER BY topic, partition FOR UPDATE
-)
-UPDATE market.feed_offsets AS o SET next_offset = m.new, last_digest = m.digest
-FROM moved AS m JOIN locked AS l USING (topic, partition)
-WHERE o.topic = m.topic AND o.partition = m.partition AND o.next_offset = m.old;
+-- feed_advance: move the offsets by compare-and-swap, or abort (R19)
+SELECT market.move_offsets(
+    %(topics)s::text[], %(partitions)s::int[], %(olds)s::bigint[], %(news)s::bigint[],
+    %(digests)s::text[]
+);
 
 -- feed_prepare_day: make the partitions of a day before its first row
 SELECT market.prepare_day(%(day)s);
-
--- feed_reject: keep bad rows apart with their reasons, in the same transaction
-INSERT INTO market.feed_rejects (topic, partition, record_offset, row_number, reason, detail, body)
-SELECT * FROM unnest(
-    %(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[], %(rows)s::int[],
-    %(reasons)s::text[], %(details)s::text[], %(bodies)s::bytea[]
-);
 
 -- copy_quotes: take quotes in the order in which they stand in a record
 COPY market.quotes (received_ns, update_id, bid, bid_quantity, ask, ask_quantity,
@@ -74,3 +58,7 @@ COPY market.trades (received_ns, exchange_ns, trade_id, price, quantity, is_buye
 -- copy_books: take depth updates in the order in which they stand in a record
 COPY market.book_updates (received_ns, exchange_ns, first_update_id, last_update_id, bids, asks,
                           venue, symbol, origin_partition, origin_offset) FROM STDIN;
+
+-- copy_rejects: keep bad rows apart with their reasons, in the same transaction
+COPY market.feed_rejects (topic, partition, record_offset, row_number, reason, detail, body)
+    FROM STDIN;

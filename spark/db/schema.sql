@@ -16,6 +16,36 @@ ALTER SCHEMA reading OWNER TO spark_owner;
 
 COMMENT ON SCHEMA reading IS 'Views for people: times as timestamps';
 
+CREATE FUNCTION market.move_offsets(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    WITH move AS (
+        SELECT * FROM unnest(topics, partitions, olds, news, digests)
+            AS m (topic, partition, old, new, digest)
+    ), locked AS (
+        -- In one order, so that two writers never wait for each other (facts: R19).
+        SELECT o.topic, o.partition FROM market.feed_offsets AS o
+        WHERE (o.topic, o.partition) IN (SELECT m.topic, m.partition FROM move AS m)
+        ORDER BY o.topic, o.partition FOR UPDATE
+    )
+    UPDATE market.feed_offsets AS o SET next_offset = m.new, last_digest = m.digest
+    FROM move AS m JOIN locked AS l USING (topic, partition)
+    WHERE o.topic = m.topic AND o.partition = m.partition AND o.next_offset = m.old;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> cardinality(topics) THEN
+        RAISE EXCEPTION 'another feed writer moved the offsets'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$;
+
+ALTER FUNCTION market.move_offsets(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[]) OWNER TO spark_owner;
+
+COMMENT ON FUNCTION market.move_offsets(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[]) IS 'Move offsets by compare-and-swap, all of them or none; aborts the transaction otherwise';
+
 CREATE FUNCTION market.prepare_day(day date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -581,6 +611,9 @@ GRANT USAGE ON SCHEMA public TO spark_reader;
 
 GRANT USAGE ON SCHEMA reading TO spark_reader;
 GRANT USAGE ON SCHEMA reading TO spark_api;
+
+REVOKE ALL ON FUNCTION market.move_offsets(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION market.move_offsets(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[]) TO spark_feed_writer;
 
 REVOKE ALL ON FUNCTION market.prepare_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION market.prepare_day(day date) TO spark_feed_writer;
