@@ -40,7 +40,7 @@ from spark.names import (
 from spark.worker.inbox import Accepted, Inbox
 
 #: Longer than any signature, approval and intent together live.
-_MEMORY_NS: Final = 600_000_000_000
+_MEMORY_NS: Final = 120_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,9 @@ class Order:
     #: When it was last seen to change, by the log's clock.
     changed_ns: int = 0
     #: Trade ids applied, so that a repeated fill changes nothing.
-    trades: set[str] = field(default_factory=set)
+    trades: tuple[str, ...] = ()
     #: What the table did not foresee: evidence, which was applied, and opinions, which were not.
-    odd: list[str] = field(default_factory=list)
+    odd: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -131,22 +131,22 @@ def fold_event(  # noqa: C901, PLR0912  (a case for each event)
             if event.client_order_id in orders.by_id:
                 orders.doubtful.add(event.client_order_id)
         case OutcomeUnknown():
-            _see(orders, event, Seen.SILENCE, appended_ns)
+            _see(orders, event, Seen.SILENCE, appended_ns=appended_ns)
         case OrderResolved():
-            _see(orders, event, Seen.DENIAL, appended_ns)
+            _see(orders, event, Seen.DENIAL, appended_ns=appended_ns)
         case OrderAcked():
-            order = _see(orders, event, Seen.ACK, appended_ns)
+            order = _see(orders, event, Seen.ACK, appended_ns=appended_ns)
             order.exchange_order_id = event.exchange_order_id
         case OrderRejected():
-            _see(orders, event, Seen.REJECT, appended_ns)
+            _see(orders, event, Seen.REJECT, appended_ns=appended_ns)
         case OrderFilled():
             _fill(orders, event, appended_ns)
         case OrderCancelled():
             orders.cancels.pop(IntentId(event.cancel_intent_id), None)
-            order = _see(orders, event, Seen.CANCEL, appended_ns)
+            order = _see(orders, event, Seen.CANCEL, appended_ns=appended_ns)
             order.filled = max(order.filled, event.filled)
         case OrderExpired():
-            order = _see(orders, event, Seen.EXPIRY, appended_ns)
+            order = _see(orders, event, Seen.EXPIRY, appended_ns=appended_ns)
             order.filled = max(order.filled, event.filled)
         case _:
             return
@@ -203,7 +203,7 @@ def _order(orders: Orders, event: _About) -> Order:
     return found
 
 
-def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
+def _see(orders: Orders, event: _About, seen: Seen, *, appended_ns: int) -> Order:
     order = _order(orders, event)
     if seen in EVIDENCE or seen is Seen.DENIAL:
         orders.doubtful.discard(order.client_order_id)
@@ -213,10 +213,10 @@ def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
     except ImpossibleTransitionError:
         # An ack from an older epoch may have overtaken our word that there is none;
         # the log stays as it is, so whoever cannot read past this could never start.
-        order.odd.append(f"{before.value}:{seen.value}")
+        order.odd += (f"{before.value}:{seen.value}",)
         return order
     if is_odd(before, seen):
-        order.odd.append(f"{before.value}:{seen.value}")
+        order.odd += (f"{before.value}:{seen.value}",)
     order.changed_ns = appended_ns
     if order.state is OrderState.UNKNOWN:
         orders.unknown.add(order.client_order_id)
@@ -229,7 +229,7 @@ def _see(orders: Orders, event: _About, seen: Seen, appended_ns: int) -> Order:
 
 def _claim(orders: Orders, event: OrderClaimed, appended_ns: int) -> None:
     orders.taken[event.client_order_id] = appended_ns
-    order = _see(orders, event, Seen.CLAIM, appended_ns)
+    order = _see(orders, event, Seen.CLAIM, appended_ns=appended_ns)
     order.side, order.price = event.side, event.price
     order.quantity = event.quantity if event.quantity is not None else _ZERO
     order.final_after_ns = event.final_after_ns
@@ -251,7 +251,7 @@ def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
         seen = Seen.LAPSED
     else:
         seen = Seen.REFUSED
-    _see(orders, event, seen, appended_ns)
+    _see(orders, event, seen, appended_ns=appended_ns)
 
 
 def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
@@ -261,8 +261,8 @@ def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
     if event.trade_id in order.trades or (not event.trade_id and event.cumulative <= order.filled):
         return
     if event.trade_id:
-        order.trades.add(event.trade_id)
+        order.trades += (event.trade_id,)
     # Never a sum: executions may come in any order, and once more as one average.
     order.filled = max(order.filled, event.cumulative)
     is_whole = order.filled >= event.order_quantity
-    _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns)
+    _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns=appended_ns)
