@@ -177,8 +177,8 @@ class _Provisioning:
         return len(changes)
 
     def _set_acls(self, *, is_exclusive: bool) -> tuple[int, int]:
-        wanted = {_binding(acl) for acl in wanted_acls(self.topics, self.passwords.keys())}
-        rows = self.client.describe_acls(_any_row(), request_timeout=REQUEST_TIMEOUT_S)
+        wanted = {binding(acl) for acl in wanted_acls(self.topics, self.passwords.keys())}
+        rows = self.client.describe_acls(any_row(), request_timeout=REQUEST_TIMEOUT_S)
         found = set(result(rows))
         stray = {row for row in found - wanted if is_exclusive or self._is_ours(row)}
         if stray:
@@ -268,12 +268,15 @@ def _await_topics(client: AdminClient, names: Sequence[str]) -> None:
 
 
 def _grant_provisioner(login: KafkaLogin) -> None:
-    rows = [_binding(acl) for acl in PROVISIONER_ACLS]
+    rows = [binding(acl) for acl in PROVISIONER_ACLS]
     client = connect(login)
     results(client.create_acls(rows, request_timeout=REQUEST_TIMEOUT_S))
 
 
-def _binding(acl: Acl) -> AclBinding:
+def binding(acl: Acl) -> AclBinding:
+    """
+    Write a row of the table in the client's words.
+    """
     return AclBinding(
         _RESOURCE[acl.resource],
         acl.name,
@@ -285,7 +288,10 @@ def _binding(acl: Acl) -> AclBinding:
     )
 
 
-def _any_row() -> AclBindingFilter:
+def any_row() -> AclBindingFilter:
+    """
+    Ask for every row.
+    """
     # The stub knows no None, the wire's word for "any".
     anything: Any = None
     return AclBindingFilter(
