@@ -114,7 +114,7 @@ def test_r5_a_fill_before_its_ack_implies_it() -> None:
     fold_event(orders, LIFE.acked(), EPOCH + 9, NOW_NS)
     assert only(orders).state is OrderState.PARTIALLY_FILLED
     assert only(orders).exchange_order_id == "77"
-    assert only(orders).odd == []
+    assert only(orders).odd == ()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_r5_a_fill_after_a_reject_is_applied_and_odd() -> None:
     """R5: evidence that no documented way leads to is applied and raises an alarm."""
     order = only(folded([LIFE.claimed(), LIFE.rejected(), LIFE.filled("0.3", "0.3", "t1")]))
     assert (order.state, order.filled) == (OrderState.PARTIALLY_FILLED, Decimal("0.3"))
-    assert order.odd == ["rejected:part_fill"]
+    assert order.odd == ("rejected:part_fill",)
 
 
 def test_r5_a_fill_of_an_order_that_nobody_claimed_is_applied_and_odd() -> None:
@@ -141,7 +141,7 @@ def test_r5_a_fill_of_an_order_that_nobody_claimed_is_applied_and_odd() -> None:
         Decimal("0.3"),
         SYMBOL,
     )
-    assert order.odd == ["pending:part_fill"]
+    assert order.odd == ("pending:part_fill",)
 
 
 def test_what_a_cancel_says_was_filled_counts() -> None:
@@ -193,7 +193,7 @@ def test_a_late_ack_of_an_older_epoch_and_the_unknown_after_it_can_be_read_again
     fold_event(orders, LIFE.acked(), EPOCH + 3, NOW_NS)
     fold_event(orders, LIFE.unknown(EPOCH + 2), EPOCH + 4, NOW_NS)
     assert only(orders).state is OrderState.SUBMITTED
-    assert only(orders).odd == ["submitted:silence"]
+    assert only(orders).odd == ("submitted:silence",)
     assert orders.unknown_symbols == frozenset()
 
 
