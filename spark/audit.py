@@ -103,7 +103,7 @@ class Chain:
         return page
 
     def checkpoint(
-        self, topic_ids: dict[str, str], kid: str, sign: Sign, at_ns: int
+        self, topic_ids: dict[str, str], kid: str, sign: Sign, *, at_ns: int
     ) -> AuditCheckpointed:
         """Sign the chain as it is."""
         blank = AuditCheckpointed(

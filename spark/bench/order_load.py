@@ -57,7 +57,7 @@ async def _main() -> None:
     bus = KafkaBus(KafkaLogin(config["bootstrap"], name, keyring.kafka_password()))
     writer = await bus.writer([topics.INTENTS])
     tagger = keyring.tagger((Role.GUARDRAIL, Role.SIGNER))
-    intents = IntentWriter(StrategyId(name), writer, tagger, SystemClock())
+    intents = IntentWriter(StrategyId(name), writer, tagger, clock=SystemClock())
     total = int(rate * float(config["seconds"]))
     resting: deque[PlaceOrder] = deque()
     began, sent = time.monotonic(), 0

@@ -140,7 +140,7 @@ async def _intents(attached: Attached, bus: Bus) -> AsyncIterator[IntentWriter]:
     tagger = attached.keyring().tagger((Role.GUARDRAIL, Role.SIGNER))
     writer = await bus.writer([INTENTS])
     try:
-        yield IntentWriter(StrategyId(OPERATOR), writer, tagger, SystemClock())
+        yield IntentWriter(StrategyId(OPERATOR), writer, tagger, clock=SystemClock())
     finally:
         await writer.close()
 

@@ -71,10 +71,10 @@ def run(
         raise SettingError(f"no process {process}; there are: {', '.join(sorted(BUILDERS))}")
     settings = read_settings()
     set_up(process, settings.process.log_format)
-    raise typer.Exit(supervise.run(lambda stop: _work(process, settings, partitions, stop)))
+    raise typer.Exit(supervise.run(lambda stop: _work(process, settings, partitions, stop=stop)))
 
 
-async def _work(name: str, settings: Settings, partitions: str, stop: asyncio.Event) -> None:
+async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio.Event) -> None:
     home = Home(default_home(settings.process))
     bootstrap = _bootstrap(settings)
     keyring = Keyring(name, settings.process.secrets_dir or home.secrets_of(name), home.public)
@@ -325,7 +325,7 @@ async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
 
     process.ready.set()
     tagger = process.keyring.tagger((Role.GUARDRAIL, Role.SIGNER))
-    await run_demo(process.bus, tagger, process.clock, StrategyId(process.name), stop)
+    await run_demo(process.bus, tagger, process.clock, strategy=StrategyId(process.name), stop=stop)
 
 
 BUILDERS: Final[dict[str, Build]] = {

@@ -83,7 +83,7 @@ class Auditor:
         """
         wiring = self._wiring
         writer = await wiring.bus.writer([topics.AUDIT, topics.CONTROL_PULSE])
-        pulse = Pulse(_ROLE, wiring.instance, writer, wiring.clock)
+        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
         try:
             names = [*topics.AUDITED, topics.AUDIT]
             self._topic_ids = await check_partition_counts(
@@ -91,7 +91,7 @@ class Auditor:
             )
             holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=self._topic_ids)
             tenure = await take(
-                wiring.bus, writer, Partition(topics.AUDIT, 0), holder, wiring.clock
+                wiring.bus, writer, Partition(topics.AUDIT, 0), holder=holder, clock=wiring.clock
             )
             await self._fold_past(tenure)
             self._due = {p: self._chain.next_offsets.get(str(p), 0) for p in _audited()}
@@ -173,7 +173,7 @@ class Auditor:
         if not is_due or not self._unsigned_pages:
             return
         checkpoint: AuditCheckpointed = self._chain.checkpoint(
-            self._topic_ids, _KID, self._wiring.key.sign, self._wiring.clock.wall_ns()
+            self._topic_ids, _KID, self._wiring.key.sign, at_ns=self._wiring.clock.wall_ns()
         )
         await tenure.write([Outgoing(tenure.partition, None, encode(checkpoint))])
         self._unsigned_pages, self._signed_at_s = 0, time.monotonic()

@@ -44,9 +44,15 @@ async def take_positions(
     partitions = [Partition(t, n) for t in topics for n in range(table.BY_NAME[t].partitions)]
     starts = await bus.starts(partitions)
     ends = await bus.ends(partitions)
-    stored = await _stored(database, partitions, ids, starts)
+    stored = await _stored(database, partitions, ids=ids, starts=starts)
     for partition, place in stored.items():
-        _check_range(partition, place, ids[partition.topic], starts[partition], ends[partition])
+        _check_range(
+            partition,
+            place,
+            topic_id=ids[partition.topic],
+            start=starts[partition],
+            end=ends[partition],
+        )
     await asyncio.gather(
         *(
             _check_digest(bus, partition, place)
@@ -61,6 +67,7 @@ async def take_positions(
 async def _stored(
     database: Database,
     partitions: Sequence[Partition],
+    *,
     ids: Mapping[str, str],
     starts: Mapping[Partition, int],
 ) -> dict[Partition, _Stored]:
@@ -85,7 +92,9 @@ async def _stored(
     return {partition: found[partition] for partition in sorted(partitions)}
 
 
-def _check_range(partition: Partition, place: _Stored, topic_id: str, start: int, end: int) -> None:
+def _check_range(
+    partition: Partition, place: _Stored, *, topic_id: str, start: int, end: int
+) -> None:
     if place.topic_id != topic_id:
         raise PositionError(
             f"{partition}: the topic was created again; rows up to offset {place.next_offset} of"
@@ -103,6 +112,6 @@ def _check_range(partition: Partition, place: _Stored, topic_id: str, start: int
 
 async def _check_digest(bus: Bus, partition: Partition, place: _Stored) -> None:
     before = place.next_offset - 1
-    record = (await read_between(bus, partition, before, place.next_offset))[0]
+    record = (await read_between(bus, partition, start=before, end=place.next_offset))[0]
     if short_digest(record.value or b"") != place.last_digest:
         raise PositionError(f"{partition}: offset {before} is not the record that was written")

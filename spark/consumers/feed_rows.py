@@ -115,7 +115,7 @@ class FeedRows:
             if min(received) >= oldest_ns and max(received) <= newest_ns:
                 suffix = self._suffix(match["symbol"], record)
                 return Lines(self.kind.to_lines(match["rows"], suffix), received, [])
-        return self._read_by_row(record, body, oldest_ns, newest_ns)
+        return self._read_by_row(record, body, oldest_ns, newest_ns=newest_ns)
 
     def _received(self, rows: bytes) -> dict[int, int]:
         times = self._times.findall(rows)
@@ -129,7 +129,7 @@ class FeedRows:
             record.offset,
         )
 
-    def _read_by_row(self, record: Record, body: bytes, oldest_ns: int, newest_ns: int) -> Lines:
+    def _read_by_row(self, record: Record, body: bytes, oldest_ns: int, *, newest_ns: int) -> Lines:
         try:
             found = orjson.loads(body)
         except orjson.JSONDecodeError as error:

@@ -78,7 +78,7 @@ class FeedWriter:
         self._positions = await take_positions(self.bus, self.database, list(READERS))
         reader = await self.bus.reader(self._positions, Pace.SHARED)
         writer = await self.bus.writer([CONTROL_PULSE])
-        pulse = Pulse(Role.FEED_WRITER, self.instance, writer, self.clock)
+        pulse = Pulse(Role.FEED_WRITER, self.instance, writer, clock=self.clock)
         try:
             async with asyncio.TaskGroup() as group:
                 sides = [

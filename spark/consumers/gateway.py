@@ -88,7 +88,7 @@ class Gateway:
         """
         wiring = self._wiring
         writer = await wiring.bus.writer([topics.EVENTS, topics.CONTROL_PULSE])
-        pulse = Pulse(_ROLE, wiring.instance, writer, wiring.clock)
+        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
         try:
             await self._open(writer)
             async with asyncio.TaskGroup() as group:
@@ -119,7 +119,7 @@ class Gateway:
         holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
         for number in wiring.accounts:
             output = Partition(topics.EVENTS, number)
-            tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
+            tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
             desk = await self._desk(number, tenure, ids)
             self._desks[number] = desk
             desk.pending.extend(desk.lane.begin(wiring.mode, wiring.endpoint, desk.now()))
@@ -142,7 +142,7 @@ class Gateway:
             cache = StateCache(wiring.state_dir / f"{_ROLE}.{number}.state", GatewayPast)
         kept = None if cache is None else await cache.load(wiring.bus, ids)
         lane_of = (source, tenure.partition)
-        past = await read_past(wiring.bus, lane_of, tenure.epoch, kept)
+        past = await read_past(wiring.bus, lane_of, fence=tenure.epoch, kept=kept)
         past.orders.epoch = tenure.epoch
         lane = Lane(
             account=account,

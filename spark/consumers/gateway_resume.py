@@ -51,7 +51,7 @@ class GatewayPast:
 
 
 async def read_past(
-    bus: Bus, lane: tuple[Partition, Partition], fence: int, kept: Kept[GatewayPast] | None
+    bus: Bus, lane: tuple[Partition, Partition], *, fence: int, kept: Kept[GatewayPast] | None
 ) -> GatewayPast:
     """
     Fold `orders.events` below the own fence, from where the kept state ends.

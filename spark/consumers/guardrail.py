@@ -138,16 +138,16 @@ class Guardrail:
                 code=fault.reason if fault else Reason.MALFORMED,
                 found=fault.detail if fault else "not an intent",
             )
-            return self._refused(None, stamp, basis, (refusal,))
+            return self._refused(None, stamp, basis, reasons=(refusal,))
         wrong = _misplaced(intent, given)
         if wrong is not None:
-            return self._refused(intent, stamp, basis, (wrong,))
-        snap = self._snapshot(state, given, tick, stamp)
+            return self._refused(intent, stamp, basis, reasons=(wrong,))
+        snap = self._snapshot(state, given, tick, stamp=stamp)
         if isinstance(intent, CancelOrder):
-            return self._cancel(intent, given, snap, basis, stamp)
+            return self._cancel(intent, given, snap, basis=basis, stamp=stamp)
         verdict = evaluate(intent, snap, self._limits)
         if isinstance(verdict, Refused):
-            return self._refused(intent, stamp, basis, verdict.reasons)
+            return self._refused(intent, stamp, basis, reasons=verdict.reasons)
         assert snap.gateway_ready_epoch is not None  # a guard refused otherwise
         return OrderApproved(
             stamp=stamp,
@@ -171,13 +171,13 @@ class Guardrail:
         )
 
     def _cancel(
-        self, intent: CancelOrder, given: Given, snap: Snapshot, basis: Basis, stamp: Stamp
+        self, intent: CancelOrder, given: Given, snap: Snapshot, *, basis: Basis, stamp: Stamp
     ) -> Decision:
         # A guard made for new risk never stops a cancel; only its own age and id may.
         asked = (guard(intent, snap, self._limits) for guard in (intent_time, expiry, duplicate_id))
         reasons = tuple(refusal for refusal in asked if refusal is not None)
         if reasons:
-            return self._refused(intent, stamp, basis, reasons)
+            return self._refused(intent, stamp, basis, reasons=reasons)
         return CancelApproved(
             stamp=stamp,
             account=intent.account,
@@ -196,7 +196,7 @@ class Guardrail:
         )
 
     def _refused(
-        self, intent: Intent | None, stamp: Stamp, basis: Basis, reasons: tuple[Refusal, ...]
+        self, intent: Intent | None, stamp: Stamp, basis: Basis, *, reasons: tuple[Refusal, ...]
     ) -> IntentRefused:
         return IntentRefused(
             stamp=stamp,
@@ -224,7 +224,7 @@ class Guardrail:
             tick.now_ns + self._limits.approval_life_ns_max,
         )
 
-    def _snapshot(self, state: GuardState, given: Given, tick: Tick, stamp: Stamp) -> Snapshot:
+    def _snapshot(self, state: GuardState, given: Given, tick: Tick, *, stamp: Stamp) -> Snapshot:
         return Snapshot(
             now_ns=tick.now_ns,
             appended_ns=given.appended_ns,

@@ -111,7 +111,7 @@ async def read_latest(bus: Bus, count: int) -> list[OrderRow]:
         take(view, record)
     wanted = set(view.rows)
     later = partitions_of(name for name in SOURCES if name != topics.INTENTS)
-    for record in await _since(bus, later, newest[0].timestamp_ms, len(newest)):
+    for record in await _since(bus, later, newest[0].timestamp_ms, intents=len(newest)):
         row = take(view, record)
         if row is not None and row.intent_id not in wanted:
             # An older order's later hop; without its intent it would be half a story.
@@ -180,7 +180,7 @@ async def _tail(bus: Bus, partitions: Sequence[Partition], count: int) -> list[R
 
 
 async def _since(
-    bus: Bus, partitions: Sequence[Partition], since_ms: int, intents: int
+    bus: Bus, partitions: Sequence[Partition], since_ms: int, *, intents: int
 ) -> list[Record]:
     """
     Read what was appended since a moment, looking back further until it is found.

@@ -120,7 +120,7 @@ class BinanceFeed:
         at_scrape(self.metrics.ws_staleness, self._staleness_s, Venue.BINANCE)
         market = [BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS]
         writer = await self.bus.writer([*market, "dlq.binance_feed", CONTROL_PULSE])
-        pulse = Pulse(Role.BINANCE_FEED, self.instance, writer, self.clock)
+        pulse = Pulse(Role.BINANCE_FEED, self.instance, writer, clock=self.clock)
         try:
             async with asyncio.TaskGroup() as group:
                 sides = [
@@ -210,7 +210,7 @@ class BinanceFeed:
         fault = Fault(reason=Reason.MALFORMED, detail=detail)
         self.metrics.dead_letters.labels(fault.reason).inc()
         letter = self._quarantine.letter(
-            _SOCKET, self._frames, frame, fault, now_ns=self.clock.wall_ns()
+            _SOCKET, self._frames, frame, fault=fault, now_ns=self.clock.wall_ns()
         )
         if letter is None:
             self.metrics.dead_letters_muted.inc()

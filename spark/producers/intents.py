@@ -42,7 +42,9 @@ class OrderWish:
 class IntentWriter:
     """Writes the intents of one strategy or operator."""
 
-    def __init__(self, strategy: StrategyId, writer: Writer, tagger: Tagger, clock: Clock) -> None:
+    def __init__(
+        self, strategy: StrategyId, writer: Writer, tagger: Tagger, *, clock: Clock
+    ) -> None:
         self._strategy = strategy
         self._writer = writer
         self._tagger = tagger

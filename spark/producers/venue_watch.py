@@ -58,7 +58,7 @@ class VenueWatch:
 
         """
         writer = await self.bus.writer([VENUE_STATE, CONTROL_PULSE])
-        pulse = Pulse(Role.VENUE_WATCH, self.instance, writer, self.clock)
+        pulse = Pulse(Role.VENUE_WATCH, self.instance, writer, clock=self.clock)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [

@@ -76,7 +76,7 @@ def wish_for(state: DemoState, now_ns: int) -> OrderWish | None:
 
 
 async def run(
-    bus: Bus, tagger: Tagger, clock: Clock, strategy: StrategyId, stop: asyncio.Event
+    bus: Bus, tagger: Tagger, clock: Clock, *, strategy: StrategyId, stop: asyncio.Event
 ) -> None:
     """
     Trade until told to stop.
@@ -88,7 +88,7 @@ async def run(
     writer = await bus.writer([INTENTS])
     quotes = Partition(BINANCE_QUOTES, 0)
     reader = await bus.reader({quotes: (await bus.ends([quotes]))[quotes]}, Pace.SIDE)
-    intents = IntentWriter(strategy, writer, tagger, clock)
+    intents = IntentWriter(strategy, writer, tagger, clock=clock)
     state = DemoState()
     try:
         async with asyncio.TaskGroup() as group:

@@ -105,7 +105,7 @@ class StateCache(Generic[_S]):
                 raise PositionError(f"{partition} was cut to {ends[partition]}")
             if mark.next_offset:
                 before = mark.next_offset - 1
-                record = (await read_between(bus, partition, before, before + 1))[0]
+                record = (await read_between(bus, partition, start=before, end=before + 1))[0]
                 if short_digest(record.value or b"") != mark.digest:
                     raise PositionError(f"{partition}: offset {before} is not the record it was")
         return kept

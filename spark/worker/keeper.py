@@ -31,6 +31,7 @@ class Keeper(Generic[_S]):
         self,
         transform: Transform[_S],
         directory: Path | None,
+        *,
         partition: int,
         topic_ids: Mapping[str, str],
     ) -> None:

@@ -88,7 +88,7 @@ class TransformLoop(Generic[_S]):
         transform, wiring = self._transform, self._wiring
         dead = f"dlq.{transform.role}"
         writer = await wiring.bus.writer([transform.output, dead, table.CONTROL_PULSE])
-        pulse = Pulse(transform.role, wiring.instance, writer, wiring.clock)
+        pulse = Pulse(transform.role, wiring.instance, writer, clock=wiring.clock)
         try:
             await self._open(writer)
             side = await wiring.bus.reader(self._side_positions, Pace.SIDE)
@@ -118,9 +118,9 @@ class TransformLoop(Generic[_S]):
         holder = Holder(role=transform.role, instance=wiring.instance, topic_ids=ids)
         known: dict[Partition, int] = {}
         for number in wiring.partitions:
-            self._lanes[number] = await self._take(writer, holder, number, known)
+            self._lanes[number] = await self._take(writer, holder, number, known=known)
         self._side_positions = await resume.fold_sides(
-            wiring.bus, self._side_partitions(), self._fold_side, known
+            wiring.bus, self._side_partitions(), self._fold_side, known=known
         )
         self._wiring.ready.set()
         self._log.info(
@@ -130,13 +130,13 @@ class TransformLoop(Generic[_S]):
         )
 
     async def _take(
-        self, writer: Writer, holder: Holder, number: int, known: dict[Partition, int]
+        self, writer: Writer, holder: Holder, number: int, *, known: dict[Partition, int]
     ) -> _Lane[_S]:
         """Fence a partition and fold its output; `known` learns what the kept state holds."""
         transform, wiring = self._transform, self._wiring
         source, output = Partition(transform.source, number), Partition(transform.output, number)
-        tenure = await take(wiring.bus, writer, output, holder, wiring.clock)
-        keeper = Keeper(transform, wiring.state_dir, number, holder.topic_ids)
+        tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
+        keeper = Keeper(transform, wiring.state_dir, partition=number, topic_ids=holder.topic_ids)
         kept = await keeper.load(wiring.bus)
         state = transform.initial(number) if kept is None else kept.state
 
@@ -252,7 +252,7 @@ class TransformLoop(Generic[_S]):
             self._lanes[given.partition].inbox.partition,
             given.offset,
             given.body,
-            given.fault,
+            fault=given.fault,
             now_ns=tick.now_ns,
         )
         return [] if letter is None else [letter]

@@ -22,7 +22,7 @@ _PERIOD_S: Final = 1.0
 class Pulse:
     """One process's heartbeat."""
 
-    def __init__(self, role: str, instance: str, writer: Writer, clock: Clock) -> None:
+    def __init__(self, role: str, instance: str, writer: Writer, *, clock: Clock) -> None:
         self._role = role
         self._instance = instance
         self._writer = writer

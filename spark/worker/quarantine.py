@@ -28,7 +28,7 @@ class Quarantine:
         self.muted = 0
 
     def letter(
-        self, origin: Partition, offset: int, body: bytes, fault: Fault, *, now_ns: int
+        self, origin: Partition, offset: int, body: bytes, *, fault: Fault, now_ns: int
     ) -> Outgoing | None:
         """Make the dead letter of an input; None when the cap of this minute is reached."""
         minute = now_ns // _MINUTE_NS

@@ -144,7 +144,7 @@ async def fold_output(
 
 
 async def fold_sides(
-    bus: Bus, partitions: Sequence[Partition], fold: Fold, known: Mapping[Partition, int]
+    bus: Bus, partitions: Sequence[Partition], fold: Fold, *, known: Mapping[Partition, int]
 ) -> dict[Partition, int]:
     """
     Fold side inputs to their ends of now: from their start, or the tail that the table names.
@@ -208,7 +208,7 @@ async def _check_input(bus: Bus, source: Partition, last: Stamp) -> None:
     end = (await bus.ends([source]))[source]
     if last.src_offset >= end:
         raise PositionError(f"{source} ends at {end}, but {last.src_offset} was read before")
-    record = (await read_between(bus, source, last.src_offset, last.src_offset + 1))[0]
+    record = (await read_between(bus, source, start=last.src_offset, end=last.src_offset + 1))[0]
     if short_digest(record.value or b"") != last.src_digest:
         raise PositionError(f"{source}: offset {last.src_offset} is not the record it was")
 

@@ -98,7 +98,7 @@ class Tenure:
         return not self.unacknowledged and self.expected == expected
 
     async def _explain_gap(self, start: int, end: int) -> None:
-        for record in await read_between(self.bus, self.partition, start, end):
+        for record in await read_between(self.bus, self.partition, start=start, end=end):
             if is_fence(record):
                 raise FencedError(
                     f"{self.partition}: taken by another instance at offset {record.offset}"
@@ -112,7 +112,7 @@ class Tenure:
 
 
 async def take(
-    bus: Bus, writer: Writer, partition: Partition, holder: Holder, clock: Clock
+    bus: Bus, writer: Writer, partition: Partition, *, holder: Holder, clock: Clock
 ) -> Tenure:
     """
     Take an output partition by appending a fence; its offset is the epoch.
@@ -129,7 +129,7 @@ async def take(
     return Tenure(bus, writer, partition, offset, offset + 1)
 
 
-async def read_between(bus: Bus, partition: Partition, start: int, end: int) -> list[Record]:
+async def read_between(bus: Bus, partition: Partition, *, start: int, end: int) -> list[Record]:
     """
     Read exactly the records of `[start, end)`.
 

@@ -221,7 +221,9 @@ def test_the_quick_way_and_the_slow_way_agree(topic: str, data: st.DataObject) -
     )
 
     quick = read(topic, body)
-    slow = FeedRows(kind, "binance")._read_by_row(record(topic, body), body, _OLDEST, _NEWEST)
+    slow = FeedRows(kind, "binance")._read_by_row(
+        record(topic, body), body, _OLDEST, newest_ns=_NEWEST
+    )
 
     assert (quick.text, quick.received, quick.rejects) == (slow.text, slow.received, slow.rejects)
 
