@@ -68,5 +68,8 @@ def _row_differences(client: AdminClient, topics: tuple[Topic, ...]) -> list[str
 
 
 def _text(row: AclBinding) -> str:
-    operation, kind = row.operation.name.lower(), row.restype.name.lower()
-    return f"{row.principal} {operation} {kind} {row.name}"
+    return f"{row.principal} {_name(row.operation)} {_name(row.restype)} {row.name}"
+
+
+def _name(member: object) -> str:
+    return str(getattr(member, "name", member)).lower()
