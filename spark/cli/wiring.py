@@ -1,0 +1,299 @@
+"""
+What each process is made of: settings, keys and ports become parts, here only.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spark import keys, topics
+from spark.bus.port import Bus
+from spark.clock import Clock
+from spark.embedded.home import Home
+from spark.errors import SettingError
+from spark.keyring import Keyring
+from spark.metrics import Metrics
+from spark.names import Endpoint, Role, StrategyId, Symbol, Venue
+from spark.settings import Settings
+from spark.worker.latch import KillLatch
+
+if TYPE_CHECKING:
+    from spark.worker.loop import Wiring
+
+_NS_PER_S: Final = 1_000_000_000
+_FUTURE_NS_MAX: Final = 2 * _NS_PER_S
+#: How an address of this machine begins.
+LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What every process has."""
+
+    name: str
+    settings: Settings
+    home: Home
+    keyring: Keyring
+    metrics: Metrics
+    latch: KillLatch
+    clock: Clock
+    bus: Bus
+    instance: str
+    partitions: tuple[int, ...]
+    ready: asyncio.Event
+
+
+Build = Callable[[Process, asyncio.Event], Awaitable[None]]
+
+
+async def _guardrail(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.guardrail import Guardrail
+    from spark.guards.limits import Limits
+    from spark.worker.loop import TransformLoop
+
+    section, trading = process.settings.limits, process.settings.trading
+    limits = Limits(
+        version=0,
+        intent_life_ns_max=_ns(section.intent_life_s),
+        approval_life_ns_max=_ns(section.approval_life_s),
+        future_ns_max=_FUTURE_NS_MAX,
+        instrument_age_ns_max=_ns(section.instrument_ttl_s),
+        order_notional_usd_max=section.order_notional_usd_max,
+    )
+    guardrail = Guardrail(limits, trading.mode_in_force, trading.endpoint)
+    writers = topics.BY_NAME[topics.INTENTS].writers
+    verifiers = (Role.SIGNER, Role.GATEWAY)
+    await TransformLoop(guardrail, _wiring(process, writers, verifiers)).run(stop)
+
+
+async def _signer(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.signer import Signer, SignerKeys, SignerRules
+    from spark.consumers.signing_socket import SigningSocket
+    from spark.exchanges.binance.signer import BinanceSigner
+    from spark.ledger.ceilings import read_ceilings
+    from spark.worker.loop import TransformLoop
+
+    settings, keyring = process.settings, process.keyring
+    binance = BinanceSigner(
+        keyring.binance_key(keys.TRADE_KEY),
+        keyring.binance_key(keys.READ_KEY),
+        settings.binance.recv_window_ms,
+    )
+    signer = Signer(
+        SignerKeys(
+            venues={Venue.BINANCE: binance},
+            seal=keyring.seal(),
+            strategies=keyring.checker(topics.BY_NAME[topics.INTENTS].writers),
+            log_epoch=keyring.log_epoch,
+            entropy=secrets.token_bytes,
+        ),
+        SignerRules(
+            mode=settings.trading.mode_in_force,
+            endpoint=settings.trading.endpoint,
+            signature_life_ns=_ns(settings.limits.signature_life_s),
+            ceilings=read_ceilings(settings.signer.ceilings),
+        ),
+    )
+    writer = await process.bus.writer([topics.CONTROL_KEYS])
+    questions = SigningSocket(
+        path=_signing_path(process.home),
+        venues={Venue.BINANCE: binance},
+        writer=writer,
+        clock=process.clock,
+        latest_clock=lambda: signer.latest_clock,
+        uids=frozenset(settings.signer.client_uids) or frozenset({os.geteuid()}),
+    )
+    wiring = _wiring(process, {Role.GUARDRAIL}, (Role.GATEWAY,))
+    try:
+        async with questions.served():
+            await TransformLoop(signer, wiring).run(stop)
+    finally:
+        await writer.close()
+
+
+async def _gateway(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.gateway import Gateway, GatewayWiring
+    from spark.consumers.gateway_intake import GatewayKeys
+    from spark.consumers.signing_socket import SigningClient
+    from spark.exchanges.binance.client import BinanceOrders
+
+    settings, keyring = process.settings, process.keyring
+    _check_endpoint(settings)
+    binance = BinanceOrders(
+        settings.binance.rest_url,
+        process.clock,
+        concurrency_max=settings.gateway.concurrency_max,
+        reply_ms_max=settings.gateway.reply_ms_max,
+    )
+    wiring = GatewayWiring(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        latch=process.latch,
+        checker=keyring.checker({Role.SIGNER}),
+        keys=GatewayKeys(
+            seal=keyring.seal(),
+            guardrail=keyring.checker({Role.GUARDRAIL}),
+            log_epoch=keyring.log_epoch,
+        ),
+        signer=SigningClient(_signing_path(process.home)),
+        accounts={
+            number: (account, binance)
+            for account, number in topics.ACCOUNT_PARTITION.items()
+            if number in process.partitions and account.startswith(f"{Venue.BINANCE}:")
+        },
+        mode=settings.trading.mode_in_force,
+        endpoint=settings.trading.endpoint,
+        concurrency_max=settings.gateway.concurrency_max,
+        instance=process.instance,
+        ready=process.ready,
+        state_dir=process.home.state_of(process.name),
+    )
+    await Gateway(wiring).run(stop)
+
+
+async def _auditor(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.auditor import Auditor, AuditorWiring
+
+    wiring = AuditorWiring(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        key=process.keyring.audit_key(),
+        instance=process.instance,
+        ready=process.ready,
+        state_dir=process.home.state_of(process.name),
+    )
+    await Auditor(wiring).run(stop)
+
+
+async def _venue_watch(process: Process, stop: asyncio.Event) -> None:
+    from spark.exchanges.binance.client import BinancePublic
+    from spark.producers.venue_watch import VenueWatch
+
+    binance = process.settings.binance
+    watch = VenueWatch(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        venue=Venue.BINANCE,
+        public=BinancePublic(
+            binance.rest_url, process.clock, reply_ms_max=process.settings.gateway.reply_ms_max
+        ),
+        symbols=tuple(Symbol(symbol) for symbol in binance.symbol_list),
+        instance=process.instance,
+        ready=process.ready,
+    )
+    await watch.run(stop)
+
+
+async def _binance_feed(process: Process, stop: asyncio.Event) -> None:
+    from spark.exchanges.binance.client import BinancePublic
+    from spark.exchanges.binance.stream import BinanceStreams
+    from spark.producers.binance_feed import BinanceFeed
+
+    settings = process.settings
+    _check_endpoint(settings)
+    symbols = tuple(Symbol(symbol) for symbol in settings.binance.symbol_list)
+    feed = BinanceFeed(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        streams=BinanceStreams(settings.binance.stream_url),
+        depths=BinancePublic(
+            settings.binance.rest_url, process.clock, reply_ms_max=settings.gateway.reply_ms_max
+        ),
+        symbols=symbols,
+        instance=process.instance,
+        ready=process.ready,
+    )
+    await feed.run(stop)
+
+
+async def _feed_writer(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.feed_writer import FeedWriter
+    from spark.db.pool import Database
+
+    section = process.settings.database
+    if not section.url:
+        raise SettingError("DATABASE_URL is not set; `spark up` sets it for its processes")
+    database = Database(section.url, name=process.name, settings=section, metrics=process.metrics)
+    await database.open()
+    try:
+        writer = FeedWriter(
+            bus=process.bus,
+            database=database,
+            clock=process.clock,
+            metrics=process.metrics,
+            instance=process.instance,
+            ready=process.ready,
+        )
+        await writer.run(stop)
+    finally:
+        await database.close()
+
+
+async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
+    from spark.strategies.demo import run as run_demo
+
+    process.ready.set()
+    tagger = process.keyring.tagger((Role.GUARDRAIL, Role.SIGNER))
+    await run_demo(process.bus, tagger, process.clock, strategy=StrategyId(process.name), stop=stop)
+
+
+BUILDERS: Final[dict[str, Build]] = {
+    Role.GUARDRAIL: _guardrail,
+    Role.SIGNER: _signer,
+    Role.GATEWAY: _gateway,
+    Role.AUDITOR: _auditor,
+    Role.VENUE_WATCH: _venue_watch,
+    Role.BINANCE_FEED: _binance_feed,
+    Role.FEED_WRITER: _feed_writer,
+    "strategy-demo": _strategy_demo,
+}
+
+
+def _wiring(
+    process: Process, writers: set[str] | frozenset[str], verifiers: tuple[str, ...]
+) -> "Wiring":
+    from spark.worker.loop import Wiring
+
+    return Wiring(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        latch=process.latch,
+        tagger=process.keyring.tagger(verifiers),
+        checker=process.keyring.checker(writers),
+        instance=process.instance,
+        partitions=process.partitions,
+        ready=process.ready,
+        state_dir=process.home.state_of(process.name),
+    )
+
+
+def _signing_path(home: Home) -> Path:
+    return home.run_of(Role.SIGNER) / "questions.sock"
+
+
+def _check_endpoint(settings: Settings) -> None:
+    """Refuse a simulator that is none, and an exchange that was not asked for."""
+    is_local = any(f"//{host}" in settings.binance.rest_url for host in LOOPBACK)
+    if settings.trading.endpoint is Endpoint.SIM and not is_local:
+        raise SettingError(
+            f"SPARK_BINANCE_REST_URL={settings.binance.rest_url} is no simulator on loopback; "
+            "a real exchange needs SPARK_ENDPOINT=real and TRADING_MODE=live, both said"
+        )
+    if settings.trading.endpoint is Endpoint.REAL:
+        raise SettingError(
+            "SPARK_ENDPOINT=real needs isolation and a full doctor; not in this build"
+        )
+
+
+def _ns(seconds: Decimal) -> int:
+    return int(seconds * _NS_PER_S)
