@@ -16,10 +16,9 @@ from spark import topics as table
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, Record, Writer
 from spark.clock import Clock
 from spark.codec import encode, type_name
-from spark.events import Event, Stamp
+from spark.events import Event, Refusal, Stamp
 from spark.log import logger
 from spark.metrics import Metrics
-from spark.names import Reason
 from spark.signing import TagChecker, Tagger, short_digest
 from spark.worker import resume
 from spark.worker.contract import Given, Place, Tick, Transform
@@ -223,7 +222,7 @@ class TransformLoop(Generic[_S]):
             appended_ns.append(given.appended_ns)
         await lane.tenure.write(outputs)
         lane.keeper.wrote(outputs)
-        self._measure(appended_ns)
+        _measure(self._wiring, self._transform.role, appended_ns)
         if letters:
             await lane.tenure.writer.write(letters)
 
@@ -242,7 +241,7 @@ class TransformLoop(Generic[_S]):
         lane.keeper.last = stamp
         body = encode(output)
         headers = self._wiring.tagger.headers(place.topic, type_name(type(output)), body)
-        self._count(output)
+        _count(self._wiring.metrics, output)
         return Outgoing(lane.tenure.partition, _key_of(output), body, headers)
 
     def _letter(self, given: Given, tick: Tick) -> list[Outgoing]:
@@ -256,20 +255,6 @@ class TransformLoop(Generic[_S]):
             now_ns=tick.now_ns,
         )
         return [] if letter is None else [letter]
-
-    def _measure(self, appended_ns: Sequence[int]) -> None:
-        now_ns = self._wiring.clock.wall_ns()
-        hop = self._wiring.metrics.hop.labels(self._transform.role)
-        for appended in appended_ns:
-            hop.observe(max(0, now_ns - appended) / _NS_PER_S)
-
-    def _count(self, output: Event) -> None:
-        metrics = self._wiring.metrics
-        metrics.decisions.labels(type_name(type(output))).inc()
-        reasons: Sequence[object] = getattr(output, "reasons", ())
-        for refusal in reasons:
-            code: Reason = refusal.code  # type: ignore[attr-defined]
-            metrics.risk_block.labels(code).inc()
 
     def _tenures(self) -> list[Tenure]:
         return [lane.tenure for lane in self._lanes.values()]
@@ -287,6 +272,20 @@ def _bytes_max(topic: str) -> int:
     return (
         table.INTENT_BYTES_MAX if topic == table.INTENTS else table.BY_NAME[topic].message_bytes_max
     )
+
+
+def _measure(wiring: Wiring, role: str, appended_ns: Sequence[int]) -> None:
+    now_ns = wiring.clock.wall_ns()
+    hop = wiring.metrics.hop.labels(role)
+    for appended in appended_ns:
+        hop.observe(max(0, now_ns - appended) / _NS_PER_S)
+
+
+def _count(metrics: Metrics, output: Event) -> None:
+    metrics.decisions.labels(type_name(type(output))).inc()
+    reasons: Sequence[Refusal] = getattr(output, "reasons", ())
+    for refusal in reasons:
+        metrics.risk_block.labels(refusal.code).inc()
 
 
 def _key_of(output: Event) -> bytes:
