@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeVar, cast
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from spark.errors import MalformedError
+from spark.errors import MalformedError, UnknownVersionError
 from spark.events import EVENT_TYPES, Event
 
 _T = TypeVar("_T")
@@ -22,6 +22,8 @@ _ZERO: Final = Decimal(0)
 _ADAPTER: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 #: Exponents outside this are refused before they can be written out digit by digit.
 _EXPONENT_MAX: Final = 30
+#: Of a field's name in an error: an unknown field is named by whoever wrote it.
+_NAME_CHARS_MAX: Final = 80
 
 
 def decimal_text(value: Decimal) -> str:
@@ -56,18 +58,19 @@ def decode(body: bytes) -> Event:
     Read canonical bytes.
 
     Raises:
-        MalformedError: not an event of a known type and version, or not canonical;
-            the text names fields and rules, never the input (S18).
+        UnknownVersionError: a known type, but not its version.
+        MalformedError: not an event of a known type, or not canonical; the text
+            names fields and rules, never the input (S18).
 
     """
     try:
         found = _ADAPTER.validate_json(body)
     except ValidationError as error:
-        raise MalformedError(_explain(error)) from None
+        raise _explained(error) from None
     try:
         canonical = encode(found)
     except (ValueError, orjson.JSONEncodeError):
-        raise MalformedError("a decimal is out of range") from None
+        raise MalformedError("a number is out of range") from None
     if canonical != body:
         raise MalformedError("not canonical: keys sorted once, no blanks, one spelling a number")
     return found
@@ -95,9 +98,13 @@ def type_name(kind: type[Event]) -> str:
 TYPE_NAMES: Final[frozenset[str]] = frozenset(type_name(kind) for kind in EVENT_TYPES)
 
 
-def _explain(error: ValidationError) -> str:
+def _explained(error: ValidationError) -> MalformedError:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
+    for fault in faults:
+        # Whatever else is wrong with it: another version may have other fields.
+        if fault["loc"][1:] == ("v",) and fault["type"] == "literal_error":
+            return UnknownVersionError(f"{fault['loc'][0]}.v: unknown version")
     first = faults[0]
-    where = ".".join(str(part) for part in first["loc"]) or "record"
+    where = ".".join(str(part)[:_NAME_CHARS_MAX] for part in first["loc"]) or "record"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{where}: {first['type']}{more}"
+    return MalformedError(f"{where}: {first['type']}{more}")

@@ -12,6 +12,7 @@ here, and the class says what the caller does about it:
     │   └── VenueUnavailable    an exchange did not answer, on an idempotent call
     ├── QuarantineError     this one input is bad; dead-letter it and go on
     │   ├── MalformedError      not a canonical event of a known type and version
+    │   │   └── UnknownVersionError a known type in a version that we cannot read
     │   ├── TagError            the tag is missing or does not verify
     │   └── WireError           bytes from an exchange that its documents do not allow
     ├── HaltError           going on would be wrong; exit and let a person look
@@ -66,6 +67,10 @@ class QuarantineError(SparkError):
 
 class MalformedError(QuarantineError):
     """The bytes are not a canonical event of a known type and version."""
+
+
+class UnknownVersionError(MalformedError):
+    """A known type in a version that this build does not read."""
 
 
 class TagError(QuarantineError):

@@ -7,7 +7,7 @@ from typing import Final
 
 from spark.bus.port import Partition, Record
 from spark.codec import decode, type_name
-from spark.errors import GapError, MalformedError, TagError
+from spark.errors import GapError, MalformedError, TagError, UnknownVersionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.names import Reason
 from spark.signing import TagChecker
@@ -90,11 +90,10 @@ class Inbox:
             return None, Fault(reason=Reason.MALFORMED, detail=size)
         try:
             return decode(body), None
+        except UnknownVersionError as error:
+            return None, Fault(reason=Reason.UNKNOWN_SCHEMA_VERSION, detail=str(error))
         except MalformedError as error:
-            text = str(error)
-            is_version = text.endswith(".v: literal_error")
-            reason = Reason.UNKNOWN_SCHEMA_VERSION if is_version else Reason.MALFORMED
-            return None, Fault(reason=reason, detail=text)
+            return None, Fault(reason=Reason.MALFORMED, detail=str(error))
 
     def _given(self, record: Record, event: Event | None, fault: Fault | None) -> Given:
         body = record.value or b""
