@@ -181,7 +181,7 @@ class Desk:
 
         send = self.venue.place if ready.is_place else self.venue.cancel
         try:
-            return await send(ready.request, self.lane.about(ready), check)
+            return await send(ready.request, ready.about(), check)
         except NotSentError:
             return refusal
 

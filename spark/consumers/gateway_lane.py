@@ -21,8 +21,9 @@ from spark.events import (
     OutcomeUnknown,
     Refusal,
     RequestNotSent,
+    RequestSealed,
 )
-from spark.exchanges.port import About, Answer, Outcome
+from spark.exchanges.port import Answer, Outcome
 from spark.ledger.dispatch import Dispatch, Ready
 from spark.ledger.fold import Order, Orders, cancel_key, fold_event, forget
 from spark.ledger.orders import CLOSED
@@ -74,12 +75,12 @@ class Lane:
         Call once, after folding the log up to the own fence.
         """
         places = [
-            _interrupted(order, Action.PLACE, self.epoch, now=now)
+            _unknown(order, Action.PLACE, epoch=self.epoch, cause="restart", now=now)
             for order in self.orders.by_id.values()
             if order.state is OrderState.CLAIMED
         ]
         cancels = [
-            _interrupted(claim, Action.CANCEL, self.epoch, now=now)
+            _unknown(claim, Action.CANCEL, epoch=self.epoch, cause="restart", now=now)
             for claim in self.orders.cancels.values()
         ]
         ready = GatewayReady(
@@ -146,7 +147,8 @@ class Lane:
         if isinstance(outcome, Refusal):
             said: list[OrderEvent] = [self._ended(ready.offset, ready.sealed, (outcome,), now=now)]
         elif outcome.answer is Answer.UNKNOWN:
-            said = [self._unknown(ready, outcome.cause, now)]
+            sealed = ready.sealed
+            said = [_unknown(sealed, sealed.action, epoch=self.epoch, cause=outcome.cause, now=now)]
         else:
             said = list(outcome.evidence)
         return self._said(said, now)
@@ -166,30 +168,6 @@ class Lane:
         for event in events:
             self.fold(event, now)
         return events
-
-    def about(self, ready: Ready) -> About:
-        """Say which order a request concerns."""
-        approval = ready.approval
-        if isinstance(approval, OrderApproved):
-            return About(
-                account=approval.account,
-                strategy=approval.strategy,
-                intent_id=approval.intent_id,
-                client_order_id=approval.client_order_id,
-                symbol=approval.symbol,
-                side=approval.side,
-                quantity=approval.quantity,
-            )
-        return About(
-            account=approval.account,
-            strategy=approval.strategy,
-            intent_id=approval.target_intent_id,
-            client_order_id=approval.client_order_id,
-            symbol=approval.symbol,
-            side=None,
-            quantity=None,
-            cancel_intent_id=approval.intent_id,
-        )
 
     def _take_cancel(self, ready: Ready, now: Now) -> list[OrderEvent]:
         target = ready.sealed.client_order_id
@@ -256,20 +234,6 @@ class Lane:
             at_ns=now.wall_ns,
         )
 
-    def _unknown(self, ready: Ready, cause: str, now: Now) -> OutcomeUnknown:
-        sealed = ready.sealed
-        return OutcomeUnknown(
-            epoch=self.epoch,
-            action=sealed.action,
-            account=sealed.account,
-            strategy=sealed.strategy,
-            intent_id=sealed.intent_id,
-            client_order_id=sealed.client_order_id,
-            symbol=sealed.symbol,
-            cause=cause,
-            at_ns=now.wall_ns,
-        )
-
     def _origin(self, offset: int) -> Origin:
         self.open_offsets.pop(offset, None)
         lineage = self.inbox.lineage
@@ -282,10 +246,9 @@ class Lane:
         return Origin(offset=offset, done_below=below, done_epoch=epoch, done_seq=seq)
 
 
-def _interrupted(
-    about: Order | OrderClaimed, action: Action, epoch: int, *, now: Now
+def _unknown(
+    about: Order | OrderClaimed | RequestSealed, action: Action, *, epoch: int, cause: str, now: Now
 ) -> OutcomeUnknown:
-    """Say of a claim without an answer that a restart came between."""
     return OutcomeUnknown(
         epoch=epoch,
         action=action,
@@ -294,6 +257,6 @@ def _interrupted(
         intent_id=about.intent_id,
         client_order_id=about.client_order_id,
         symbol=about.symbol,
-        cause="restart",
+        cause=cause,
         at_ns=now.wall_ns,
     )

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from spark.events import CancelApproved, OrderApproved, RequestSealed
-from spark.exchanges.port import SignedRequest
+from spark.exchanges.port import About, SignedRequest
 from spark.names import Action, ClientOrderId, Symbol
 
 
@@ -29,6 +29,30 @@ class Ready:
     def is_place(self) -> bool:
         """Tell a place from a cancel."""
         return self.sealed.action is Action.PLACE
+
+    def about(self) -> About:
+        """Say which order the request concerns."""
+        approval = self.approval
+        if isinstance(approval, OrderApproved):
+            return About(
+                account=approval.account,
+                strategy=approval.strategy,
+                intent_id=approval.intent_id,
+                client_order_id=approval.client_order_id,
+                symbol=approval.symbol,
+                side=approval.side,
+                quantity=approval.quantity,
+            )
+        return About(
+            account=approval.account,
+            strategy=approval.strategy,
+            intent_id=approval.target_intent_id,
+            client_order_id=approval.client_order_id,
+            symbol=approval.symbol,
+            side=None,
+            quantity=None,
+            cancel_intent_id=approval.intent_id,
+        )
 
 
 @dataclass(slots=True)
