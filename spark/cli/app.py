@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import audit, bench, db, order, replay_feed, simulate, status, topics, up
+from spark.cli import audit, bench, db, doctor, order, replay_feed, simulate, status, topics, up
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -34,6 +34,7 @@ app.command("replay-feed", rich_help_panel=_MAINTAIN)(replay_feed.replay_feed)
 app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
 app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)
+app.command("doctor", rich_help_panel=_MAINTAIN)(doctor.doctor)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MAINTAIN)
 app.add_typer(db.app, name="db", rich_help_panel=_MAINTAIN)
 

@@ -30,7 +30,7 @@ _MIB: Final = 1024 * 1024
 #: Jars, a formatted log, a database cluster, and room to run into an alarm rather than a wall.
 FREE_BYTES_MIN: Final = 512 * _MIB
 #: Who has a process, and so a uid. Operators are people: their files belong to whoever started.
-_SEPARATED: Final = (PRINCIPALS - OPERATORS) | {BROKER, SIMULATOR}
+SEPARATED: Final = (PRINCIPALS - OPERATORS) | {BROKER, SIMULATOR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     ended = end_leftovers(home.run / "children.json")
     require_space(home.root)
     require_space(options.jar_directory)
-    isolation = plan_isolation(_SEPARATED, home.root / "uids.json")
+    isolation = plan_isolation(SEPARATED, home.root / "uids.json")
     home.make(is_shared=isolation.is_isolated)
     for principal in sorted({*options.processes, SIMULATOR}):
         home.make_for(principal, isolation.uids.get(principal))
