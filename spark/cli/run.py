@@ -89,18 +89,26 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
 
 
 async def _until_kafka_answers(process: Process, stop: asyncio.Event) -> None:
-    """Wait for the broker at start: a stage that starts first is no error."""
-    async with asyncio.timeout(_START_S_MAX):
-        while not stop.is_set():
-            try:
-                found = await process.bus.topics([topics.CONTROL_PULSE])
-            except BusUnavailable as error:
-                logger().warning("waiting_for_kafka", why=str(error))
+    """
+    Wait for the broker at start: a stage that starts first is no error.
+
+    Raises:
+        BusUnavailable: none answered in time; the supervisor starts us again.
+
+    """
+    why = "its topics are not there"
+    try:
+        async with asyncio.timeout(_START_S_MAX):
+            while not stop.is_set():
+                try:
+                    if await process.bus.topics([topics.CONTROL_PULSE]):
+                        return
+                except BusUnavailable as error:
+                    why = str(error)
+                    logger().warning("waiting_for_kafka", why=why)
                 await asyncio.sleep(_START_PAUSE_S)
-                continue
-            if found:
-                return
-            await asyncio.sleep(_START_PAUSE_S)
+    except TimeoutError:
+        raise BusUnavailable(f"no Kafka within {_START_S_MAX:.0f} s: {why}") from None
 
 
 def _say_mode(metrics: Metrics, settings: Settings) -> None:
