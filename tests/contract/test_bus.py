@@ -4,121 +4,25 @@ What every bus promises, in memory and on a real broker: one suite for both.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncIterator
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-)
 
 from spark import topics
-from spark.bus.kafka import KafkaBus, KafkaLogin
-from spark.bus.memory import MemoryBroker, MemoryBus
-from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, Record
-from spark.embedded.kafka import BROKER
-from spark.errors import AuthorisationError, BusUnavailable, PositionError, WriteError
-from tests.servers import RunningKafka
-
-_T = TypeVar("_T")
-#: Enough for anything here; a test that waits this long has failed.
-_PATIENCE_S: Final = 20.0
-_WAIT_MS: Final = 2_000
-#: A writer's batches follow the limits of the topics that it names; scratch topics have none.
-_LIKE: Final = [topics.EVENTS]
-
-
-class Cluster(Protocol):
-    """One implementation, and what only a broker's owner can do to it."""
-
-    def bus(self) -> Bus:
-        """Give a way in as somebody who may do everything."""
-
-    def stranger(self) -> Bus:
-        """Give a way in as somebody who may not use `forbidden`."""
-
-    def topic(self, partitions: int = 1) -> str:
-        """Make an empty topic."""
-
-    def forbidden(self) -> str:
-        """Name a topic that the stranger may not use."""
-
-    def recreate(self, name: str) -> None:
-        """Put an empty topic of one partition in the place of this one."""
-
-    def cut(self, partition: Partition, start: int) -> None:
-        """Forget records below `start`, as retention does."""
-
-
-class InMemory:
-    """The memory bus."""
-
-    def __init__(self) -> None:
-        self._broker = MemoryBroker({})
-        self._made = 0
-
-    def bus(self) -> Bus:
-        return MemoryBus(self._broker)
-
-    def stranger(self) -> Bus:
-        return self.bus()
-
-    def topic(self, partitions: int = 1) -> str:
-        self._made += 1
-        self._broker.create(f"scratch.{self._made}", partitions)
-        return f"scratch.{self._made}"
-
-    def forbidden(self) -> str:
-        # Nobody is told apart in memory: there, what is hidden is what does not exist.
-        return "scratch.hidden"
-
-    def recreate(self, name: str) -> None:
-        self._broker.create(name, 1)
-
-    def cut(self, partition: Partition, start: int) -> None:
-        self._broker.cut(partition, start)
-
-
-class OnKafka:
-    """aiokafka and the real broker."""
-
-    def __init__(self, server: RunningKafka) -> None:
-        self._server = server
-
-    def bus(self) -> Bus:
-        return KafkaBus(self._server.login(BROKER))
-
-    def stranger(self) -> Bus:
-        return KafkaBus(self._server.login("strategy-demo"))
-
-    def topic(self, partitions: int = 1) -> str:
-        return self._server.create_topic(partitions)
-
-    def forbidden(self) -> str:
-        return topics.SIGNED
-
-    def recreate(self, name: str) -> None:
-        admin = self._server.admin()
-        admin.delete_topics([name])[name].result()
-        while name in admin.list_topics(timeout=10).topics:
-            time.sleep(0.01)
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result()
-        while name not in admin.list_topics(timeout=10).topics:
-            time.sleep(0.01)
-
-    def cut(self, partition: Partition, start: int) -> None:
-        place = TopicPartition(partition.topic, partition.number, start)
-        admin = self._server.admin()
-        for done in admin.delete_records([place]).values():
-            done.result()
+from spark.bus.port import Outgoing, Pace, Partition
+from spark.errors import AuthorisationError, PositionError
+from tests.contract.scenes import (
+    LIKE,
+    PATIENCE_S,
+    WAIT_MS,
+    Cluster,
+    InMemory,
+    OnKafka,
+    Scene,
+    note,
+    soon,
+    take,
+)
 
 
 @pytest.fixture(params=["memory", "kafka"])
@@ -126,27 +30,6 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     if request.param == "memory":
         return InMemory()
     return OnKafka(request.getfixturevalue("kafka_server"))
-
-
-@dataclass
-class Scene:
-    """A cluster, a bus, and everything opened on it."""
-
-    cluster: Cluster
-    bus: Bus
-    open: list[Callable[[], Awaitable[None]]]
-
-    async def write(self, *records: Outgoing) -> list[int]:
-        writer = await self.bus.writer(_LIKE)
-        try:
-            return await writer.write(records)
-        finally:
-            await writer.close()
-
-    async def reader(self, *positions: tuple[Partition, int], pace: Pace = Pace.HOT) -> Reader:
-        reader = await self.bus.reader(dict(positions), pace)
-        self.open.append(reader.close)
-        return reader
 
 
 @pytest.fixture
@@ -159,28 +42,10 @@ async def scene(cluster: Cluster) -> AsyncIterator[Scene]:
     await bus.close()
 
 
-def note(partition: Partition, text: str) -> Outgoing:
-    return Outgoing(partition, None, text.encode())
-
-
-async def take(reader: Reader, count: int) -> list[Record]:
-    """Read until `count` records are there; more would be in the result too."""
-    found: list[Record] = []
-    async with asyncio.timeout(_PATIENCE_S):
-        while len(found) < count:
-            found.extend(await reader.read(_WAIT_MS))
-    return found
-
-
-async def soon(work: Awaitable[_T]) -> _T:
-    async with asyncio.timeout(_PATIENCE_S):
-        return await work
-
-
 async def test_offsets_are_dense_and_in_the_order_of_the_writes(scene: Scene) -> None:
     """Each append takes the next offset, over calls and over writers, and is told it."""
     here = Partition(scene.cluster.topic(), 0)
-    writer = await scene.bus.writer(_LIKE)
+    writer = await scene.bus.writer(LIKE)
     first = await writer.write([note(here, "a"), note(here, "b")])
     second = await writer.write([note(here, "c")])
     await writer.close()
@@ -238,7 +103,7 @@ async def test_read_waits_for_the_first_record_and_wakes(scene: Scene) -> None:
     """A waiting read returns as soon as something arrives; it needs no second call."""
     here = Partition(scene.cluster.topic(), 0)
     reader = await scene.reader((here, 0))
-    waiting = asyncio.create_task(reader.read(int(_PATIENCE_S * 1000)))
+    waiting = asyncio.create_task(reader.read(int(PATIENCE_S * 1000)))
     # The write is acknowledged while the read waits: only the record can end it.
     await scene.write(note(here, "late"))
     assert [record.value for record in await soon(waiting)] == [b"late"]
@@ -383,7 +248,7 @@ async def test_a_forbidden_topic_is_an_error_for_a_writer(scene: Scene) -> None:
     """S17: what the broker refuses is said at once, and nothing is retried for ever."""
     stranger = scene.cluster.stranger()
     name = scene.cluster.forbidden()
-    writer = await stranger.writer(_LIKE)
+    writer = await stranger.writer(LIKE)
     with pytest.raises(AuthorisationError):
         await soon(writer.write([note(Partition(name, 0), "a")]))
     await writer.close()
@@ -398,7 +263,7 @@ async def test_a_forbidden_topic_is_an_error_for_a_reader(scene: Scene) -> None:
         reader = await stranger.reader({Partition(scene.cluster.forbidden(), 0): 0}, Pace.HOT)
         scene.open.append(reader.close)
         while True:
-            await reader.read(_WAIT_MS)
+            await reader.read(WAIT_MS)
 
     with pytest.raises(AuthorisationError):
         await soon(read())
@@ -418,7 +283,7 @@ async def test_a_refused_write_appends_nothing(scene: Scene) -> None:
     good, bad = topics.INTENTS, scene.cluster.forbidden()
     if isinstance(scene.cluster, InMemory):
         good = scene.cluster.topic()
-    writer = await stranger.writer(_LIKE)
+    writer = await stranger.writer(LIKE)
     with pytest.raises(AuthorisationError):
         await soon(writer.write([note(Partition(bad, 0), "no"), note(Partition(good, 0), "yes")]))
     await writer.close()
@@ -430,7 +295,7 @@ async def test_a_refused_write_appends_nothing(scene: Scene) -> None:
 async def test_close_may_be_called_twice(scene: Scene) -> None:
     """Shutting down does not need to remember what it has shut."""
     here = Partition(scene.cluster.topic(), 0)
-    writer = await scene.bus.writer(_LIKE)
+    writer = await scene.bus.writer(LIKE)
     reader = await scene.bus.reader({here: 0}, Pace.HOT)
     await scene.bus.ends([here])
     for closing in (writer, reader, scene.bus):
@@ -444,74 +309,3 @@ async def test_a_bus_serves_again_after_it_was_closed(scene: Scene) -> None:
     assert await scene.bus.ends([here]) == {here: 0}
     await scene.bus.close()
     assert await scene.bus.ends([here]) == {here: 0}
-
-
-async def test_a_wrong_password_is_one_line(kafka_server: RunningKafka) -> None:
-    """The remedy is named, the password is not; nothing hangs."""
-    login = KafkaLogin(kafka_server.bootstrap, "guardrail", "not-the-password")
-    bus = KafkaBus(login)
-    for ask in (
-        bus.writer(_LIKE),
-        bus.reader({Partition(topics.INTENTS, 0): 0}, Pace.HOT),
-        bus.ends([Partition(topics.INTENTS, 0)]),
-    ):
-        with pytest.raises(BusUnavailable) as caught:
-            await soon(ask)
-        text = str(caught.value)
-        assert "\n" not in text
-        assert "guardrail" in text
-        assert "password" in text
-        assert "not-the-password" not in text + repr(login)
-        assert caught.value.__suppress_context__
-    await bus.close()
-
-
-async def test_a_right_taken_away_ends_a_reader(kafka_server: RunningKafka) -> None:
-    """S17: a reader whose right is revoked while it reads says so."""
-    name = kafka_server.create_topic()
-    right = AclBinding(
-        ResourceType.TOPIC, name, ResourcePatternType.LITERAL,
-        "User:strategy-demo", "*", AclOperation.READ, AclPermissionType.ALLOW,
-    )  # fmt: skip
-    admin = kafka_server.admin()
-    admin.create_acls([right])[right].result()
-    bus = KafkaBus(kafka_server.login("strategy-demo"))
-    async with asyncio.timeout(_PATIENCE_S):
-        while name not in await bus.topics([name]):
-            pass
-    reader = await bus.reader({Partition(name, 0): 0}, Pace.HOT)
-    assert await reader.read(10) == []
-    which = AclBindingFilter(
-        ResourceType.TOPIC, name, ResourcePatternType.LITERAL,
-        "User:strategy-demo", "*", AclOperation.ANY, AclPermissionType.ANY,
-    )  # fmt: skip
-    for done in admin.delete_acls([which]).values():
-        done.result()
-
-    async def read() -> None:
-        while True:
-            await reader.read(_WAIT_MS)
-
-    with pytest.raises(AuthorisationError):
-        await soon(read())
-    await reader.close()
-    await bus.close()
-
-
-async def test_a_record_above_its_topics_limit_ends_the_writer(kafka_server: RunningKafka) -> None:
-    """R20: the broker refuses it, and the caller learns that the log is unsure."""
-    name = kafka_server.create_topic(config={"max.message.bytes": "65536"})
-    bus = KafkaBus(kafka_server.login(BROKER))
-    writer = await bus.writer(_LIKE)
-    with pytest.raises(WriteError, match="MessageSizeTooLarge"):
-        await soon(writer.write([Outgoing(Partition(name, 0), None, b"x" * 100_000)]))
-    await writer.close()
-    await bus.close()
-
-
-async def test_no_broker_is_one_line() -> None:
-    """An address where nobody listens is said as such."""
-    bus = KafkaBus(KafkaLogin("127.0.0.1:1", "guardrail", "x"))
-    with pytest.raises(BusUnavailable, match=r"127\.0\.0\.1:1"):
-        await soon(bus.topics([topics.INTENTS]))
-    await bus.close()
