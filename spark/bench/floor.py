@@ -64,7 +64,7 @@ async def _consumer(config: dict[str, Any]) -> AIOKafkaConsumer:
 async def _forward(config: dict[str, Any], stop: asyncio.Event) -> None:
     """Forward each record as it comes."""
     producer, consumer = await _producer(config), await _consumer(config)
-    print("ready", flush=True)
+    _say("ready")
     while not stop.is_set():
         for batch in (await consumer.getmany(timeout_ms=200)).values():
             pending = [await producer.send(config["target"], r.value, key=r.key) for r in batch]
@@ -89,7 +89,7 @@ async def _place(config: dict[str, Any], stop: asyncio.Event) -> None:
             free.release()
 
         headers = {"X-MBX-APIKEY": config["api_key"]}
-        print("ready", flush=True)
+        _say("ready")
         while not stop.is_set():
             for batch in (await consumer.getmany(timeout_ms=200)).values():
                 for record in batch:
@@ -130,8 +130,14 @@ async def _feed(config: dict[str, Any], stop: asyncio.Event) -> None:
         for future in pending:
             await future
         await asyncio.sleep(max(0.0, (sent + 1) / rate - (time.monotonic() - began)))
-    print(sent / (time.monotonic() - began), flush=True)
+    _say(str(sent / (time.monotonic() - began)))
     await producer.stop()
+
+
+def _say(line: str) -> None:
+    """Answer the benchmark, which waits for the line."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 async def _main() -> None:

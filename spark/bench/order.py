@@ -10,11 +10,11 @@ probe runs beside each. CPU is counted for each process over its own part.
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Final, Self
 
 from spark import keys, topics
 from spark.bench.probe import Probe, Usage
@@ -65,7 +65,9 @@ class _Part:
     last_ms: float
 
 
-async def bench_order(stack: Throwaway, bench: OrderBench, say: Any) -> dict[str, object]:
+async def bench_order(
+    stack: Throwaway, bench: OrderBench, say: Callable[[str], None]
+) -> dict[str, object]:
     """
     Run the benchmark on a running stack.
 
@@ -81,12 +83,12 @@ async def bench_order(stack: Throwaway, bench: OrderBench, say: Any) -> dict[str
         async with AsyncExitStack() as exits:
             floor = await exits.enter_async_context(_Floor(stack, root))
             say(f"warming the broker for {bench.warm_seconds:.0f} s at {bench.rate:.0f}/s")
-            await _spark_part(stack, bus, bench.rate, bench.warm_seconds / 2)
+            await _spark_part(stack, bus, rate=bench.rate, seconds=bench.warm_seconds / 2)
             await floor.part(bench.rate, bench.warm_seconds / 2)
             for number in range(bench.runs):
                 raw = await floor.part(bench.rate, bench.seconds)
                 await asyncio.sleep(_QUIET_S)
-                real = await _spark_part(stack, bus, bench.rate, bench.seconds)
+                real = await _spark_part(stack, bus, rate=bench.rate, seconds=bench.seconds)
                 await asyncio.sleep(_QUIET_S)
                 runs.append((raw, real))
                 say(_line(number, raw, real))
@@ -96,7 +98,7 @@ async def bench_order(stack: Throwaway, bench: OrderBench, say: Any) -> dict[str
     return _result(bench, runs)
 
 
-async def _spark_part(stack: Throwaway, bus: Bus, rate: float, seconds: float) -> _Part:
+async def _spark_part(stack: Throwaway, bus: Bus, *, rate: float, seconds: float) -> _Part:
     hops = [Partition(name, _ACCOUNT_PARTITION) for name in (topics.INTENTS, topics.EVENTS)]
     starts = await bus.ends(hops)
     config = {
@@ -172,7 +174,7 @@ class _Floor:
         self._links: list[asyncio.subprocess.Process] = []
         self._parts = 0
 
-    async def __aenter__(self) -> "_Floor":
+    async def __aenter__(self) -> Self:
         from spark.embedded.provision import create_scratch_topics  # noqa: PLC0415
 
         await create_scratch_topics(self._stack.login(BROKER), _FLOOR_TOPICS)

@@ -66,7 +66,8 @@ async def _main() -> None:
         await intents.send([intent_number(n, intents, resting) for n in range(sent, due)])
         sent = due
         await asyncio.sleep(max(0.0, (sent + 1) / rate - (time.monotonic() - began)))
-    print(sent / (time.monotonic() - began), flush=True)
+    sys.stdout.write(f"{sent / (time.monotonic() - began)}\n")
+    sys.stdout.flush()
     await writer.close()
     await bus.close()
 

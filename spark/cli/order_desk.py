@@ -81,7 +81,9 @@ async def place_order(placing: Placing, *, wait_s: float) -> OrderRow:
 
     """
     async with _desk() as (attached, bus), _intents(attached, bus) as writer:
-        return await _send(bus, writer, writer.place(placing.wish, ttl_ns=placing.ttl_ns), wait_s)
+        return await _send(
+            bus, writer, writer.place(placing.wish, ttl_ns=placing.ttl_ns), wait_s=wait_s
+        )
 
 
 async def cancel_order(intent_id: str, *, wait_s: float) -> OrderRow:
@@ -95,7 +97,7 @@ async def cancel_order(intent_id: str, *, wait_s: float) -> OrderRow:
     """
     async with _desk() as (attached, bus), _intents(attached, bus) as writer:
         order = await _own_order(bus, intent_id)
-        return await _send(bus, writer, writer.cancel(order), wait_s)
+        return await _send(bus, writer, writer.cancel(order), wait_s=wait_s)
 
 
 async def find_order(intent_id: str) -> OrderRow:
@@ -154,7 +156,7 @@ async def _own_order(bus: Bus, intent_id: str) -> PlaceOrder:
     return order
 
 
-async def _send(bus: Bus, writer: IntentWriter, intent: Intent, wait_s: float) -> OrderRow:
+async def _send(bus: Bus, writer: IntentWriter, intent: Intent, *, wait_s: float) -> OrderRow:
     partitions = partitions_of(SOURCES)
     reader = await bus.reader(await bus.ends(partitions), Pace.HOT)
     try:

@@ -72,12 +72,12 @@ class LiveScreen:
     def phase_done(self, name: str, detail: str, seconds: float) -> None:
         """Tick a phase off."""
         self._phases.pop(name, None)
-        self._console.print(_phase_line("✓", "green", name, detail, seconds))
+        self._console.print(_phase_line("✓", "green", name, detail=detail, seconds=seconds))
 
     def phase_failed(self, name: str, error: str, seconds: float) -> None:
         """Cross a phase out."""
         self._phases.pop(name, None)
-        self._console.print(_phase_line("✗", "bold red", name, error, seconds))
+        self._console.print(_phase_line("✗", "bold red", name, detail=error, seconds=seconds))
 
     def last_lines(self, title: str, lines: Sequence[str]) -> None:
         """Show what a part printed last."""
@@ -132,7 +132,7 @@ class LiveScreen:
         now = monotonic()
         frame = _FRAMES[int(now / _FRAME_S) % len(_FRAMES)]
         lines = [
-            _phase_line(frame, "cyan", name, detail, now - began)
+            _phase_line(frame, "cyan", name, detail=detail, seconds=now - began)
             for name, (began, detail) in self._phases.items()
         ]
         return Group(*lines)
@@ -169,7 +169,7 @@ class LiveScreen:
         return Group(*parts)
 
 
-def _phase_line(mark: str, style: str, name: str, detail: str, seconds: float) -> Text:
+def _phase_line(mark: str, style: str, name: str, *, detail: str, seconds: float) -> Text:
     line = Text("  ")
     line.append(mark, style=style)
     line.append(f" {name:<{_NAME_WIDTH - 2}} {detail:<{_DETAIL_WIDTH}} ")
