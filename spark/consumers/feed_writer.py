@@ -34,6 +34,8 @@ from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
 _LAG_PERIOD_S: Final = 2.0
+#: From one wake-up's work to the next.
+_GATHER_S: Final = 0.005
 _NS_PER_S: Final = 1e9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Transactions lost in a row to another writer, after which this one leaves.
@@ -95,12 +97,17 @@ class FeedWriter:
 
     async def _write_until(self, stop: asyncio.Event, reader: Reader) -> None:
         lost = 0
+        loop = asyncio.get_running_loop()
         while not stop.is_set():
             try:
                 records = await reader.read(_READ_WAIT_MS)
+                began = loop.time()
                 for batch in batches(records, self._positions, self.clock.wall_ns()):
                     await self._commit(batch)
                     lost = 0
+                # The topics of one produce come one by one, and a transaction of one
+                # row costs as much as one of a hundred.
+                await asyncio.sleep(began + _GATHER_S - loop.time())
             except (FencedError, DatabaseUnavailable) as error:
                 logger().warning("transaction_aborted", why=str(error))
                 lost += isinstance(error, FencedError)

@@ -49,9 +49,9 @@ class Desk:
     pending: list[OrderEvent] = field(default_factory=list)
     cache: StateCache[GatewayPast] | None = None
     topic_ids: dict[str, str] = field(default_factory=dict)
-    #: Events appended since the state was kept, and the last one's bytes.
+    #: Events appended since the state was kept, and the place behind the last one.
     unkept: int = 0
-    last_body: bytes = b""
+    mark: Mark | None = None
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
     #: Append time of the intents whose place is in flight, for Place→ACK.
@@ -109,8 +109,10 @@ class Desk:
             key = self.lane.account.encode()
             partition = self.tenure.partition
             bodies = [encode(event) for event in events]
-            await self.tenure.write([Outgoing(partition, key, body) for body in bodies])
-            self.unkept, self.last_body = self.unkept + len(bodies), bodies[-1]
+            offsets = await self.tenure.write([Outgoing(partition, key, body) for body in bodies])
+            self.unkept += len(bodies)
+            # Right behind our own last event: what stands beyond it is not ours to name.
+            self.mark = Mark(*partition, offsets[-1] + 1, short_digest(bodies[-1]))
             self._measure(events)
         for record in self.tenure.take_foreign():
             self._fold_foreign(record)
@@ -118,16 +120,12 @@ class Desk:
     def keep(self) -> None:
         """Keep the state on disk, if it is time and nothing waits to be written."""
         due = _IDLE_EVENTS_MIN if self.is_quiet else _BUSY_EVENTS_MAX
-        if self.cache is None or self.pending or self.unkept < due:
+        mark = self.mark
+        if self.cache is None or mark is None or self.pending or self.unkept < due:
             return
         self.unkept = 0
         origin, handled = self.lane.done()
         past = GatewayPast(self.lane.orders, origin, handled, self.topic_ids)
-        mark = Mark(
-            *self.tenure.partition,
-            next_offset=self.tenure.expected,
-            digest=short_digest(self.last_body),
-        )
         self.cache.save(
             Kept(
                 state=past,

@@ -51,7 +51,8 @@ class Keeper(Generic[_S]):
             path = directory / f"{transform.role}.{partition}.state"
             self._cache = StateCache(path, transform.state_type)
         self._outputs = 0
-        self._last_body = b""
+        #: Right behind our own last output: what stands beyond it is not ours to name.
+        self._mark: Mark | None = None
         #: Stamp of the last output.
         self.last: Stamp | None = None
 
@@ -71,21 +72,21 @@ class Keeper(Generic[_S]):
             self._sides[record.partition] = record.value or b""
             self._side_offsets[record.partition] = record.offset + 1
 
-    def wrote(self, outputs: Sequence[Outgoing]) -> None:
+    def wrote(self, outputs: Sequence[Outgoing], offsets: Sequence[int]) -> None:
         """Note outputs that are acknowledged."""
         if outputs:
             self._outputs += len(outputs)
-            self._last_body = outputs[-1].value
+            self._mark = Mark(
+                *self._output, next_offset=offsets[-1] + 1, digest=short_digest(outputs[-1].value)
+            )
 
     def keep(self, state: _S, tenure: Tenure, *, is_idle: bool) -> None:
         """Keep the state if it is time."""
         due = _IDLE_OUTPUTS_MIN if is_idle else _BUSY_OUTPUTS_MAX
-        if self._cache is None or self.last is None or self._outputs < due:
+        if self._cache is None or self._mark is None or self._outputs < due:
             return
+        assert self.last is not None  # stamped before it was written
         self._outputs = 0
-        output = Mark(
-            *self._output, next_offset=tenure.expected, digest=short_digest(self._last_body)
-        )
         # A side of which nothing came since the start has no record to name; it
         # is folded again from its beginning, which changes nothing.
         sides = tuple(
@@ -96,7 +97,7 @@ class Keeper(Generic[_S]):
         self._cache.save(
             Kept(
                 state=state,
-                marks=(output, *sides),
+                marks=(self._mark, *sides),
                 topic_ids=self._topic_ids,
                 epoch=tenure.epoch,
                 seq=self.last.seq,

@@ -220,8 +220,8 @@ class TransformLoop(Generic[_S]):
                 letters.extend(self._letter(given, tick))
             outputs.append(self._step(lane, accepted, tick))
             appended_ns.append(given.appended_ns)
-        await lane.tenure.write(outputs)
-        lane.keeper.wrote(outputs)
+        offsets = await lane.tenure.write(outputs)
+        lane.keeper.wrote(outputs, offsets)
         _measure(self._wiring, self._transform.role, appended_ns)
         if letters:
             await lane.tenure.writer.write(letters)
