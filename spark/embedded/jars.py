@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import requests
-from jgo.maven import MavenContext
-
 from spark.errors import EmbeddedUnavailable, IntegrityError, SettingError
 
 _LINE: Final = re.compile(
@@ -145,6 +142,10 @@ def _make_readable(directory: Path) -> None:
 
 
 def _download(jar: Jar, directory: Path, repository_url: str | None) -> None:
+    # 10 MB of a supervisor's memory that only a first start needs.
+    import requests  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415
+
     # jgo warns about checksums in the log; ours is checked below and decides.
     logging.getLogger("jgo").setLevel(logging.ERROR)
     remotes = {"lock": repository_url.rstrip("/")} if repository_url else None
