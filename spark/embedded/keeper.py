@@ -120,7 +120,7 @@ class Keeper:
                     break
                 pause_s = self._restarts.pause_s_after(exit_code, time.monotonic() - started)
                 self._note_end(is_last=pause_s is None)
-                if pause_s is None or not await self._unless_held(asyncio.sleep(pause_s)):
+                if pause_s is None or not await _unless(self._held, asyncio.sleep(pause_s)):
                     break
             if self._state is not ChildState.HALTED:
                 self._move(ChildState.STOPPED, "")
@@ -135,7 +135,7 @@ class Keeper:
         for need in self._needs:
             if not need.is_ready.is_set():
                 self._move(ChildState.WAITING, f"for {need.child.name}")
-                if not await self._unless_held(need.is_ready.wait()):
+                if not await _unless(self._held, need.is_ready.wait()):
                     return False
         return not self._held.is_set()
 
@@ -213,15 +213,6 @@ class Keeper:
             # Nobody may be waiting for the start any more.
             self._served.exception()
 
-    async def _unless_held(self, work: Coroutine[Any, Any, object]) -> bool:
-        waited, held = asyncio.create_task(work), asyncio.create_task(self._held.wait())
-        try:
-            await asyncio.wait({waited, held}, return_when=asyncio.FIRST_COMPLETED)
-            return not self._held.is_set()
-        finally:
-            await _cancel(waited)
-            await _cancel(held)
-
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
@@ -230,6 +221,16 @@ class Keeper:
     def _move(self, state: ChildState, detail: str) -> None:
         self._state, self._detail = state, detail
         self._on_change(self.status())
+
+
+async def _unless(held: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    waited, holding = asyncio.create_task(work), asyncio.create_task(held.wait())
+    try:
+        await asyncio.wait({waited, holding}, return_when=asyncio.FIRST_COMPLETED)
+        return not held.is_set()
+    finally:
+        await _cancel(waited)
+        await _cancel(holding)
 
 
 async def _cancel(task: "asyncio.Task[Any]") -> None:

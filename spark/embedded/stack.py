@@ -78,7 +78,7 @@ class Stack:
         """
         self._anchor.found()
         self._lock.take()
-        self._screen.opened(self._opening())
+        self._screen.opened(_opening(self._options))
         try:
             return await self._start()
         except SparkError:
@@ -135,7 +135,7 @@ class Stack:
             site, ended = await prepare_site(self._options)
             now.detail = f"ended leftovers: {', '.join(ended)}" if ended else "ready"
         self._screen.isolation_known(site.isolation.reason)
-        self._state = self._first_state(site)
+        self._state = _first_state(self._options, site)
         self._write(StackPhase.STARTING)
         ground = Ground(
             options=self._options, site=site, supervisor=self._supervisor, screen=self._screen
@@ -149,7 +149,7 @@ class Stack:
         self._is_running = True
         if DEMO in self._options.processes:
             await self._await_first_order(self._watch)
-        self._screen.running(self._facts(site))
+        self._screen.running(_facts(self._options, site, self._state))
         return self._state
 
     async def _start_servers(self, ground: Ground) -> dict[str, str]:
@@ -169,7 +169,8 @@ class Stack:
         if not names:
             return
         with phase(self._screen, "processes") as now:
-            around = self._surroundings(site, urls)
+            assert self._state is not None, "the state is known before a process starts"
+            around = _surroundings(self._options, site, self._state, urls=urls)
             for name in names:
                 self._supervisor.start(process_child(BY_NAME[name], around))
             waiting = asyncio.create_task(self._supervisor.ready(names, timeout_s=START_S_MAX))
@@ -196,54 +197,6 @@ class Stack:
                     now.detail = f"none acknowledged yet; see {self._log_of(DEMO)}"
                     return
                 await asyncio.sleep(_LOOK_PERIOD_S / 4)
-
-    def _surroundings(self, site: Site, urls: dict[str, str]) -> Surroundings:
-        assert self._state is not None, "the state is known before a process starts"
-        environment = dict(self._options.environment) | {
-            "SPARK_NAME": self._options.name,
-            "SPARK_KAFKA_BOOTSTRAP": self._state.kafka_bootstrap,
-            "TRADING_MODE": self._options.mode.value,
-            "SPARK_ENDPOINT": Endpoint.SIM.value,
-        }
-        embedded = set()
-        if self._options.has_simulator:
-            environment["SPARK_BINANCE_REST_URL"] = self._state.simulator_url
-            environment["SPARK_BINANCE_STREAM_URL"] = self._state.simulator_stream_url
-            embedded.add(SIMULATOR)
-        if self._state.is_kafka_embedded:
-            embedded.add(KAFKA)
-        if self._state.is_database_embedded:
-            embedded.add(POSTGRES)
-        return Surroundings(
-            home=site.home,
-            uids=site.uids,
-            environment=environment,
-            database_urls=urls,
-            embedded=frozenset(embedded),
-        )
-
-    def _first_state(self, site: Site) -> StackState:
-        options, ports = self._options, site.ports
-        own_database = f"postgresql://{_LOOPBACK}:{ports.postgres}/spark"
-        return StackState(
-            name=options.name,
-            phase=StackPhase.STARTING,
-            supervisor=own_identity(),
-            started_ns=time.time_ns(),
-            home=site.home.root,
-            mode=options.mode,
-            endpoint=Endpoint.SIM,
-            isolation_reason=site.isolation.reason,
-            uids=dict(site.uids),
-            kafka_bootstrap=options.kafka_bootstrap or f"{_LOOPBACK}:{ports.kafka}",
-            is_kafka_embedded=not options.kafka_bootstrap,
-            database_url=without_user(options.database_url or own_database),
-            is_database_embedded=not options.database_url,
-            simulator_url=f"http://{_LOOPBACK}:{ports.simulator}",
-            simulator_stream_url=f"ws://{_LOOPBACK}:{ports.simulator}",
-            simulator_admin_url=f"http://{_LOOPBACK}:{ports.simulator_admin}",
-            ports={name: getattr(ports, name) for name in type(ports).__dataclass_fields__},
-        )
 
     def _write(self, now: StackPhase) -> None:
         if self._state is not None:
@@ -276,27 +229,6 @@ class Stack:
     def _log_of(self, name: str) -> str:
         return str(Home(self._options.home).log_of(name))
 
-    def _opening(self) -> Opening:
-        return Opening(
-            version=__version__,
-            name=self._options.name,
-            mode=self._options.mode.value,
-            endpoint=Endpoint.SIM.value,
-            home=str(self._options.home),
-        )
-
-    def _facts(self, site: Site) -> list[tuple[str, str]]:
-        assert self._state is not None, "it runs"
-        facts = [
-            ("Kafka", f"{self._state.kafka_bootstrap}   (SASL, one principal for each role)"),
-            ("PostgreSQL", self._state.database_url),
-        ]
-        if self._options.has_simulator:
-            facts.append(("Exchange", f"{self._state.simulator_url}   (simulator)"))
-        facts.append(("Logs", str(site.home.logs)))
-        facts.append(("Try", "spark status · spark order list · spark audit tail · spark down"))
-        return facts
-
     def _summary(self, stop_s: float) -> Summary:
         view = self._last_view
         assert view is not None, "it ran"
@@ -312,6 +244,79 @@ class Stack:
             is_data_kept=self._options.is_kept,
             home=str(self._options.home),
         )
+
+
+def _opening(options: StackOptions) -> Opening:
+    return Opening(
+        version=__version__,
+        name=options.name,
+        mode=options.mode.value,
+        endpoint=Endpoint.SIM.value,
+        home=str(options.home),
+    )
+
+
+def _first_state(options: StackOptions, site: Site) -> StackState:
+    ports = site.ports
+    own_database = f"postgresql://{_LOOPBACK}:{ports.postgres}/spark"
+    return StackState(
+        name=options.name,
+        phase=StackPhase.STARTING,
+        supervisor=own_identity(),
+        started_ns=time.time_ns(),
+        home=site.home.root,
+        mode=options.mode,
+        endpoint=Endpoint.SIM,
+        isolation_reason=site.isolation.reason,
+        uids=dict(site.uids),
+        kafka_bootstrap=options.kafka_bootstrap or f"{_LOOPBACK}:{ports.kafka}",
+        is_kafka_embedded=not options.kafka_bootstrap,
+        database_url=without_user(options.database_url or own_database),
+        is_database_embedded=not options.database_url,
+        simulator_url=f"http://{_LOOPBACK}:{ports.simulator}",
+        simulator_stream_url=f"ws://{_LOOPBACK}:{ports.simulator}",
+        simulator_admin_url=f"http://{_LOOPBACK}:{ports.simulator_admin}",
+        ports={name: getattr(ports, name) for name in type(ports).__dataclass_fields__},
+    )
+
+
+def _surroundings(
+    options: StackOptions, site: Site, state: StackState, *, urls: dict[str, str]
+) -> Surroundings:
+    environment = dict(options.environment) | {
+        "SPARK_NAME": options.name,
+        "SPARK_KAFKA_BOOTSTRAP": state.kafka_bootstrap,
+        "TRADING_MODE": options.mode.value,
+        "SPARK_ENDPOINT": Endpoint.SIM.value,
+    }
+    embedded = set()
+    if options.has_simulator:
+        environment["SPARK_BINANCE_REST_URL"] = state.simulator_url
+        environment["SPARK_BINANCE_STREAM_URL"] = state.simulator_stream_url
+        embedded.add(SIMULATOR)
+    if state.is_kafka_embedded:
+        embedded.add(KAFKA)
+    if state.is_database_embedded:
+        embedded.add(POSTGRES)
+    return Surroundings(
+        home=site.home,
+        uids=site.uids,
+        environment=environment,
+        database_urls=urls,
+        embedded=frozenset(embedded),
+    )
+
+
+def _facts(options: StackOptions, site: Site, state: StackState) -> list[tuple[str, str]]:
+    facts = [
+        ("Kafka", f"{state.kafka_bootstrap}   (SASL, one principal for each role)"),
+        ("PostgreSQL", state.database_url),
+    ]
+    if options.has_simulator:
+        facts.append(("Exchange", f"{state.simulator_url}   (simulator)"))
+    facts.append(("Logs", str(site.home.logs)))
+    facts.append(("Try", "spark status · spark order list · spark audit tail · spark down"))
+    return facts
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
