@@ -132,5 +132,10 @@ def _listed() -> list[Path]:
     return [
         path
         for path in sorted(ROOT.rglob("*"))
-        if path.is_file() and not _SKIPPED & set(path.relative_to(ROOT).parts)
+        if path.is_file() and not any(map(_is_made, path.relative_to(ROOT).parent.parts))
     ]
+
+
+def _is_made(directory: str) -> bool:
+    is_cache = directory.startswith(".") and directory not in _DOTTED
+    return is_cache or directory in _MADE or directory.endswith(".egg-info")
