@@ -1,5 +1,5 @@
 """
-Kafka through aiokafka; the only importer of it besides kafka_metadata.py.
+Kafka through aiokafka; only the two kafka_*.py beside it import it, too.
 
 What the client does that shapes this file (facts: kafka.md §1): one produce
 request in flight for each broker, so a writer's call is one batch for each
@@ -22,11 +22,13 @@ from aiokafka.errors import (
 )
 
 from spark import topics as table
+from spark.bus import kafka_records
 from spark.bus.kafka_metadata import describe_topics
-from spark.bus.port import Outgoing, Pace, Partition, Record, TopicState
+from spark.bus.port import Headers, Outgoing, Pace, Partition, Record, TopicState
 from spark.errors import AuthorisationError, BusUnavailable, PositionError, WriteError
 
 _T = TypeVar("_T")
+kafka_records.install()
 
 _WRITE_DEADLINE_S: Final = 20.0
 _BATCH_OVERHEAD_BYTES: Final = 1024
@@ -196,7 +198,8 @@ class KafkaReader:
         for tp, batch in batches.items():
             partition = Partition(tp.topic, tp.partition)
             taken.extend(
-                Record(partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in batch
+                Record(partition, r.offset, r.timestamp, r.key, r.value, _headers(r.headers))
+                for r in batch
             )
         return taken
 
@@ -244,6 +247,11 @@ class KafkaWriter:
                 await self._producer.stop()
         except TimeoutError:
             await self._producer.client.close()
+
+
+def _headers(found: Sequence[tuple[str, bytes | None]]) -> Headers:
+    # Anybody may write a header without a value; nobody reads one as different from empty.
+    return tuple((name, b"" if value is None else value) for name, value in found)
 
 
 def _topic_partitions(partitions: Sequence[Partition]) -> list[TopicPartition]:

@@ -240,6 +240,9 @@ def topic_config(topic: Topic) -> dict[str, str]:
         "retention.ms": str(topic.retention_ms),
         "retention.bytes": "-1",
         "max.message.bytes": str(topic.message_bytes_max),
+        # Else the limit is on what a writer compressed: a few KiB that every reader
+        # unpacks to gigabytes (R20).
+        "compression.type": "uncompressed",
     }
     if topic.flush_each:
         config["flush.messages"] = "1"
