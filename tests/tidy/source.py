@@ -13,9 +13,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = "spark"
-_SKIPPED: Final = frozenset(
-    {".git", ".venv", "__pycache__", "build", "dist", "evidence", "backups"}
-)
+#: Directories of ours that begin with a dot; others of that kind are caches.
+_DOTTED: Final = frozenset({".ci"})
+_MADE: Final = frozenset({"__pycache__", "backups", "build", "dist", "evidence"})
 
 
 @dataclass(frozen=True, slots=True)
