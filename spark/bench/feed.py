@@ -270,6 +270,7 @@ def _result(
         "rows_per_s": round(rows_per_s),
         "raw_copy_rows_per_s": round(raw),
         "ratio": round(rows_per_s / raw, 3),
+        "commits_per_s": round(median(one.commits_per_s for one in figures)),
         "rate_asked": bench.rate,
         "runs": len(runs),
         "stalls": [len(run.stalls) for run in runs],
@@ -293,6 +294,7 @@ def _result(
 class _Figures:
     rows: int
     rows_per_s: float
+    commits_per_s: float
     ages_ms: Quantiles
     calm_ages_ms: Quantiles
 
@@ -305,14 +307,16 @@ def _figures(bench: FeedBench, run: _Run, samples: list[tuple[int, int, int]]) -
         and committed_ns <= run.sent_until_ns + (run.drained_s + 1) * _NS_PER_S
     ]
     from_ns = run.started_ns + (_FILL_S * _NS_PER_S if bench.rate is None else 0)
-    in_time = sum(rows for _, at_ns, rows in mine if from_ns <= at_ns <= run.sent_until_ns)
+    in_time = [(at_ns, rows) for _, at_ns, rows in mine if from_ns <= at_ns <= run.sent_until_ns]
+    span_s = (run.sent_until_ns - from_ns) / _NS_PER_S
     ages = _ages_ms(mine)
     calm = _ages_ms(outside_stalls(mine, run.stalls))
     if ages is None:
         raise SparkError("no row was committed while the tape was played")
     return _Figures(
         rows=sum(rows for *_, rows in mine),
-        rows_per_s=in_time / ((run.sent_until_ns - from_ns) / _NS_PER_S),
+        rows_per_s=sum(rows for _, rows in in_time) / span_s,
+        commits_per_s=len({at_ns for at_ns, _ in in_time}) / span_s,
         ages_ms=ages,
         calm_ages_ms=calm or ages,
     )

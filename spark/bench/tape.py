@@ -17,7 +17,7 @@ from aiohttp import web
 
 from spark.exchanges.simulator.binance.frames import websocket_text
 
-SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT")
+SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
 FRAMES: Final = 50_000
 #: Of 100 frames; the rest are best prices.
 _TRADES_PCT: Final = 24

@@ -44,7 +44,7 @@ _SNAPSHOT_RETRY_S_MAX: Final = 60.0
 #: Of a frame that cannot be used, so many bytes go with its dead letter.
 _DEAD_BYTES_MAX: Final = 64 * 1024
 #: From one produce to the next.
-_GATHER_S: Final = 0.004
+_GATHER_S: Final = 0.005
 _NS_PER_S: Final = 1e9
 #: Where dead letters say that frames come from; no topic can be called so.
 _SOCKET: Final = Partition("binance stream", 0)
