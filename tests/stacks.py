@@ -80,15 +80,7 @@ class UpStack:
 
     def up(self, *arguments: str) -> None:
         """Start, and wait until it runs."""
-        with self.output.open("wb") as output:
-            self.supervisor = subprocess.Popen(
-                [sys.executable, "-m", "spark", "up", "--processes", self.processes, *arguments],
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        mine = self.supervisor.pid
+        mine = self.begin(*arguments).pid
 
         def runs() -> bool:
             assert self.supervisor is not None
@@ -101,6 +93,18 @@ class UpStack:
             )
 
         until(runs, "the stack runs")
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start, and wait for nothing."""
+        with self.output.open("wb") as output:
+            self.supervisor = subprocess.Popen(
+                [sys.executable, "-m", "spark", "up", "--processes", self.processes, *arguments],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return self.supervisor
 
     @property
     def state(self) -> StackState:

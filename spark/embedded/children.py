@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from spark.embedded.child import Child, IsAlive
 from spark.embedded.command import Command
@@ -195,4 +196,4 @@ def passfile_url(role: str, host_and_name: str, passfile: Path) -> str:
         passfile: in libpq's format, readable by the role's process alone.
 
     """
-    return f"postgresql://{role}@{host_and_name}?passfile={passfile}"
+    return f"postgresql://{role}@{host_and_name}?passfile={quote(str(passfile))}"

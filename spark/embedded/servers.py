@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from spark.bus.kafka import KafkaLogin
 from spark.db.migrate import migrate
@@ -236,5 +237,5 @@ def _foreign_urls(ground: Ground) -> dict[str, str]:
     for principal in ROLES:
         line = f"*:*:*:*:{escaped}\n".encode()
         passfile = replace_secret(ground.site.secrets, principal, PASSFILE, content=line)
-        urls[principal] = f"{bare}{'&' if '?' in bare else '?'}passfile={passfile}"
+        urls[principal] = f"{bare}{'&' if '?' in bare else '?'}passfile={quote(str(passfile))}"
     return urls

@@ -184,6 +184,24 @@ def test_for_ends_by_itself_with_one_object_and_no_trace(server_home: Path) -> N
     assert list(place.glob("spark-*")) == []
 
 
+@pytest.mark.parametrize("signals", [1, 2], ids=["in order", "at once"])
+def test_a_start_that_is_interrupted_leaves_nothing(server_home: Path, signals: int) -> None:
+    """
+    Ctrl-C while servers start ends what was begun; a second one does not wait for it.
+    """
+    place = server_home / f"interrupted{signals}"
+    place.mkdir(mode=0o711)
+    stack = UpStack(place, "auditor")
+    supervisor = stack.begin()
+    until((stack.home.run / "children.json").exists, "a child was started")
+    for _ in range(signals):
+        supervisor.send_signal(signal.SIGINT)
+    assert supervisor.wait(60) == 130
+    assert "Traceback" not in stack.output.read_text()
+    until(lambda: not processes_of(place), "nothing is left")
+    assert stack.state.phase is StackPhase.STOPPED
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file of /proc or an ordinary one."""
     return path.read_bytes()
