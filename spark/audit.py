@@ -2,11 +2,11 @@
 The audit trail: lines chained into pages, pages under signed checkpoints. Pure.
 
 A line is the digest of one record, with its place and what it was. A page's head
-is SHA-256 over the previous head and everything in the page; a fence is folded
-into the chain too. A checkpoint signs the head with the auditor's Ed25519 key.
-So an edit, a removal, an insertion or a swap is found at the first record that
-it touches; a cut tail is found only against a checkpoint kept elsewhere, and
-`Report.is_anchored` says so.
+is SHA-256 over the previous head and everything in the page; fences and
+checkpoints are links of the chain too. A checkpoint signs the head with the
+auditor's Ed25519 key. So an edit, a removal, an insertion or a swap is found at
+the first record that it touches or right after it; a cut tail is found only
+against a checkpoint kept elsewhere, and `Report.is_anchored` says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -85,6 +85,10 @@ class Chain:
     def fence(self, offset: int, body: bytes) -> None:
         """Fold a fence: from here on another instance writes."""
         self.epoch = offset
+        self.link(body)
+
+    def link(self, body: bytes) -> None:
+        """Fold a record that is no page, as its bytes stand."""
         self.head = sha256(lp(self.head.encode()) + lp(body)).hexdigest()
 
     def page(self, lines: Iterable[AuditLine], at_ns: int) -> AuditPaged:
@@ -105,7 +109,7 @@ class Chain:
     def checkpoint(
         self, topic_ids: dict[str, str], kid: str, sign: Sign, *, at_ns: int
     ) -> AuditCheckpointed:
-        """Sign the chain as it is."""
+        """Sign the chain as it is; the signature becomes a part of it."""
         blank = AuditCheckpointed(
             epoch=self.epoch,
             pages=self.pages,
@@ -117,7 +121,9 @@ class Chain:
             signature="",
             at_ns=at_ns,
         )
-        return replace(blank, signature=sign(encode(blank)).hex())
+        made = replace(blank, signature=sign(encode(blank)).hex())
+        self.link(encode(made))
+        return made
 
     def accept(self, page: AuditPaged) -> None:
         """
@@ -189,6 +195,8 @@ def verify(records: Iterable[bytes], verify_signature: Verify) -> Report:
 
     """
     chain, report, signed_lines = Chain(), Report(), 0
+    #: Epochs of which a record may still come.
+    living: set[int] = set()
     for offset, body in enumerate(records):
         try:
             event = decode(body)
@@ -196,13 +204,20 @@ def verify(records: Iterable[bytes], verify_signature: Verify) -> Report:
             raise IntegrityError(f"audit record {offset}: {error}") from None
         if isinstance(event, PartitionFenced):
             chain.fence(offset, body)
+            living.add(offset)
             report.fences += 1
         elif isinstance(event, AuditPaged | AuditCheckpointed) and event.epoch != chain.epoch:
+            # An auditor that was fenced off finds out with its next write: it has one.
+            if event.epoch not in living:
+                raise IntegrityError(f"audit record {offset}: epoch {event.epoch} was over")
+            living.remove(event.epoch)
+            _named(offset, lambda e: _check_void(e, verify_signature), event)
             report.void += 1
         elif isinstance(event, AuditPaged):
             _named(offset, chain.accept, event)
         elif isinstance(event, AuditCheckpointed):
             _named(offset, lambda c: _check(c, chain, verify_signature), event)
+            chain.link(body)
             report.checkpoints += 1
             signed_lines = chain.lines
         else:
@@ -218,10 +233,26 @@ def _check(found: AuditCheckpointed, chain: Chain, verify_signature: Verify) -> 
         raise IntegrityError("the checkpoint is of another chain")
     if found.next_offsets != chain.next_offsets:
         raise IntegrityError("the checkpoint's offsets are not the chain's")
+    _check_signature(found, verify_signature)
+
+
+def _check_void(found: AuditPaged | AuditCheckpointed, verify_signature: Verify) -> None:
+    # What an auditor wrote that had been fenced off is whole in itself; a record that
+    # is not was changed, perhaps only to be passed over as such a one.
+    if isinstance(found, AuditCheckpointed):
+        _check_signature(found, verify_signature)
+    elif _head_of(found) != found.head:
+        raise IntegrityError(f"page {found.page} was changed: its head does not match")
+
+
+def _check_signature(found: AuditCheckpointed, verify_signature: Verify) -> None:
     try:
         signature = bytes.fromhex(found.signature)
     except ValueError:
         raise IntegrityError("the checkpoint's signature is not hex") from None
+    # One spelling: else a letter's case could change and nothing would be found.
+    if signature.hex() != found.signature:
+        raise IntegrityError("the checkpoint's signature is not hex as it is written")
     if not verify_signature(encode(replace(found, signature="")), signature):
         raise IntegrityError("the checkpoint's signature does not verify")
 

@@ -65,7 +65,8 @@ class Auditor:
         self._chain = Chain()
         self._topic_ids: dict[str, str] = {}
         self._due: dict[Partition, int] = {}
-        self._unsigned_pages = 0
+        #: Whether the chain has moved on since it was signed.
+        self._is_unsigned = False
         self._signed_at_s = 0.0
         self._kept_lines = 0
         self._cache: StateCache[Chain] | None = None
@@ -94,6 +95,9 @@ class Auditor:
                 wiring.bus, writer, Partition(topics.AUDIT, 0), holder=holder, clock=wiring.clock
             )
             await self._fold_past(tenure)
+            # The own fence is a link of the chain, too.
+            self._is_unsigned = True
+            await self._sign(tenure, is_due=True)
             self._due = {p: self._chain.next_offsets.get(str(p), 0) for p in _audited()}
             await self._check_starts(self._due)
             reader = await wiring.bus.reader(self._due, Pace.BULK)
@@ -133,6 +137,8 @@ class Auditor:
                 known_ids.update(event.topic_ids)
             elif isinstance(event, AuditPaged) and event.epoch == self._chain.epoch:
                 self._chain.resume(event)
+            elif isinstance(event, AuditCheckpointed) and event.epoch == self._chain.epoch:
+                self._chain.link(body)
 
         await read_through(self._wiring.bus, {tenure.partition: (first, tenure.epoch + 1)}, each)
         await check_topic_ids(self._wiring.bus, known_ids)
@@ -160,7 +166,7 @@ class Auditor:
                 self._wiring.metrics.audit_lines.labels(record.partition.topic).inc()
             page = self._chain.page(lines, self._wiring.clock.wall_ns())
             await tenure.write([Outgoing(tenure.partition, None, encode(page))])
-            self._unsigned_pages += 1
+            self._is_unsigned = True
         if records:
             oldest_ms = min(record.timestamp_ms for record in records)
             age_s = time.time() - oldest_ms / _MS_PER_S
@@ -170,13 +176,13 @@ class Auditor:
         await self._sign(tenure, is_due=time.monotonic() - self._signed_at_s >= _CHECKPOINT_S)
 
     async def _sign(self, tenure: Tenure, *, is_due: bool) -> None:
-        if not is_due or not self._unsigned_pages:
+        if not is_due or not self._is_unsigned:
             return
         checkpoint: AuditCheckpointed = self._chain.checkpoint(
             self._topic_ids, _KID, self._wiring.key.sign, at_ns=self._wiring.clock.wall_ns()
         )
         await tenure.write([Outgoing(tenure.partition, None, encode(checkpoint))])
-        self._unsigned_pages, self._signed_at_s = 0, time.monotonic()
+        self._is_unsigned, self._signed_at_s = False, time.monotonic()
         self._keep(tenure, encode(checkpoint))
 
     def _keep(self, tenure: Tenure, body: bytes) -> None:
