@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 from spark.bench.children import Child, child
 from spark.bench.feed_child import MODULE, ChildPlan, read_samples
-from spark.bench.figures import Quantiles, Stall, median_of, outside_stalls, quantiles
-from spark.bench.probe import Probe, Usage
+from spark.bench.feed_result import FeedBench, Run, result
+from spark.bench.probe import Probe
 from spark.bench.tape import SYMBOLS, Player, Tape, make_tape, playing
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.bus.port import Partition, Record
@@ -34,13 +33,9 @@ from spark.names import Role
 from spark.producers.binance_rows import Gathering
 from spark.settings import DatabaseSettings
 
-_NS_PER_S: Final = 1e9
-_NS_PER_MS: Final = 1e6
 _RAW_S: Final = 3.0
 _DRAIN_S_MAX: Final = 120.0
 _POLL_S: Final = 0.05
-#: Flat out, what is committed right after the start still fills the pipe.
-_FILL_S: Final = 1.0
 
 Report = Callable[[str], None]
 
@@ -56,31 +51,6 @@ class FeedStack:
     database_url: str
     #: Servers to account for: `kafka`, `postgres`.
     pids: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedBench:
-    """One benchmark's parameters."""
-
-    #: Frames a second; None is flat out.
-    rate: int | None = None
-    seconds: float = 20.0
-    runs: int = 1
-    warm_seconds: float = 20.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """One run as it was played; the samples come at the end of all."""
-
-    started_ns: int
-    sent_until_ns: int
-    frames: int
-    drained_s: float
-    load_cpu_us: float
-    raw_rows_per_s: float
-    usage: Usage
-    stalls: list[Stall]
 
 
 async def bench_feed(stack: FeedStack, bench: FeedBench, say: Report) -> dict[str, object]:
@@ -101,7 +71,7 @@ async def bench_feed(stack: FeedStack, bench: FeedBench, say: Report) -> dict[st
         place = Path(directory)
         async with AsyncExitStack() as exits:
             player = await exits.enter_async_context(playing(tape))
-            feed, writer = await _start(exits, stack, player, place)
+            feed, writer = await _start(exits, stack, player, place=place)
             drain = _Drain(stack)
             exits.push_async_callback(drain.close)
             await drain.open()
@@ -111,16 +81,17 @@ async def bench_feed(stack: FeedStack, bench: FeedBench, say: Report) -> dict[st
             runs = []
             for number in range(bench.runs):
                 raw = await _raw_copy(stack, tape)
-                run = await _play(stack, bench, _Parts(player, drain, feed, writer), raw)
+                parts = _Parts(player, drain, feed, writer)
+                run = await _play(stack, bench, parts, raw=raw)
                 runs.append(run)
                 say(f"run {number + 1}: {run.frames} frames, drained {run.drained_s:.2f} s later")
             await feed.stop()
             await writer.stop()
-        return _result(bench, runs, read_samples(place / "samples"))
+        return result(bench, runs, read_samples(place / "samples"))
 
 
 async def _start(
-    exits: AsyncExitStack, stack: FeedStack, player: Player, place: Path
+    exits: AsyncExitStack, stack: FeedStack, player: Player, *, place: Path
 ) -> tuple[Child, Child]:
     plans = [
         ChildPlan(
@@ -156,7 +127,7 @@ class _Parts:
     writer: Child
 
 
-async def _play(stack: FeedStack, bench: FeedBench, parts: _Parts, raw: float) -> _Run:
+async def _play(stack: FeedStack, bench: FeedBench, parts: _Parts, *, raw: float) -> Run:
     pids = {**stack.pids, Role.BINANCE_FEED.value: parts.feed.pid}
     pids[Role.FEED_WRITER.value] = parts.writer.pid
     async with Probe(pids) as probe:
@@ -164,7 +135,7 @@ async def _play(stack: FeedStack, bench: FeedBench, parts: _Parts, raw: float) -
         frames = await parts.player.play(seconds=bench.seconds, rate=bench.rate)
         sent_until_ns, load_cpu_s = time.time_ns(), time.process_time() - cpu_s
         drained_s = await parts.drain.wait(parts.feed, parts.writer)
-    return _Run(
+    return Run(
         started_ns=started_ns,
         sent_until_ns=sent_until_ns,
         frames=frames,
@@ -252,77 +223,4 @@ def _database(stack: FeedStack) -> Database:
         name=f"bench:{os.getpid()}",
         settings=DatabaseSettings(),
         metrics=Metrics("bench"),
-    )
-
-
-def _result(
-    bench: FeedBench, runs: list[_Run], samples: list[tuple[int, int, int]]
-) -> dict[str, object]:
-    figures = [_figures(bench, run, samples) for run in runs]
-    raw = median(run.raw_rows_per_s for run in runs)
-    rows_per_s = median(one.rows_per_s for one in figures)
-    names = runs[-1].usage.cpu_us
-    return {
-        "feed_to_db_ms": asdict(median_of([one.ages_ms for one in figures])),
-        "feed_to_db_ms_stall_free": asdict(median_of([one.calm_ages_ms for one in figures])),
-        "feed_to_db_ms_by_run": [asdict(one.ages_ms) for one in figures],
-        "rows": [one.rows for one in figures],
-        "rows_per_s": round(rows_per_s),
-        "raw_copy_rows_per_s": round(raw),
-        "ratio": round(rows_per_s / raw, 3),
-        "commits_per_s": round(median(one.commits_per_s for one in figures)),
-        "rate_asked": bench.rate,
-        "runs": len(runs),
-        "stalls": [len(run.stalls) for run in runs],
-        "drained_s": [round(run.drained_s, 3) for run in runs],
-        "cpu_us_per_row": {
-            name: round(
-                median(
-                    run.usage.cpu_us[name] / one.rows
-                    for run, one in zip(runs, figures, strict=True)
-                ),
-                2,
-            )
-            for name in names
-        }
-        | {"load": round(median(run.load_cpu_us / run.frames for run in runs), 2)},
-        "rss_mb": dict(runs[-1].usage.rss_mb),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Figures:
-    rows: int
-    rows_per_s: float
-    commits_per_s: float
-    ages_ms: Quantiles
-    calm_ages_ms: Quantiles
-
-
-def _figures(bench: FeedBench, run: _Run, samples: list[tuple[int, int, int]]) -> _Figures:
-    mine = [
-        (received_ns, committed_ns, rows)
-        for committed_ns, received_ns, rows in samples
-        if run.started_ns <= received_ns <= run.sent_until_ns + _DRAIN_S_MAX * _NS_PER_S
-        and committed_ns <= run.sent_until_ns + (run.drained_s + 1) * _NS_PER_S
-    ]
-    from_ns = run.started_ns + (_FILL_S * _NS_PER_S if bench.rate is None else 0)
-    in_time = [(at_ns, rows) for _, at_ns, rows in mine if from_ns <= at_ns <= run.sent_until_ns]
-    span_s = (run.sent_until_ns - from_ns) / _NS_PER_S
-    ages = _ages_ms(mine)
-    calm = _ages_ms(outside_stalls(mine, run.stalls))
-    if ages is None:
-        raise SparkError("no row was committed while the tape was played")
-    return _Figures(
-        rows=sum(rows for *_, rows in mine),
-        rows_per_s=sum(rows for _, rows in in_time) / span_s,
-        commits_per_s=len({at_ns for at_ns, _ in in_time}) / span_s,
-        ages_ms=ages,
-        calm_ages_ms=calm or ages,
-    )
-
-
-def _ages_ms(samples: list[tuple[int, int, int]]) -> Quantiles | None:
-    return quantiles(
-        (round((end_ns - start_ns) / _NS_PER_MS, 3), rows) for start_ns, end_ns, rows in samples
     )

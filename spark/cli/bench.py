@@ -59,7 +59,7 @@ def feed_path(
     """
     Feed→DB from the socket to the COMMIT, against a raw COPY.
     """
-    from spark.bench.feed import FeedBench
+    from spark.bench.feed_result import FeedBench
     from spark.cli.bench_stacks import measure_feed
 
     bench = FeedBench(rate=rate, seconds=seconds, runs=runs, warm_seconds=warm)

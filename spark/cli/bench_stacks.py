@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from spark.bench.feed import FeedBench, FeedStack, bench_feed
+from spark.bench.feed import FeedStack, bench_feed
+from spark.bench.feed_result import FeedBench
 from spark.bench.order import PROCESSES, OrderBench, bench_order
 from spark.cli.attach import anchor, attach
 from spark.embedded.home import Home, default_jar_directory

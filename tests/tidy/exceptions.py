@@ -24,8 +24,6 @@ CLASSES: Final[dict[str, int]] = {}
 
 #: Parameters that may be given by position, `self` not counted.
 POSITIONAL: Final[dict[str, int]] = {
-    "spark/bench/feed.py::_play": 4,
-    "spark/bench/feed.py::_start": 4,
     # A transform's whole view: state, input, tick, stamp; tests call nothing else as often.
     "spark/worker/contract.py::Transform.step": 4,
     "spark/consumers/guardrail.py::Guardrail.step": 4,
