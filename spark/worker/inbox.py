@@ -53,7 +53,7 @@ class Inbox:
         self.lineage = lineage
         self._checker = checker
         self._bytes_max = bytes_max
-        #: Records dropped as void, for the metric.
+        #: Records dropped as void since they were last counted into the metric.
         self.void = 0
 
     def accept(self, record: Record) -> Accepted | None:

@@ -220,11 +220,12 @@ class TransformLoop(Generic[_S]):
                 letters.extend(self._letter(given, tick))
             outputs.append(self._step(lane, accepted, tick))
             appended_ns.append(given.appended_ns)
+        if letters:
+            # First, so that a crash between the two repeats a letter and loses none.
+            await lane.tenure.writer.write(letters)
         offsets = await lane.tenure.write(outputs)
         lane.keeper.wrote(outputs, offsets)
-        _measure(self._wiring, self._transform.role, appended_ns)
-        if letters:
-            await lane.tenure.writer.write(letters)
+        _measure(self._wiring.metrics, lane.inbox, appended_ns, now_ns=self._wiring.clock.wall_ns())
 
     def _step(self, lane: _Lane[_S], accepted: Accepted, tick: Tick) -> Outgoing:
         given = accepted.given
@@ -254,6 +255,7 @@ class TransformLoop(Generic[_S]):
             fault=given.fault,
             now_ns=tick.now_ns,
         )
+        self._wiring.metrics.dead_letters_muted.inc(letter is None)
         return [] if letter is None else [letter]
 
     def _tenures(self) -> list[Tenure]:
@@ -274,11 +276,12 @@ def _bytes_max(topic: str) -> int:
     )
 
 
-def _measure(wiring: Wiring, role: str, appended_ns: Sequence[int]) -> None:
-    now_ns = wiring.clock.wall_ns()
-    hop = wiring.metrics.hop.labels(role)
+def _measure(metrics: Metrics, inbox: Inbox, appended_ns: Sequence[int], *, now_ns: int) -> None:
+    hop = metrics.hop.labels(metrics.role)
     for appended in appended_ns:
         hop.observe(max(0, now_ns - appended) / _NS_PER_S)
+    metrics.void_records.labels(inbox.partition.topic).inc(inbox.void)
+    inbox.void = 0
 
 
 def _count(metrics: Metrics, output: Event) -> None:

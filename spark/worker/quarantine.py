@@ -25,7 +25,6 @@ class Quarantine:
         self._partition = Partition(f"dlq.{role}", 0)
         self._minute = 0
         self._written = 0
-        self.muted = 0
 
     def letter(
         self, origin: Partition, offset: int, body: bytes, *, fault: Fault, now_ns: int
@@ -35,7 +34,6 @@ class Quarantine:
         if minute != self._minute:
             self._minute, self._written = minute, 0
         if self._written >= _LETTERS_PER_MINUTE_MAX:
-            self.muted += 1
             return None
         self._written += 1
         letter = DeadLettered(
