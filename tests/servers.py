@@ -46,6 +46,9 @@ def jar_cache() -> Path:
     Find the directory that keeps jars from one test run to the next.
     """
     chosen = os.environ.get("SPARK_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    if chosen is None and os.geteuid() == 0:
+        # A home of root's is private, and with isolation the broker has a uid of its own.
+        chosen = "/var/cache"
     return (Path(chosen) if chosen else Path.home() / ".cache") / "spark" / "jars"
 
 
