@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from spark.cli.app import app
 from spark.cli.exit_codes import MEANING
@@ -20,42 +21,103 @@ _HEAD: Final = """\
 
 Generated from `spark/cli` by `python -m spark.cli.page`; do not edit.
 
+`.venv/bin/spark`, or `spark` after `. .venv/bin/activate`. Every command has `--help`.
+
 - stdout is data, stderr is progress and messages. `--json` prints exactly one object on stdout,
   also when the command fails: then with `error`, `kind` and `exit_code`.
+- An operating error is one line that begins with `error:`. A traceback is a bug.
 - No escape codes off a terminal; `NO_COLOR` is honoured; `spark up --progress plain` forces lines.
+- A span is `250ms`, `30s`, `5m`, `1h`, or seconds without a unit.
 - A command finds the stack through `run/stack.json` in its home: `SPARK_HOME`, else
   `/var/lib/spark/<SPARK_NAME>` for root and `$XDG_STATE_HOME/spark/<SPARK_NAME>` for others.
-- Secrets are never options. What may be set is in `.env.example`.
+- Secrets are never options. What may be set is in [.env.example](../.env.example).
 
+## Exit codes
+
+| code | meaning |
+| --- | --- |"""
+_AFTER_CODES: Final = """
+A process of the stack ends with the same codes; what to do then is in [restart.md](restart.md).
+
+- `spark order place` and `spark order cancel` end with 0 when the exchange answered, 6 when Spark
+  refused, 1 when the exchange refused, 5 when the outcome is unknown or nothing was heard in time.
+- `spark status` ends with 0 only when everything serves, and with 5 otherwise.
+- `spark audit verify` ends with 7 where the trail does not hold, `spark doctor` with 8 where a
+  check fails, `spark db status` with 4 where a migration is missing and 7 where one was changed."""
+_TAIL: Final = """
+The benchmarks start a stack of their own and remove it; the rest attaches to the running one.
+
+## Development
+
+| command | what |
+| --- | --- |
+| `make up`, `make up FOR=30s` | The environment, then the stack. |
+| `make test` | Everything, on real servers. |
+| `make check` | Lint, format, types, structure. |
+| `make bench` | Both benchmarks. |
+| `make clean` | Remove what make made; the stack's data stay. |
+| `python -m spark.schemas` | Write `schemas/` anew. |
+| `python -m spark.cli.page`, `python -m spark.ops.pages` | Write the generated pages anew. |
+
+Not there yet: kill and resume, limits, modes, reconcile, unknown, replay of decisions, drills,
+ramp, canary, backtest, keys, access check.
 """
+_PANELS: Final = ("Run", "Trade", "Observe", "Maintain")
+#: Every command has these, or nobody looks for them here.
+_EVERYWHERE: Final = frozenset({"--json", "--help", "--version"})
 
 
 def page() -> str:
     """Write the page."""
-    codes = [f"| {code.value} | {meaning} |" for code, meaning in MEANING.items()]
-    commands = [f"| `spark {name}` | {help_text} |" for name, help_text in commands_of(app)]
-    return "\n".join(
-        [
-            f"{_HEAD}## Exit codes\n\n| code | meaning |\n|---|---|",
-            *codes,
-            "\n## Commands\n\n`-h` after any of them lists its options.\n",
-            "| command | what |\n|---|---|",
-            *commands,
-            "",
-        ]
-    )
+    lines = [_HEAD, *(f"| {code.value} | {meaning} |" for code, meaning in MEANING.items())]
+    lines.append(_AFTER_CODES)
+    panel = ""
+    for group, name, command in commands_of(typer.main.get_command(app)):
+        if group != panel:
+            panel = group
+            lines += [f"\n## {panel}\n", "| command | what | options |", "| --- | --- | --- |"]
+        lines.append(_row(name, command))
+    return "\n".join([*lines, _TAIL])
 
 
-def commands_of(group: typer.Typer, above: str = "") -> Iterator[tuple[str, str]]:
-    """List commands with the first line of their help, groups after single commands."""
-    for command in group.registered_commands:
-        assert command.callback is not None, "a command does something"
-        name = command.name or command.callback.__name__
-        text = (command.callback.__doc__ or "").strip().splitlines()[0]
-        yield f"{above}{name}", text
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None, "a group has commands"
-        yield from commands_of(inner.typer_instance, f"{above}{inner.name} ")
+def commands_of(root: object) -> Iterator[tuple[str, str, TyperCommand]]:
+    """List commands by their panel, in the order of the panels: panel, full name, command."""
+    assert isinstance(root, TyperGroup), "there are several commands"
+    found: dict[str, list[tuple[str, TyperCommand]]] = {panel: [] for panel in _PANELS}
+    for name, command in root.commands.items():
+        assert isinstance(command, TyperGroup | TyperCommand), "typer made it"
+        panel = found[str(command.rich_help_panel)]
+        if isinstance(command, TyperCommand):
+            panel.append((name, command))
+            continue
+        for under, one in command.commands.items():
+            assert isinstance(one, TyperCommand), "groups are one deep"
+            panel.append((f"{name} {under}", one))
+    for title, commands in found.items():
+        yield from ((title, name, command) for name, command in commands)
+
+
+def _row(name: str, command: TyperCommand) -> str:
+    arguments = [_value(one) for one in command.params if isinstance(one, TyperArgument)]
+    options = [
+        _option(one)
+        for one in command.params
+        if isinstance(one, TyperOption) and not _EVERYWHERE & set(one.opts)
+    ]
+    words = " ".join(["spark", name, *arguments])
+    text = (command.help or "").strip().splitlines()[0]
+    return f"| `{words}` | {text} | {'<br>'.join(options)} |"
+
+
+def _option(one: TyperOption) -> str:
+    words = ", ".join([*one.opts, *one.secondary_opts])
+    value = "" if one.is_flag else f" {_value(one)}"
+    text = f" {one.help}" if one.help else ""
+    return f"`{words}{value}`{text}".replace("|", r"\|")
+
+
+def _value(one: TyperArgument | TyperOption) -> str:
+    return one.metavar or str(one.name).upper()
 
 
 def main() -> None:

@@ -35,7 +35,9 @@ LAYERS: Final = (
 PASSAGES: Final = frozenset({"spark", "spark.exchanges"})
 
 #: Where Spark is entered from outside: by a person, by the supervisor, by development.
-ENTRIES: Final = frozenset({"spark.__main__", "spark.cli", "spark.schemas", "spark.ops.pages"})
+ENTRIES: Final = frozenset(
+    {"spark.__main__", "spark.cli", "spark.cli.page", "spark.ops.pages", "spark.schemas"}
+)
 #: Modules that no process reaches yet, with the reason. May only shrink.
 UNREACHED: Final = {
     "spark.bus.memory": "the bus without a broker, which the tests of its users run on",
