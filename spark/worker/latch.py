@@ -47,3 +47,8 @@ class KillLatch:
                 return [f"latch:{entry.name}" for entry in islice(entries, _ENTRIES_MAX)]
         except OSError as error:
             return [f"latch:{error.strerror}"]
+
+
+def _kill(name: str) -> str:
+    # A kill is written into decisions, and no record holds a name that is not UTF-8.
+    return "latch:" + os.fsencode(name).decode("utf-8", "replace")
