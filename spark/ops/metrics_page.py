@@ -35,7 +35,7 @@ curl -s --unix-socket SOCKET http://localhost/metrics
 
 Every process declares all metrics, so a process also shows those that it never sets. Times are
 seconds, sizes are records or rows. No id is ever a label. A counter starts at 0 with its process:
-use `rate()` or `increase()`, which know of restarts.
+use PromQL's `rate` or `increase`, which know of restarts.
 """
 
 _TAIL: Final = """\
