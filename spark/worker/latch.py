@@ -44,7 +44,7 @@ class KillLatch:
             if state.st_uid not in {0, os.geteuid()}:
                 return ["latch:foreign owner"]
             with os.scandir(self._directory) as entries:
-                return [f"latch:{entry.name}" for entry in islice(entries, _ENTRIES_MAX)]
+                return [_kill(entry.name) for entry in islice(entries, _ENTRIES_MAX)]
         except OSError as error:
             return [f"latch:{error.strerror}"]
 

@@ -40,9 +40,9 @@ def test_the_environment_kills_for_the_life_of_the_process(directory: Path) -> N
     [
         Path.touch,
         lambda path: path.write_bytes(b"\xff" * 100),
-        lambda path: path.mkdir(),
+        Path.mkdir,
         lambda path: path.symlink_to("nowhere"),
-        lambda path: os.mkfifo(path),
+        os.mkfifo,
         lambda path: path.write_text("") or path.chmod(0),
     ],
     ids=["empty", "bytes", "directory", "dangling link", "pipe", "unreadable"],
