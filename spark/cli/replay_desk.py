@@ -78,8 +78,10 @@ async def replay(file: Path, speed: float | None, say: Say) -> dict[str, object]
 
 
 def _copy(file: Path, attached: Attached) -> Path:
-    """Put the recording where the simulator's uid can read it."""
-    copied = attached.home.simulator / f"replay-{file.name}"
+    """
+    Put the recording where the simulator's uid can read it, and can put no link before it.
+    """
+    copied = attached.home.public / f"replay-{file.name}"
     try:
         shutil.copyfile(file, copied)
         copied.chmod(0o444)

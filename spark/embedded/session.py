@@ -12,6 +12,7 @@ from typing import Any
 
 from spark.embedded.screen import Summary
 from spark.embedded.stack import Stack
+from spark.errors import SparkError
 
 
 class Ending(Enum):
@@ -110,6 +111,7 @@ async def _unless(asked: _Asked, work: Coroutine[Any, Any, object]) -> bool:
         task.result()
         return True
     task.cancel()
-    with suppress(asyncio.CancelledError):
+    # What a cancelled start complains of is not what the person wants to know.
+    with suppress(asyncio.CancelledError, SparkError):
         await task
     return False
