@@ -23,6 +23,7 @@ from spark.errors import AlreadyRunningError, SettingError
 from spark.settings import ProcessSettings
 
 _MARKER: Final = ".spark-home"
+_UIDS: Final = "uids.json"
 _KNOWN: Final = (
     "run",
     "logs",
@@ -33,6 +34,7 @@ _KNOWN: Final = (
     "kafka",
     "postgres",
     "simulator",
+    _UIDS,
     _MARKER,
 )
 _SHARED: Final = 0o755
@@ -52,6 +54,8 @@ class Home:
         self.public = self.root / "public"
         self.kill = self.root / "kill.d"
         self.simulator = self.root / "simulator"
+        #: Which uid each role has had here, from one start to the next.
+        self.uids = self.root / _UIDS
 
     def __repr__(self) -> str:
         return f"Home({self.root})"

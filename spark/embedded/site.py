@@ -68,7 +68,7 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     ended = end_leftovers(home.run / "children.json")
     require_space(home.root)
     require_space(options.jar_directory)
-    isolation = plan_isolation(SEPARATED, home.root / "uids.json")
+    isolation = plan_isolation(SEPARATED, home.uids)
     home.make(is_shared=isolation.is_isolated)
     for principal in sorted({*options.processes, SIMULATOR}):
         home.make_for(principal, isolation.uids.get(principal))
