@@ -85,7 +85,7 @@ class Home:
 
         """
         try:
-            if self.root.exists() and any(self.root.iterdir()) and not self.is_marked():
+            if not self.is_marked() and self._has_strangers():
                 raise SettingError(
                     f"{self.root} holds other files; set SPARK_HOME to an empty directory"
                 )
@@ -120,6 +120,10 @@ class Home:
             self.kill.chmod(_KILL_MODE if is_shared else _PRIVATE)
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _has_strangers(self) -> bool:
+        # The register of uids is written before anything else is made.
+        return self.root.exists() and any(path != self.uids for path in self.root.iterdir())
 
     def make_for(self, principal: str, uid: int | None) -> None:
         """
