@@ -106,6 +106,10 @@ class Lane:
         self.open_offsets[given.offset] = (accepted.epoch, accepted.seq - 1)
         found = open_request(given, self.keys, self.permit, now_ns=now.wall_ns)
         if not isinstance(found, Opened):
+            key = getattr(given.event, "client_order_id", "")
+            if key in self.orders.taken:
+                # Else the order that was sent under this id would seem to end here.
+                found += (Refusal(code=Reason.DUPLICATE_CLAIM, found=key),)
             return self._said([self._ended(given.offset, given.event, found, now=now)], now)
         ready = Ready(
             sealed=found.sealed,

@@ -77,6 +77,6 @@ def read_ceilings(text: str) -> Ceilings:
             separator = ""
         if not separator:
             raise SettingError(f"signer ceilings: {part!r} is not SYMBOL=quantity or rate=number")
-    if rate is None or rate < 1 or any(q <= 0 for q in quantities.values()):
+    if rate is None or rate < 1 or not all(q.is_finite() and q > 0 for q in quantities.values()):
         raise SettingError("signer ceilings: a rate and positive quantities are needed")
     return Ceilings(quantity_max=quantities, orders_per_second_max=rate)
