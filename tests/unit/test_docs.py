@@ -30,6 +30,8 @@ _CLASS: Final = re.compile(r"(?:[A-Z][a-z0-9]+){2,}")
 _SETTING: Final = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=\S*)?")
 _METRIC: Final = re.compile(r"spark_\w+")
 _ASSIGNMENT: Final = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S* )*")
+#: Shorter pieces of a quoted message prove nothing.
+_PIECE_CHARS_MIN: Final = 6
 #: Words of others, in the same spelling as ours.
 _FOREIGN: Final = frozenset({"NO_COLOR", "SO_PEERCRED", "XDG_STATE_HOME"})
 
@@ -66,6 +68,17 @@ def defined() -> tuple[frozenset[str], frozenset[str]]:
                 inner = (one.name for one in node.body if isinstance(one, function))
                 functions |= {f"{node.name}.{one}" for one in inner}
     return frozenset(functions), frozenset(classes)
+
+
+@cache
+def texts() -> str:
+    """Every text constant of the package; those of an f-string piece by piece."""
+    return "\n".join(
+        node.value
+        for path in (ROOT / "spark").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def settings() -> frozenset[str]:
@@ -161,6 +174,14 @@ def test_every_setting_and_metric_exists(name: str) -> None:
     known = {one.name for one in Metrics("docs").declared} | {*ROLES.values(), OWNER}
     metrics = [span for span in spans(name) if _METRIC.fullmatch(span)]
     assert [one for one in metrics if one not in known] == []
+
+
+@page_names
+def test_every_message_quoted_is_said(name: str) -> None:
+    """What a page quotes, with dots for what varies, stands in the code in those words."""
+    quoted = [span for span in spans(name) if "…" in span and not span.startswith("spark ")]
+    pieces = [piece.strip(" :;,()") for span in quoted for piece in span.split("…")]
+    assert [one for one in pieces if len(one) >= _PIECE_CHARS_MIN and one not in texts()] == []
 
 
 def test_every_decision_is_listed() -> None:
