@@ -11,7 +11,6 @@ import orjson
 from spark.bus.port import Bus, Outgoing, Partition
 from spark.clock import SystemClock
 from spark.consumers.feed_writer import FeedWriter
-from spark.errors import SparkError
 from spark.metrics import Metrics
 from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
 from tests.database import connected
@@ -99,5 +98,6 @@ async def _running(writer: FeedWriter) -> AsyncIterator[RunningWriter]:
 async def _unwrapped(writer: FeedWriter, stop: asyncio.Event) -> None:
     try:
         await writer.run(stop)
-    except* SparkError as group:
+    except BaseExceptionGroup as group:
+        # Not `except*`: early 3.11 wraps what is raised inside it once more.
         raise group.exceptions[0] from None

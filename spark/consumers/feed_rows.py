@@ -25,13 +25,14 @@ REJECT_BYTES_MAX: Final = 4096
 _ENVELOPE: Final = frozenset({"rows", "symbol", "type", "v", "venue"})
 _SYMBOL: Final = r"[A-Z0-9._-]{1,32}"
 _SYMBOLS: Final = re.compile(_SYMBOL, re.ASCII)
-_AMOUNT: Final = r'"[0-9]{1,30}+(?:\.[0-9]{1,30}+)?+"'
+# No group is possessive: Python before 3.11.3 lets `(…)?+` swallow half a match.
+_AMOUNT: Final = r'"[0-9]{1,30}+(?:\.[0-9]{1,30}+)?"'
 _TIME: Final = r"[1-8][0-9]{18}"
 _TIME_OR_NONE: Final = rf"(?:0|{_TIME})"
 #: 18 digits always fit 64 bits.
 _ID: Final = r"(?:0|[1-9][0-9]{0,17}+)"
 _LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
-_LEVELS: Final = rf"\[(?:{_LEVEL}(?:,{_LEVEL})*+)?+\]"
+_LEVELS: Final = rf"\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]"
 
 _COMMAS_TO_TABS: Final = bytes.maketrans(b",", b"\t")
 _BRACKETS_TO_BRACES: Final = bytes.maketrans(b"[]", b"{}")
@@ -93,7 +94,7 @@ class FeedRows:
         self._venue = venue
         row = kind.row_pattern
         self._record = re.compile(
-            rf'\{{"rows":\[(?P<rows>{row}(?:,{row})*+)\],"symbol":"(?P<symbol>{_SYMBOL})",'
+            rf'\{{"rows":\[(?P<rows>{row}(?:,{row})*)\],"symbol":"(?P<symbol>{_SYMBOL})",'
             rf'"type":"{kind.event_type}","v":1,"venue":"{venue}"\}}'.encode()
         )
         self._row = re.compile(row.encode())

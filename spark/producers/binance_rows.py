@@ -34,12 +34,12 @@ RECORD_BYTES_MAX: Final = 256 * 1024
 ROW_BYTES_MAX: Final = 900 * 1024
 
 _NS_PER_MS: Final = 1_000_000
-_AMOUNT: Final = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+"'
+_AMOUNT: Final = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?"'
 _ID: Final = r"(0|[1-9][0-9]{0,17}+)"
 _SYMBOL: Final = r'"([A-Z0-9]{1,32}+)"'
 _MS: Final = r"([1-8][0-9]{12})"
 _LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
-_LEVELS: Final = rf"(\[(?:{_LEVEL}(?:,{_LEVEL})*+)?+\])"
+_LEVELS: Final = rf"(\[(?:{_LEVEL}(?:,{_LEVEL})*)?\])"
 _SYMBOLS: Final = re.compile(r"[A-Z0-9]{1,32}")
 
 
