@@ -7,9 +7,9 @@ file and the remedy. No bytes of a secret live in a frame after this (S15, S18).
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -21,6 +21,7 @@ from spark.log import register_secret
 from spark.names import Venue
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
+_T = TypeVar("_T")
 _SECRET_BYTES_MAX: Final = 64 * 1024
 _FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -34,18 +35,21 @@ def read_secret(path: Path) -> bytes:
 
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise SettingError(f"secret file {path}: {error.strerror}") from None
-    with os.fdopen(fd, "rb") as file:
-        state = os.fstat(file.fileno())
+    try:
+        state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
             raise SettingError(f"secret file {path}: not a plain file")
         if state.st_uid != os.geteuid():
             raise SettingError(f"secret file {path}: owned by uid {state.st_uid}; chown it")
         if state.st_mode & _FORBIDDEN_BITS:
             raise SettingError(f"secret file {path}: others may read it; chmod 0400")
-        secret = file.read(_SECRET_BYTES_MAX)
+        secret = os.read(fd, _SECRET_BYTES_MAX)
+    finally:
+        os.close(fd)
+    register_secret(secret)
     register_secret(secret.strip())
     return secret
 
@@ -64,7 +68,7 @@ class Keyring:
 
     def kafka_password(self) -> str:
         """Read the role's Kafka password."""
-        return read_secret(self._secrets / "kafka.password").decode().strip()
+        return _made(self._secrets / "kafka.password", _text)
 
     def tagger(self, verifiers: Iterable[str]) -> Tagger:
         """Collect the keys that this role tags with."""
@@ -78,19 +82,21 @@ class Keyring:
 
     def seal(self) -> SealKey:
         """Read the key between signer and gateway."""
-        return SealKey("seal:1", read_secret(self._secrets / keys.SEAL))
+        return _made(self._secrets / keys.SEAL, lambda secret: SealKey("seal:1", secret))
 
     def audit_key(self) -> Ed25519PrivateKey:
         """Read the auditor's signing key."""
-        return Ed25519PrivateKey.from_private_bytes(read_secret(self._secrets / keys.AUDIT_PRIVATE))
+        return _made(self._secrets / keys.AUDIT_PRIVATE, Ed25519PrivateKey.from_private_bytes)
 
     def audit_public_key(self) -> Ed25519PublicKey:
         """Read the public part of the auditor's key."""
+        path = self._public / keys.AUDIT_PUBLIC
         try:
-            raw = (self._public / keys.AUDIT_PUBLIC).read_bytes()
+            return Ed25519PublicKey.from_public_bytes(path.read_bytes())
         except OSError as error:
-            raise SettingError(f"audit public key: {error.strerror}") from None
-        return Ed25519PublicKey.from_public_bytes(raw)
+            raise SettingError(f"audit public key {path}: {error.strerror}") from None
+        except ValueError:
+            raise SettingError(f"audit public key {path}: not an Ed25519 key") from None
 
     def binance_key(self, kind: str = keys.TRADE_KEY) -> BinanceKey:
         """
@@ -101,15 +107,32 @@ class Keyring:
 
         """
         id_file, secret_file = keys.exchange_key(Venue.BINANCE, kind)
-        api_key = read_secret(self._secrets / id_file).decode().strip()
-        return BinanceKey(api_key, SecretKey(read_secret(self._secrets / secret_file).strip()))
+        return BinanceKey(
+            _made(self._secrets / id_file, _text),
+            _made(self._secrets / secret_file, lambda secret: SecretKey(secret.strip())),
+        )
 
     def _pair(self, writer: str, verifier: str) -> TagKey:
         path = self._secrets / keys.tag_key(writer, verifier)
-        return TagKey(f"{writer}:1", read_secret(path), self.log_epoch)
+        return _made(path, lambda secret: TagKey(f"{writer}:1", secret, self.log_epoch))
 
     def _public_text(self, name: str) -> str:
         try:
             return (self._public / name).read_text().strip()
         except OSError as error:
             raise SettingError(f"{self._public / name}: {error.strerror}") from None
+
+
+def _made(path: Path, make: Callable[[bytes], _T]) -> _T:
+    try:
+        return make(read_secret(path))
+    except ValueError:
+        # The reason may hold a part of the secret.
+        raise SettingError(f"secret file {path}: its content is no such key") from None
+
+
+def _text(secret: bytes) -> str:
+    text = secret.decode().strip()
+    if not text.isprintable() or not text:
+        raise ValueError
+    return text

@@ -11,29 +11,34 @@ import json
 import logging
 import sys
 import traceback
-import urllib.parse
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, cast
+from urllib.parse import quote, quote_plus
 
 import structlog
 
 _REDACTED: Final = "[redacted]"
 _SECRET_CHARS_MIN: Final = 8
-_forms: set[str] = set()
+#: Every form of every secret, the longest first: a short one may be part of a long one.
+_forms: list[str] = []
 
 
 def register_secret(secret: bytes) -> None:
     """Make the filter remove this secret, in every form, from every line from now on."""
     if len(secret) < _SECRET_CHARS_MIN:
         return
-    _forms.add(secret.hex())
+    forms = {secret.hex(), secret.hex().upper(), repr(secret)[2:-1], quote(secret, safe="")}
     for encoded in (base64.b64encode(secret), base64.urlsafe_b64encode(secret)):
-        _forms.add(encoded.decode().rstrip("="))
-    try:
+        forms.add(encoded.decode().rstrip("="))
+    with suppress(UnicodeDecodeError):
         text = secret.decode()
-    except UnicodeDecodeError:
-        return
-    _forms.update({text, urllib.parse.quote(text, safe=""), json.dumps(text)[1:-1]})
+        forms.update({text, quote(text), quote_plus(text)})
+    # What is printed is JSON, and what it quotes may be JSON itself: escaped twice.
+    for _ in range(2):
+        for is_ascii in (True, False):
+            forms |= {json.dumps(form, ensure_ascii=is_ascii)[1:-1] for form in forms}
+    _forms[:] = sorted(forms.union(_forms), key=len, reverse=True)
 
 
 def redact(text: str) -> str:

@@ -22,6 +22,7 @@ from spark.names import TAG_PREFIX
 _DOMAIN: Final = b"spark/1"
 _SEPARATOR: Final = b"\0"
 TAG_BYTES: Final = 32
+SEAL_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 DIGEST_DIGITS: Final = 16
 
@@ -141,6 +142,8 @@ class SealKey:
     """The key between signer and gateway."""
 
     def __init__(self, kid: str, key: bytes) -> None:
+        if len(key) != SEAL_BYTES:
+            raise ValueError("a seal key has 32 bytes")
         self.kid = kid
         self._aead = AESGCM(key)
 

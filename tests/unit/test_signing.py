@@ -89,10 +89,12 @@ def test_no_two_lists_of_parts_read_the_same(one: list[bytes], other: list[bytes
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
-def test_a_tag_key_has_its_length(length: int) -> None:
-    """A truncated key file is no key."""
+def test_a_key_has_its_length(length: int) -> None:
+    """A truncated key file is no key, nor a shorter cipher."""
     with pytest.raises(ValueError, match="32 bytes"):
         key(bytes(length))
+    with pytest.raises(ValueError, match="32 bytes"):
+        SealKey("seal:1", bytes(length))
 
 
 def test_s2_each_verifier_has_its_own_tag() -> None:
