@@ -144,7 +144,7 @@ def test_s18_a_key_of_another_form_is_one_line_without_it(
 
 
 def test_s4_the_two_exchange_keys_are_two_pairs_of_files(home: Path) -> None:
-    """S4: the trade key and the read key are told apart by name; neither stands in for the other."""
+    """S4: the trade key and the read key are told by name; neither stands in for the other."""
     for kind in (keys.TRADE_KEY, keys.READ_KEY):
         with pytest.raises(SettingError, match="No such file"):
             keyring(home).binance_key(kind)
