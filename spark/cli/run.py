@@ -17,7 +17,7 @@ from spark.embedded.home import Home, default_home
 from spark.errors import BusUnavailable, SettingError
 from spark.keyring import Keyring
 from spark.log import logger, set_up
-from spark.metrics import Metrics
+from spark.metrics import Metrics, at_scrape
 from spark.names import Role, TradingMode
 from spark.settings import Settings, read_settings
 from spark.worker import supervise
@@ -67,6 +67,8 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
         ready=asyncio.Event(),
     )
     _say_mode(metrics, settings)
+    for gauge in (metrics.kill_switch, metrics.risk_killswitch):
+        at_scrape(gauge, lambda: float(bool(latch.in_force())))
     locks = [PartitionLock(home.run_of(name), name, n) for n in process.partitions]
     for lock in locks:
         lock.take()

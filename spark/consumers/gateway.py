@@ -200,7 +200,6 @@ class Gateway:
             for desk in self._desks.values():
                 await desk.turn(may_claim=True)
                 desk.keep()
-            self._wiring.metrics.kill_switch.set(bool(self._wiring.latch.in_force()))
         try:
             async with asyncio.timeout(_DRAIN_S_MAX):
                 await self._drain()

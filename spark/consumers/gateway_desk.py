@@ -17,7 +17,7 @@ from spark.codec import decode, encode
 from spark.consumers.gateway_lane import Lane, Now
 from spark.consumers.gateway_resume import GatewayPast
 from spark.errors import MalformedError
-from spark.events import OrderAcked, OrderEvent, OutcomeUnknown, Refusal
+from spark.events import OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown, Refusal
 from spark.exchanges.port import NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
@@ -196,15 +196,27 @@ class Desk:
         hop = self.metrics.hop.labels("gateway")
         exchange = self.lane.account.partition(":")[0]
         for event in events:
-            if isinstance(event, OrderAcked):
+            if isinstance(event, OrderAcked | OrderRejected | OutcomeUnknown):
                 asked_ns = self.asked_ns.pop(event.client_order_id, None)
-                if asked_ns is not None:
-                    mode = self.lane.permit.mode
-                    self.metrics.place_ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
-                    hop.observe((now_ns - event.sent_ns) / _NS_PER_S)
-                self.metrics.exchange_call.labels(exchange, "place").observe(
-                    max(0, event.answered_ns - event.sent_ns) / _NS_PER_S
-                )
-            elif isinstance(event, OutcomeUnknown):
-                code = {"timeout": "TIMEOUT", "server_error": "5XX"}.get(event.cause, "CONNECTION")
+            else:
+                continue
+            if isinstance(event, OutcomeUnknown):
+                self.metrics.exchange_errors.labels(exchange, _error_code(event.cause)).inc()
+                continue
+            if isinstance(event, OrderRejected):
+                is_limit = event.code == "RATE_LIMIT"
+                code = event.code if is_limit else "REJECT"
                 self.metrics.exchange_errors.labels(exchange, code).inc()
+                if is_limit:
+                    self.metrics.rate_limit_hits.labels(exchange).inc()
+            elif asked_ns is not None:
+                mode = self.lane.permit.mode
+                self.metrics.place_ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
+                hop.observe((now_ns - event.sent_ns) / _NS_PER_S)
+            if event.sent_ns:  # 0 where a question brought it to light
+                call_ns = max(0, event.answered_ns - event.sent_ns)
+                self.metrics.exchange_call.labels(exchange, "place").observe(call_ns / _NS_PER_S)
+
+
+def _error_code(cause: str) -> str:
+    return {"timeout": "TIMEOUT", "server_error": "5XX"}.get(cause, "CONNECTION")

@@ -197,6 +197,9 @@ class Lane:
             return Refusal(code=Reason.DUPLICATE_CLAIM, found=key)
         if self.is_late(ready, now):
             return Refusal(code=Reason.SIGNATURE_EXPIRED)
+        if ready.is_place and sealed.symbol in self.orders.unknown_symbols:
+            # The guardrail learns of an unknown a moment later than we do.
+            return Refusal(code=Reason.UNKNOWN_OUTCOME_OPEN, found=sealed.symbol)
         return None
 
     def is_late(self, ready: Ready, now: Now) -> bool:

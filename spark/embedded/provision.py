@@ -251,7 +251,9 @@ def topic_config(topic: Topic) -> dict[str, str]:
 
 def _create_scratch_topics(login: KafkaLogin, names: Sequence[str], partitions: int) -> None:
     client = connect(login)
-    new = [NewTopic(name, partitions, 1) for name in names]
+    # As on the order path: what is measured there is the time of the append.
+    config = {"message.timestamp.type": "LogAppendTime"}
+    new = [NewTopic(name, partitions, 1, config=config) for name in names]
     results(client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
     _await_topics(client, names)
 

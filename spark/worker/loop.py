@@ -207,7 +207,6 @@ class TransformLoop(Generic[_S]):
             seen={str(p): offset for p, offset in self._side_positions.items()},
             halts=self._wiring.latch.in_force(),
         )
-        self._wiring.metrics.kill_switch.set(bool(tick.halts))
         outputs: list[Outgoing] = []
         letters: list[Outgoing] = []
         appended_ns: list[int] = []

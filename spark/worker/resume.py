@@ -13,7 +13,7 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Record
 from spark.codec import decode
-from spark.errors import MalformedError, PartitionError, PositionError
+from spark.errors import BusUnavailable, MalformedError, PartitionError, PositionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.signing import short_digest
 from spark.topics import BY_NAME
@@ -58,7 +58,8 @@ async def read_through(
     Hand every record of the half-open spans to `each`, in offset order a partition.
 
     Raises:
-        PositionError: a span begins before the log, or its records do not come.
+        PositionError: a span begins before the log.
+        BusUnavailable: its records do not come; a restart asks again.
 
     """
     open_spans = {p: span for p, span in spans.items() if span[0] < span[1]}
@@ -71,7 +72,7 @@ async def read_through(
             records = await reader.read(_READ_WAIT_MS)
             silent = 0 if records else silent + 1
             if silent > _SILENT_READS_MAX:
-                raise PositionError(f"records do not come: {sorted(map(str, open_spans))}")
+                raise BusUnavailable(f"records do not come: {sorted(map(str, open_spans))}")
             for record in records:
                 span = open_spans.get(record.partition)
                 if span is None or record.offset >= span[1]:

@@ -15,7 +15,7 @@ from typing import Final
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import decode, encode
-from spark.errors import FencedError, MalformedError, PositionError, WriteError
+from spark.errors import BusUnavailable, FencedError, MalformedError, PositionError, WriteError
 from spark.events import PartitionFenced
 
 _GAP_WAIT_MS: Final = 1_000
@@ -134,7 +134,8 @@ async def read_between(bus: Bus, partition: Partition, *, start: int, end: int) 
     Read exactly the records of `[start, end)`.
 
     Raises:
-        PositionError: they do not come; the log was cut.
+        PositionError: the log was cut.
+        BusUnavailable: they do not come; a restart asks again.
 
     """
     if start >= end:
@@ -148,7 +149,7 @@ async def read_between(bus: Bus, partition: Partition, *, start: int, end: int) 
                 return found
     finally:
         await reader.close()
-    raise PositionError(f"{partition}: records {start} to {end - 1} cannot be read")
+    raise BusUnavailable(f"{partition}: records {start} to {end - 1} do not come")
 
 
 def is_fence(record: Record) -> bool:
