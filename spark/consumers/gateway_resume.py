@@ -12,6 +12,7 @@ from spark.ledger.fold import Orders, fold_event
 from spark.worker.cache import Kept
 from spark.worker.fence import Lineage
 from spark.worker.resume import check_topic_ids, place_of, read_through
+from spark.worker.tenure import read_between
 
 
 @dataclass(slots=True)
@@ -71,8 +72,27 @@ async def read_past(
     past = GatewayPast() if kept is None else kept.state
     first = 0 if kept is None else kept.position(output)
     await read_through(bus, {output: (first, fence)}, past.fold)
-    await check_topic_ids(bus, past.topic_ids)
     ends = await bus.ends([source])
+    if not past.topic_ids and ends[source] > starts[source] == 0:
+        past.topic_ids.update(await _named_upstream(bus, lane))
+    await check_topic_ids(bus, past.topic_ids)
     if not starts[source] <= past.origin.done_below <= ends[source]:
         raise PositionError(f"{source}: offset {past.origin.done_below} is not on the log any more")
     return past
+
+
+async def _named_upstream(bus: Bus, lane: tuple[Partition, Partition]) -> dict[str, str]:
+    """
+    Ask the signer's first fence which topics there were, when our own log names none.
+
+    An `orders.events` that was created again is empty: nothing in it says that
+    what was signed a moment ago has been sent already (R8, R18).
+    """
+    source, output = lane
+    first = (await read_between(bus, source, start=0, end=1))[0]
+    try:
+        event = decode(first.value or b"")
+    except MalformedError:
+        return {}
+    known = event.topic_ids if isinstance(event, PartitionFenced) else {}
+    return {name: known[name] for name in (source.topic, output.topic) if name in known}

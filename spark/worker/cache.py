@@ -79,8 +79,12 @@ class StateCache(Generic[_S]):
         """Replace the file; a reader finds the old one or the new one, whole."""
         body = self._adapter.dump_json(kept)
         part = self._path.with_suffix(".part")
-        part.write_bytes(self._shape + sha256(body).digest() + body)
-        part.replace(self._path)
+        try:
+            part.write_bytes(self._shape + sha256(body).digest() + body)
+            part.replace(self._path)
+        except OSError as error:
+            # A full disk makes the next start slow, and stops nothing now.
+            logger().warning("state_cache_not_kept", why=error.strerror)
 
     async def load(self, bus: Bus, topic_ids: Mapping[str, str]) -> Kept[_S] | None:
         """
@@ -114,6 +118,9 @@ class StateCache(Generic[_S]):
         try:
             raw = self._path.read_bytes()
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger().warning("state_cache_ignored", why=error.strerror)
             return None
         shape, digest = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES : 2 * _DIGEST_BYTES]
         body = raw[2 * _DIGEST_BYTES :]

@@ -16,7 +16,7 @@ from spark.codec import decode
 from spark.errors import BusUnavailable, MalformedError, PartitionError, PositionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.signing import short_digest
-from spark.topics import BY_NAME
+from spark.topics import BY_NAME, KEEP_MS
 from spark.worker.contract import Place
 from spark.worker.fence import NO_EPOCH, NO_SEQ, Lineage, Verdict
 from spark.worker.tenure import read_between
@@ -154,9 +154,16 @@ async def fold_sides(
         known: the next offset to fold, of those that a kept state holds.
 
     Returns: the next offset of each.
+
+    Raises:
+        PositionError: records that the state needs are gone (R8).
+
     """
     starts = await bus.starts(partitions)
     ends = await bus.ends(partitions)
+    for partition, start in starts.items():
+        if _needs_all(partition) and start > known.get(partition, 0):
+            raise PositionError(f"{partition}: records below {start} are gone")
 
     def each(record: Record) -> None:
         event = _decoded(record)
@@ -166,6 +173,11 @@ async def fold_sides(
     firsts = {p: known.get(p) or _first(p, starts[p], ends[p]) for p in partitions}
     await read_through(bus, {p: (firsts[p], ends[p]) for p in partitions}, each)
     return ends
+
+
+def _needs_all(partition: Partition) -> bool:
+    topic = BY_NAME[partition.topic]
+    return topic.retention_ms == KEEP_MS and not topic.tail_records
 
 
 def _first(partition: Partition, start: int, end: int) -> int:
