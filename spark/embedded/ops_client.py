@@ -7,6 +7,7 @@ as a stranger's: no link, small, a loopback port or a socket in that same direct
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ _REPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 _REPLY_S_MAX: Final = 2.0
 _LOOPBACK: Final = "127.0.0.1"
 _PORTS: Final = range(1, 65_536)
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ async def _ask(address: OpsAddress, path: str, token: str) -> tuple[int, str]:
     finally:
         writer.close()
         await writer.wait_closed()
-    head, _, body = reply.partition(b"\r\n\r\n")
-    return int(head.split(b" ", 2)[1]), body.decode(errors="replace")
+    status = _STATUS.match(reply)
+    if status is None:
+        raise ValueError("no HTTP reply")
+    return int(status[1]), reply.partition(b"\r\n\r\n")[2].decode(errors="replace")
 
 
 async def _read_all(reader: asyncio.StreamReader) -> bytes:
