@@ -144,6 +144,7 @@ async def _play(stack: FeedStack, bench: FeedBench, parts: _Parts, *, raw: float
         raw_rows_per_s=raw,
         usage=probe.usage(),
         stalls=probe.stall_times,
+        machine_busy_pct=probe.machine_busy_pct,
     )
 
 

@@ -39,6 +39,7 @@ class Run:
     raw_rows_per_s: float
     usage: Usage
     stalls: list[Stall]
+    machine_busy_pct: float
 
 
 def result(
@@ -70,6 +71,7 @@ def result(
         "rate_asked": bench.rate,
         "runs": len(runs),
         "stalls": [len(run.stalls) for run in runs],
+        "machine_busy_pct": [run.machine_busy_pct for run in runs],
         "drained_s": [round(run.drained_s, 3) for run in runs],
         "cpu_us_per_row": {
             name: round(

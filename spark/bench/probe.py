@@ -94,8 +94,13 @@ class Probe:
         self._watched = {name: _Watched(pid) for name, pid in pids.items()}
         self._sleeper: asyncio.subprocess.Process | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._busy_s = 0.0
+        self._began_s = 0.0
         #: Filled at the end.
         self.stall_times: list[Stall] = []
+        #: Share of all CPUs that ran something, whoever's; other work on the machine
+        #: is what this is above the measured processes' own.
+        self.machine_busy_pct = 0.0
 
     @property
     def stalls(self) -> int:
@@ -118,12 +123,15 @@ class Probe:
             sys.executable, "-m", "spark.bench.probe", stdout=subprocess.PIPE
         )
         self._looking = asyncio.create_task(self._look_on())
+        self._busy_s, self._began_s = _machine_busy_s(), time.monotonic()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         del error
         assert self._looking is not None, "entered"
         assert self._sleeper is not None, "entered"
+        span_s = (time.monotonic() - self._began_s) * (psutil.cpu_count() or 1)
+        self.machine_busy_pct = round(100 * (_machine_busy_s() - self._busy_s) / span_s, 1)
         self._looking.cancel()
         self._weigh()
         self._look()
@@ -151,6 +159,11 @@ class Probe:
     def _look(self) -> None:
         for one in self._watched.values():
             one.look()
+
+
+def _machine_busy_s() -> float:
+    spent = psutil.cpu_times()
+    return float(sum(spent) - spent.idle - getattr(spent, "iowait", 0.0))
 
 
 def _memory_bytes(family: list[psutil.Process]) -> int:

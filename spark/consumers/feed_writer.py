@@ -34,8 +34,8 @@ from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
 _LAG_PERIOD_S: Final = 2.0
-#: From one wake-up's work to the next.
-_GATHER_S: Final = 0.005
+#: From one wake-up's work to the next, at the least.
+_GATHER_S: Final = 0.002
 _NS_PER_S: Final = 1e9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Transactions lost in a row to another writer, after which this one leaves.
@@ -105,8 +105,7 @@ class FeedWriter:
                 for batch in batches(records, self._positions, self.clock.wall_ns()):
                     await self._commit(batch)
                     lost = 0
-                # The topics of one produce come one by one, and a transaction of one
-                # row costs as much as one of a hundred.
+                # A transaction of one row costs as much as one of a hundred.
                 await asyncio.sleep(began + _GATHER_S - loop.time())
             except (FencedError, DatabaseUnavailable) as error:
                 logger().warning("transaction_aborted", why=str(error))
