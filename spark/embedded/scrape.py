@@ -69,12 +69,20 @@ def parse(page: str, names: Collection[str]) -> list[Sample]:
         match = None if line.startswith("#") else _SAMPLE.match(line)
         if match is None or match["name"] not in names:
             continue
-        try:
-            value = float(match["value"])
-        except ValueError:
-            continue
-        found.append(Sample(match["name"], dict(_LABEL.findall(match["labels"] or "")), value))
+        labels = dict(_LABEL.findall(match["labels"] or ""))
+        value, bound = _number(match["value"]), _number(labels.get("le", "0"))
+        # A role that serves nonsense must not end whoever reads it.
+        if value is not None and math.isfinite(value) and bound is not None:
+            found.append(Sample(match["name"], labels, value))
     return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value
 
 
 def distribution(samples: Iterable[Sample], name: str) -> Distribution:

@@ -33,6 +33,26 @@ def test_only_what_is_asked_for_is_read() -> None:
     assert total(samples, "missing") is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lag nan",
+        "lag +Inf",
+        "lag 1e999",
+        'lag{le="x"} 1',
+        'lag{le="nan"} 1',
+        'lag{le=""} 1',
+        "lag",
+        "lag one",
+    ],
+)
+def test_what_is_no_number_is_left_alone(line: str) -> None:
+    """
+    A hostile process cannot end the supervisor that reads its page.
+    """
+    assert parse(line, {"lag"}) == []
+
+
 def test_a_label_may_hold_what_separates_labels() -> None:
     """
     A quote, a comma or a brace within a label's value ends nothing.
