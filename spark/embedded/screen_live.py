@@ -102,6 +102,10 @@ class LiveScreen:
         """Note an end or a return below the table."""
         if words.is_news(status):
             self._news = [*self._news, words.news(status)][-_NEWS_SHOWN:]
+        if status.state is ChildState.HALTED:
+            # Above the table, where it stays: a person has to look.
+            self._console.print(Text(words.news(status), style="bold red"))
+            self.last_lines(status.name, status.last_lines)
 
     def ticked(self, view: StackView) -> None:
         """Redraw the table."""

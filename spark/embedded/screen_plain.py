@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Final
 
 from spark.embedded import screen_text as words
-from spark.embedded.child import ChildStatus
+from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.screen import Opening, Summary
 from spark.embedded.view import StackView
 
@@ -69,6 +69,8 @@ class PlainScreen:
         """Note an end or a return."""
         if words.is_news(status):
             self._write(words.news(status))
+        if status.state is ChildState.HALTED:
+            self.last_lines(status.name, status.last_lines)
 
     def ticked(self, view: StackView) -> None:
         """Show the numbers, now and then."""

@@ -10,6 +10,8 @@ from spark.embedded.view import Latency, OrderLine, StackView
 
 #: Below this many observations a quantile says nothing.
 SAMPLES_MIN: Final = 20
+#: Of what a child said before its end, in a line of news.
+_SAID_CHARS_MAX: Final = 160
 _DASH: Final = "—"
 _S_PER_MIN: Final = 60
 _NS_PER_S: Final = 1_000_000_000
@@ -82,7 +84,8 @@ def news(status: ChildStatus) -> str:
         return f"{status.name} works again, {seconds(status.ready_after_s)} after its start"
     if status.state is ChildState.HALTED:
         return f"{status.name} {status.detail} and is left alone: a person has to look"
-    return f"{status.name} {status.detail}; starting it again"
+    said = f": {status.last_lines[-1][:_SAID_CHARS_MAX]}" if status.last_lines else ""
+    return f"{status.name} {status.detail}; starting it again{said}"
 
 
 def order_line(order: OrderLine) -> str:

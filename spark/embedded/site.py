@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from spark.embedded.abandoned import clear_abandoned
 from spark.embedded.home import Home
 from spark.embedded.isolation import Isolation, plan_isolation
 from spark.embedded.kafka import BROKER
-from spark.embedded.leftovers import end_leftovers
 from spark.embedded.minting import mint_keys, mint_simulator_keys
 from spark.embedded.ownership import own_directory
 from spark.embedded.plan import Ports, StackOptions
@@ -65,7 +65,7 @@ async def prepare_site(options: StackOptions) -> tuple[Site, list[str]]:
 
 def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     home = Home(options.home)
-    ended = end_leftovers(home.run / "children.json")
+    ended = clear_abandoned(Home(options.anchor))
     require_space(home.root)
     require_space(options.jar_directory)
     isolation = plan_isolation(SEPARATED, home.uids)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from spark.embedded.abandoned import clear_abandoned
 from spark.embedded.home import Home, StackLock
-from spark.embedded.leftovers import end_leftovers
 from spark.embedded.polling import until
 from spark.embedded.state import StackPhase, StackState, read_state
 from spark.errors import AuthorisationError, EmbeddedUnavailable, NotRunningError
@@ -58,8 +58,7 @@ async def take_down(root: Path, *, is_purged: bool) -> TakenDown:
     lock = StackLock(anchor)
     lock.take()
     try:
-        homes = {anchor.root, state.home if state is not None else anchor.root}
-        names = [name for home in homes for name in end_leftovers(Home(home).run / "children.json")]
+        names = clear_abandoned(anchor)
         if is_purged:
             anchor.purge()
     finally:

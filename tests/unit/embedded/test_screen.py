@@ -68,6 +68,8 @@ def _tell(screen: Screen) -> None:
     screen.ticked(_view())
     screen.child_changed(_child(ChildState.PAUSING, detail="was ended by SIGKILL after 2.0 s"))
     screen.child_changed(_child(ChildState.READY, restarts=1))
+    halt = ("epoch 7 was expected", "the log was cut")
+    screen.child_changed(_child(ChildState.HALTED, detail="exited with 7", last_lines=halt))
     screen.ticked(_view())
     screen.stopping(["gateway"])
     screen.closed(_SUMMARY)
@@ -96,6 +98,9 @@ def _live() -> str:
         "/var/x/logs",
         "gateway was ended by SIGKILL after 2.0 s; starting it again",
         "gateway works again, 0.8 s after its start",
+        "gateway exited with 7 and is left alone: a person has to look",
+        "epoch 7 was expected",
+        "the log was cut",
         "8.2 ms",
         "— (n=3)",
         "buy 1 BTCUSDT @ 60000",
