@@ -103,6 +103,8 @@ class BinanceFeed:
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     #: Wall time of the read whose frames are being taken; 0 between reads.
     _read_ns: int = 0
+    _last_read_ns: int = 0
+    #: The same by the clock that never steps, for the age.
     _heard_ns: int = 0
     _frames: int = 0
     _silence: asyncio.Timeout | None = None
@@ -118,6 +120,9 @@ class BinanceFeed:
         """
         self._heard_ns = self.clock.monotonic_ns()
         at_scrape(self.metrics.ws_staleness, self._staleness_s, Venue.BINANCE)
+        at_scrape(
+            self.metrics.ws_last_message, lambda: self._last_read_ns / _NS_PER_S, Venue.BINANCE
+        )
         market = [BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS]
         writer = await self.bus.writer([*market, "dlq.binance_feed", CONTROL_PULSE])
         pulse = Pulse(Role.BINANCE_FEED, self.instance, writer, clock=self.clock)
@@ -186,7 +191,7 @@ class BinanceFeed:
                 await self._taken.wait()
 
     def _end_read(self) -> None:
-        self._read_ns = 0
+        self._last_read_ns, self._read_ns = self._read_ns, 0
         self._heard_ns = self.clock.monotonic_ns()
         if self._silence is not None:
             self._silence.reschedule(asyncio.get_running_loop().time() + self.mute_s_max)

@@ -1,6 +1,7 @@
 """The Binance feed: a real socket on one side, the log in memory on the other."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -14,6 +15,7 @@ from spark.bus.memory import MemoryBroker, MemoryBus, MemoryWriter
 from spark.bus.port import Outgoing, Partition, Writer
 from spark.clock import ManualClock, SystemClock
 from spark.codec import decode
+from spark.errors import SettingError
 from spark.events import BooksChanged, DeadLettered, QuotesReceived, TradesReceived
 from spark.exchanges.binance.client import BinancePublic
 from spark.exchanges.binance.stream import BinanceStreams
@@ -95,7 +97,9 @@ def full_books(broker: MemoryBroker) -> list[str]:
 
 async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: MemoryBroker) -> None:
     """C2: quotes, trades and depth of each symbol, and a full book to begin with."""
-    async with feeding(MemoryBus(broker), venue.stream_url, venue.url) as feed:
+    metrics, started_s = Metrics("binance_feed"), time.time()
+    bus = MemoryBus(broker)
+    async with feeding(bus, venue.stream_url, venue.url, metrics=metrics) as feed:
         await until(
             broker,
             lambda: (
@@ -106,7 +110,12 @@ async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: Memory
             ),
         )
         assert feed.ready.is_set()
+        last = metrics.registry.get_sample_value(
+            "spark_ws_last_message_timestamp_seconds", {"venue": "binance"}
+        )
 
+    assert last is not None
+    assert started_s <= last <= time.time()
     for partition, kind in ((QUOTES, QuotesReceived), (TRADES, TradesReceived)):
         for record in broker.log(partition):
             event = decode(record.value or b"")
@@ -280,6 +289,14 @@ async def test_a_slow_broker_makes_the_socket_wait(
         await until(broker, lambda: ids(broker).count(b'"1.50"') == total)
 
     assert most == 50
+
+
+async def test_more_symbols_than_a_connection_carries_are_a_setting_error() -> None:
+    """The error names the setting and the limit."""
+    symbols = tuple(Symbol(f"A{number}USDT") for number in range(342))
+
+    with pytest.raises(SettingError, match="SPARK_BINANCE_SYMBOLS names 342 symbols"):
+        await BinanceStreams("http://127.0.0.1:1").open(symbols)
 
 
 async def test_staleness_grows_without_an_update(broker: MemoryBroker) -> None:

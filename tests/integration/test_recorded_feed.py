@@ -177,6 +177,28 @@ async def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(
     await check(postgres, expected)
 
 
+async def test_a_broker_killed_in_the_middle_loses_and_doubles_nothing(
+    servers: tuple[RunningKafka, RunningPostgres],
+    expected: dict[str, list[str]],
+    tmp_path: Path,
+) -> None:
+    """C4: SIGKILL of Kafka; the feed makes the socket wait, and both go on when it is back."""
+    kafka, postgres = servers
+    async with (
+        replaying(tmp_path) as venue,
+        writer_process(kafka, postgres, tmp_path / "writer.log") as writer,
+        feed_process(kafka, venue.url, tmp_path / "feed.log") as feed,
+    ):
+        await written(postgres, total(expected) // 3, writer, feed)
+        kafka.kill()
+        kafka.start()
+        await written(postgres, total(expected), writer, feed)
+        await feed.stop()
+        await writer.stop()
+
+    await check(postgres, expected)
+
+
 async def test_two_writers_at_once_write_every_row_once(
     servers: tuple[RunningKafka, RunningPostgres],
     expected: dict[str, list[str]],

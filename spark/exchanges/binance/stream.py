@@ -11,10 +11,12 @@ from typing import Final
 
 import aiohttp
 
-from spark.errors import VenueUnavailable
+from spark.errors import SettingError, VenueUnavailable
 from spark.names import Symbol
 
 KINDS: Final = ("bookTicker", "trade", "depth@100ms")
+#: The venue allows 1024 streams on a connection.
+SYMBOLS_MAX: Final = 1024 // len(KINDS)
 #: A larger frame ends the connection; the largest depth update has some 100 KB.
 FRAME_BYTES_MAX: Final = 4 << 20
 _CONNECT_S_MAX: Final = 5.0
@@ -62,8 +64,14 @@ class BinanceStreams:
 
         Raises:
             VenueUnavailable: no connection; may be repeated.
+            SettingError: more symbols than one connection carries.
 
         """
+        if len(symbols) > SYMBOLS_MAX:
+            raise SettingError(
+                f"SPARK_BINANCE_SYMBOLS names {len(symbols)} symbols; one connection carries"
+                f" the streams of {SYMBOLS_MAX}"
+            )
         names = "/".join(f"{symbol.lower()}@{kind}" for symbol in symbols for kind in KINDS)
         if self._session is None:
             self._session = aiohttp.ClientSession(
