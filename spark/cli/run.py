@@ -11,9 +11,10 @@ import typer
 
 from spark import topics
 from spark.bus.kafka import KafkaBus, KafkaLogin
-from spark.cli.wiring import BUILDERS, LOOPBACK, Process
+from spark.cli.wiring import BUILDERS, Process
 from spark.clock import SystemClock
 from spark.embedded.home import Home, default_home
+from spark.embedded.plan import require_loopback
 from spark.errors import BusUnavailable, SettingError
 from spark.keyring import Keyring
 from spark.log import logger, set_up
@@ -124,10 +125,7 @@ def _bootstrap(settings: Settings) -> str:
     bootstrap = settings.kafka.bootstrap
     if not bootstrap:
         raise SettingError("SPARK_KAFKA_BOOTSTRAP is not set; `spark up` sets it for its processes")
-    if not bootstrap.startswith(LOOPBACK):
-        raise SettingError(
-            f"SPARK_KAFKA_BOOTSTRAP={bootstrap} is not loopback, and this build has no TLS to Kafka"
-        )
+    require_loopback(bootstrap)
     return bootstrap
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NS_PER_S: Final = 1_000_000_000
 _FUTURE_NS_MAX: Final = 2 * _NS_PER_S
 #: How an address of this machine begins.
-LOOPBACK: Final = ("127.0.0.1:", "localhost:", "[::1]:")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +283,16 @@ def _signing_path(home: Home) -> Path:
 
 def _check_endpoint(settings: Settings) -> None:
     """Refuse a simulator that is none, and an exchange that was not asked for."""
-    is_local = any(f"//{host}" in settings.binance.rest_url for host in LOOPBACK)
-    if settings.trading.endpoint is Endpoint.SIM and not is_local:
-        raise SettingError(
-            f"SPARK_BINANCE_REST_URL={settings.binance.rest_url} is no simulator on loopback; "
-            "a real exchange needs SPARK_ENDPOINT=real and TRADING_MODE=live, both said"
-        )
+    urls = {
+        "SPARK_BINANCE_REST_URL": settings.binance.rest_url,
+        "SPARK_BINANCE_STREAM_URL": settings.binance.stream_url,
+    }
+    for name, url in urls.items():
+        if settings.trading.endpoint is Endpoint.SIM and urlsplit(url).hostname not in _LOOPBACK:
+            raise SettingError(
+                f"{name}={url} is no simulator on loopback; "
+                "a real exchange needs SPARK_ENDPOINT=real and TRADING_MODE=live, both said"
+            )
     if settings.trading.endpoint is Endpoint.REAL:
         raise SettingError(
             "SPARK_ENDPOINT=real needs isolation and a full doctor; not in this build"
