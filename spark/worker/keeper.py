@@ -36,16 +36,14 @@ class Keeper(Generic[_S]):
         topic_ids: Mapping[str, str],
     ) -> None:
         self._output = Partition(transform.output, partition)
+        #: The side partitions that are this lane's alone, and the last record folded of each.
         self._sides = {
-            Partition(name, partition): b""
-            for name in transform.sides
-            if BY_NAME[name].partitions > 1
+            Partition(name, partition) for name in transform.sides if BY_NAME[name].partitions > 1
         }
-        self._side_offsets = dict.fromkeys(self._sides, 0)
-        self._topic_ids = {
-            name: topic_ids[name]
-            for name in (transform.output, *(side.topic for side in self._sides))
-        }
+        self._side_records: dict[Partition, Record] = {}
+        self._side_marks: dict[Partition, Mark] = {}
+        # All of them: whoever starts without the file compares them all, too.
+        self._topic_ids = dict(topic_ids)
         self._cache: StateCache[_S] | None = None
         if directory is not None:
             path = directory / f"{transform.role}.{partition}.state"
@@ -64,13 +62,17 @@ class Keeper(Generic[_S]):
             PositionError: it belongs to another log.
 
         """
-        return None if self._cache is None else await self._cache.load(bus, self._topic_ids)
+        kept = None if self._cache is None else await self._cache.load(bus, self._topic_ids)
+        for mark in () if kept is None else kept.marks:
+            partition = Partition(mark.topic, mark.partition)
+            if partition in self._sides:
+                self._side_marks[partition] = mark
+        return kept
 
     def folded(self, record: Record) -> None:
-        """Note a side record that the state has taken in."""
+        """Note a side record that the state has taken in, at the start or later."""
         if record.partition in self._sides:
-            self._sides[record.partition] = record.value or b""
-            self._side_offsets[record.partition] = record.offset + 1
+            self._side_records[record.partition] = record
 
     def wrote(self, outputs: Sequence[Outgoing], offsets: Sequence[int]) -> None:
         """Note outputs that are acknowledged."""
@@ -87,17 +89,14 @@ class Keeper(Generic[_S]):
             return
         assert self.last is not None  # stamped before it was written
         self._outputs = 0
-        # A side of which nothing came since the start has no record to name; it
-        # is folded again from its beginning, which changes nothing.
-        sides = tuple(
-            Mark(*side, next_offset=self._side_offsets[side], digest=short_digest(value))
-            for side, value in self._sides.items()
-            if self._side_offsets[side]
-        )
+        for side, record in self._side_records.items():
+            digest = short_digest(record.value or b"")
+            self._side_marks[side] = Mark(*side, next_offset=record.offset + 1, digest=digest)
+        self._side_records.clear()
         self._cache.save(
             Kept(
                 state=state,
-                marks=(self._mark, *sides),
+                marks=(self._mark, *self._side_marks.values()),
                 topic_ids=self._topic_ids,
                 epoch=tenure.epoch,
                 seq=self.last.seq,

@@ -118,8 +118,8 @@ class TransformLoop(Generic[_S]):
         known: dict[Partition, int] = {}
         for number in wiring.partitions:
             self._lanes[number] = await self._take(writer, holder, number, known=known)
-        self._side_positions = await resume.fold_sides(
-            wiring.bus, self._side_partitions(), self._fold_side, known=known
+        self._side_positions = await resume.read_sides(
+            wiring.bus, self._side_partitions(), self._take_side, known=known
         )
         self._wiring.ready.set()
         self._log.info(
@@ -170,6 +170,12 @@ class TransformLoop(Generic[_S]):
             for number in (self._wiring.partitions if table.BY_NAME[name].partitions > 1 else (0,))
         ]
 
+    def _take_side(self, record: Record) -> None:
+        resume.fold_record(record, self._fold_side)
+        lane = self._lanes.get(record.partition.number)
+        if lane is not None:
+            lane.keeper.folded(record)
+
     def _fold_side(self, place: Place, event: Event) -> None:
         if table.BY_NAME[place.topic].partitions > 1:
             self._transform.fold(self._lanes[place.partition].state, place, event)
@@ -182,11 +188,8 @@ class TransformLoop(Generic[_S]):
             for record in await side.read(_SIDE_WAIT_MS):
                 # Folding here is safe: the serving task never awaits between
                 # taking its tick and finishing its steps.
-                resume.fold_record(record, self._fold_side)
+                self._take_side(record)
                 self._side_positions[record.partition] = record.offset + 1
-                lane = self._lanes.get(record.partition.number)
-                if lane is not None:
-                    lane.keeper.folded(record)
 
     async def _serve(self, lane: _Lane[_S], stop: asyncio.Event) -> None:
         # A reader for each partition: one that is busy never makes another wait.

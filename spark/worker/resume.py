@@ -144,14 +144,18 @@ async def fold_output(
     return ResumePoint(last.src_offset + 1, lineage, last)
 
 
-async def fold_sides(
-    bus: Bus, partitions: Sequence[Partition], fold: Fold, *, known: Mapping[Partition, int]
+async def read_sides(
+    bus: Bus,
+    partitions: Sequence[Partition],
+    each: Callable[[Record], None],
+    *,
+    known: Mapping[Partition, int],
 ) -> dict[Partition, int]:
     """
-    Fold side inputs to their ends of now: from their start, or the tail that the table names.
+    Read side inputs to their ends of now: from their start, or the tail that the table names.
 
     Args:
-        known: the next offset to fold, of those that a kept state holds.
+        known: the next offset to read, of those that a kept state holds.
 
     Returns: the next offset of each.
 
@@ -164,12 +168,6 @@ async def fold_sides(
     for partition, start in starts.items():
         if _needs_all(partition) and start > known.get(partition, 0):
             raise PositionError(f"{partition}: records below {start} are gone")
-
-    def each(record: Record) -> None:
-        event = _decoded(record)
-        if event is not None:
-            fold(place_of(record), event)
-
     firsts = {p: known.get(p) or _first(p, starts[p], ends[p]) for p in partitions}
     await read_through(bus, {p: (firsts[p], ends[p]) for p in partitions}, each)
     return ends
