@@ -145,7 +145,7 @@ class TransformLoop(Generic[_S]):
         before = resume.Known()
         if kept is not None:
             before = resume.Known(kept.position(output), kept.epoch, kept.seq, kept.last)
-            known.update({p: kept.position(p) for p in self._own_sides(number)})
+            known.update({p: kept.position(p) for p in _own_sides(transform.sides, number)})
         point = await resume.fold_output(
             wiring.bus, (source, output), tenure.epoch, fold=fold, known=before
         )
@@ -157,11 +157,6 @@ class TransformLoop(Generic[_S]):
             bytes_max=_bytes_max(transform.source),
         )
         return _Lane(state, inbox, tenure, keeper)
-
-    def _own_sides(self, number: int) -> list[Partition]:
-        """List the side partitions that belong to one lane alone."""
-        names = (name for name in self._transform.sides if table.BY_NAME[name].partitions > 1)
-        return [Partition(name, number) for name in names]
 
     def _side_partitions(self) -> list[Partition]:
         return [
@@ -266,6 +261,11 @@ class TransformLoop(Generic[_S]):
     def _positions(self) -> dict[str, int]:
         inputs = {str(lane.inbox.partition): lane.inbox.position for lane in self._lanes.values()}
         return inputs | {str(p): offset for p, offset in self._side_positions.items()}
+
+
+def _own_sides(sides: Sequence[str], number: int) -> list[Partition]:
+    """List the side partitions that belong to one lane alone."""
+    return [Partition(name, number) for name in sides if table.BY_NAME[name].partitions > 1]
 
 
 def _is_stamped(topic: str) -> bool:
