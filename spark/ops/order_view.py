@@ -6,9 +6,11 @@ broker's append times; Place→ACK is the acknowledgement's minus the intent's.
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from spark import topics
+from spark.codec import decimal_text
 from spark.events import (
     CancelApproved,
     CancelOrder,
@@ -38,6 +40,10 @@ _NS_PER_MS: Final = 1_000_000
 SOURCES: Final = (topics.INTENTS, topics.DECISIONS, topics.SIGNED, topics.EVENTS)
 _LAPSES: Final = frozenset(
     {Reason.INTENT_EXPIRED, Reason.APPROVAL_EXPIRED, Reason.SIGNATURE_EXPIRED}
+)
+#: Why a second intent or request of one id ends.
+_REPETITIONS: Final = frozenset(
+    {Reason.DUPLICATE_INTENT, Reason.INTENT_ID_REUSED, Reason.DUPLICATE_CLAIM}
 )
 
 
@@ -86,7 +92,8 @@ class OrderRow:
     def is_settled(self) -> bool:
         """Tell whether nothing more comes by itself: answered, ended or refused."""
         if self.action is Action.CANCEL:
-            return self._end_ns() is not None or bool(self.reasons)
+            is_unknown = self._at("outcome_unknown") is not None
+            return is_unknown or self._end_ns() is not None or bool(self.reasons)
         return self.state not in {OrderState.PENDING, OrderState.CLAIMED}
 
     def _at(self, kind: str) -> int | None:
@@ -148,6 +155,8 @@ def _apply(row: OrderRow, event: Event) -> None:  # noqa: C901, PLR0912  (a case
             row.target_intent_id = event.target_intent_id
         case OrderApproved() | CancelApproved():
             row.client_order_id = event.client_order_id
+        case IntentRefused() | RequestNotSent() if _is_repetition(event):
+            return
         case IntentRefused():
             row.reasons = event.reasons
             _see(row, Seen.REFUSED)
@@ -167,15 +176,26 @@ def _apply(row: OrderRow, event: Event) -> None:  # noqa: C901, PLR0912  (a case
             row.reasons = (Refusal(code=Reason.UPSTREAM_REFUSED, found=event.code),)
             _see(row, Seen.REJECT)
         case OrderFilled():
-            row.filled = str(event.cumulative)
+            _fill(row, event.cumulative)
             is_whole = event.cumulative >= event.order_quantity
             _see(row, Seen.FULL_FILL if is_whole else Seen.PART_FILL)
         case OrderCancelled():
+            _fill(row, event.filled)
             _see(row, Seen.CANCEL)
         case OrderExpired():
+            _fill(row, event.filled)
             _see(row, Seen.EXPIRY)
         case _:
             return
+
+
+def _fill(row: OrderRow, cumulative: Decimal) -> None:
+    row.filled = decimal_text(max(Decimal(row.filled), cumulative))
+
+
+def _is_repetition(event: IntentRefused | RequestNotSent) -> bool:
+    """Tell whether what ended is a second one of this id: the first one's row stays as it is."""
+    return any(refusal.code in _REPETITIONS for refusal in event.reasons)
 
 
 def _ending(event: RequestNotSent) -> Seen:
