@@ -112,7 +112,8 @@ class FeedWriter:
                 lost += isinstance(error, FencedError)
                 if lost >= _LOST_MAX:
                     raise
-                await self._find_place_again(stop, reader)
+                is_lost = isinstance(error, DatabaseUnavailable)
+                await self._find_place_again(stop, reader, is_lost=is_lost)
 
     async def _commit(self, batch: Batch) -> None:
         await self._prepare(batch.days())
@@ -131,13 +132,17 @@ class FeedWriter:
                 await transaction.execute("feed_prepare_day", {"day": date})
             self._days.add(day)
 
-    async def _find_place_again(self, stop: asyncio.Event, reader: Reader) -> None:
+    async def _find_place_again(
+        self, stop: asyncio.Event, reader: Reader, *, is_lost: bool
+    ) -> None:
         """Forget what was in hand; the offset rows say what was committed (R19)."""
         pause_s = _PAUSE_S_MIN
         began_ns = self.clock.monotonic_ns()
         while not stop.is_set():
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             try:
+                if is_lost:
+                    await self.database.reopen()
                 self._positions = await take_positions(self.bus, self.database, list(READERS))
             except DatabaseUnavailable:
                 if self.clock.monotonic_ns() - began_ns > _AWAY_S_MAX * _NS_PER_S:

@@ -34,7 +34,8 @@ from spark.metrics import Metrics, at_scrape
 from spark.settings import DatabaseSettings
 
 _CONNECT_S_MAX: Final = 5
-_TAKE_S_MAX: Final = 10.0
+_TAKE_S_MAX: Final = 3.0
+_HEALTH_S_MAX: Final = 1.0
 #: COPY data go out in pieces, so that libpq's buffer stays small.
 _PIECE_BYTES: Final = 128 * 1024
 #: A writer that was stopped in the middle must not hold its offset rows for ever.
@@ -112,16 +113,9 @@ class Database:
             "connect_timeout": _CONNECT_S_MAX,
             "options": _OPTIONS,
         }
-        self._pool = AsyncConnectionPool(
-            url,
-            kwargs=self._login,
-            min_size=1,
-            max_size=settings.pool_max,
-            max_idle=settings.idle_s_max,
-            timeout=_TAKE_S_MAX,
-            open=False,
-            name=name,
-        )
+        self._name = name
+        self._settings = settings
+        self._pool = self._new_pool()
         at_scrape(metrics.db_pool_size, lambda: self._stat("pool_size"))
         at_scrape(metrics.db_pool_waiting, lambda: self._stat("requests_waiting"))
         at_scrape(
@@ -145,14 +139,27 @@ class Database:
             await (await psycopg.AsyncConnection.connect(self._url, **self._login)).close()
             await self._pool.open(wait=True, timeout=_TAKE_S_MAX)
 
+    async def reopen(self) -> None:
+        """
+        Forget every connection and connect anew, at the caller's pace; raises as `open`.
+
+        The pool by itself would come back to a server that was away for 3 s after 7.
+        """
+        await self._pool.close()
+        self._pool = self._new_pool()
+        await self.open()
+
     async def close(self) -> None:
         """Let go of every connection; idempotent."""
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, take_s_max: float = _TAKE_S_MAX) -> AsyncIterator[Transaction]:
         """
         Run the body as one transaction: all of it is committed, or nothing.
+
+        Args:
+            take_s_max: how long to wait for a connection.
 
         Raises:
             DatabaseUnavailable: no answer. After the body: whether it was
@@ -164,7 +171,10 @@ class Database:
 
         """
         with _translated():
-            async with self._pool.connection() as connection, connection.transaction():
+            async with (
+                self._pool.connection(take_s_max) as connection,
+                connection.transaction(),
+            ):
                 yield Transaction(connection, self._metrics)
 
     async def copy(self, copies: Mapping[str, bytes], then: str, parameters: Parameters) -> None:
@@ -195,11 +205,23 @@ class Database:
     async def is_healthy(self) -> bool:
         """Ask for a sign of life."""
         try:
-            async with self.transaction() as transaction:
+            async with self.transaction(take_s_max=_HEALTH_S_MAX) as transaction:
                 await transaction.fetch("ping")
         except DatabaseUnavailable:
             return False
         return True
+
+    def _new_pool(self) -> "AsyncConnectionPool[psycopg.AsyncConnection[Row]]":
+        return AsyncConnectionPool(
+            self._url,
+            kwargs=self._login,
+            min_size=1,
+            max_size=self._settings.pool_max,
+            max_idle=self._settings.idle_s_max,
+            timeout=_TAKE_S_MAX,
+            open=False,
+            name=self._name,
+        )
 
     def _stat(self, name: str) -> float:
         return float(self._pool.get_stats().get(name, 0))
