@@ -55,6 +55,7 @@ class Keeper:
         self._served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._log_start = 0
         self._starts = 0
+        self._exit_code = 0
         self._ready_after_s: float | None = None
         self._state = ChildState.WAITING
         self._detail = ""
@@ -63,7 +64,8 @@ class Keeper:
 
     def status(self) -> ChildStatus:
         """Give the child's state now."""
-        shows_log = self._state in {ChildState.PAUSING, ChildState.HALTED}
+        # Who was killed said nothing about it.
+        has_exited = self._state in {ChildState.PAUSING, ChildState.HALTED} and self._exit_code >= 0
         return ChildStatus(
             name=self.child.name,
             state=self._state,
@@ -71,7 +73,7 @@ class Keeper:
             restarts=max(0, self._starts - 1),
             ready_after_s=self._ready_after_s,
             detail=self._detail,
-            last_lines=tuple(self.last_lines()) if shows_log else (),
+            last_lines=tuple(self.last_lines()) if has_exited else (),
         )
 
     def last_lines(self) -> list[str]:
@@ -115,7 +117,7 @@ class Keeper:
         try:
             while await self._may_start():
                 started = time.monotonic()
-                exit_code = await self._live()
+                exit_code = self._exit_code = await self._live()
                 if self._held.is_set():
                     break
                 pause_s = self._restarts.pause_s_after(exit_code, time.monotonic() - started)
