@@ -95,6 +95,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
         for section in sections
         for name in type(section).model_fields
     }
+    found["SPARK_SIGNER_CEILINGS"] = settings.signer.ceilings
     found["SPARK_BINANCE_SYMBOLS"] = settings.binance.symbols
     found["SPARK_BINANCE_RECV_WINDOW_MS"] = settings.binance.recv_window_ms
     found["SPARK_LOG_FORMAT"] = settings.process.log_format
