@@ -29,7 +29,18 @@ from spark.consumers.guardrail import Guardrail
 from spark.consumers.signer import Signer, SignerKeys, SignerRules
 from spark.consumers.signing_socket import SigningClient, SigningSocket
 from spark.errors import MalformedError
-from spark.events import CancelOrder, Event, Intent, PartitionFenced, PlaceOrder, Stamp
+from spark.events import (
+    CancelApproved,
+    CancelOrder,
+    Decision,
+    Event,
+    Intent,
+    IntentRefused,
+    OrderApproved,
+    PartitionFenced,
+    PlaceOrder,
+    Stamp,
+)
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.guards.limits import Limits
@@ -258,6 +269,20 @@ class OrderPath:
     async def hear(self, order: Intent, kind: type[_T], topic: str = topics.EVENTS) -> _T:
         """Wait for an event about an intent."""
         return (await self.tape.until(lambda: self.tape.about(order, kind, topic)))[0]
+
+    async def decided(self, asked: Intent) -> Decision:
+        """Wait for the guardrail's word on an intent."""
+
+        def found() -> list[Decision]:
+            here = self.tape.records[topics.DECISIONS]
+            mine = (one for _, one in here if getattr(one, "intent_id", "") == asked.intent_id)
+            return [
+                one
+                for one in mine
+                if isinstance(one, OrderApproved | CancelApproved | IntentRefused)
+            ]
+
+        return (await self.tape.until(found))[0]
 
     async def fault(self, kind: str, **more: object) -> None:
         """Arm a fault of the exchange, for the next place unless said otherwise."""

@@ -5,6 +5,7 @@ A log in memory with the same contract, for tests and for strategies under test.
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from spark.bus.port import Outgoing, Pace, Partition, Record, TopicState
 from spark.clock import Clock, SystemClock
@@ -69,10 +70,10 @@ class MemoryBroker:
     async def wait(self, ready: Callable[[], bool], wait_ms: int) -> None:
         """Wait until something arrived that satisfies `ready`, or the time is over."""
         async with self._arrived:
-            try:
-                await asyncio.wait_for(self._arrived.wait_for(ready), wait_ms / 1000)
-            except TimeoutError:
-                return
+            # Not asyncio.wait_for: before Python 3.12 it may lose a cancellation.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_ms / 1000):
+                    await self._arrived.wait_for(ready)
 
     def describe(self, name: str) -> TopicState | None:
         """Describe a topic, or None where there is none."""
