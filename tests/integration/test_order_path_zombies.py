@@ -159,12 +159,7 @@ async def test_r1_a_zombie_signers_second_signature_is_void(
     await path.restart(Role.GATEWAY)
     later = path.order()
     await path.ask(later)
-    await path.tape.until(
-        lambda: (
-            path.tape.about(later, OrderAcked)
-            or path.tape.about(later, IntentRefused, topics.DECISIONS)
-        )
-    )
+    await path.decided(later)
     await path.tape.catch_up()
     assert len(path.tape.about(order, RequestSealed, topics.SIGNED)) == 2
     posted = [one["client_order_id"] for one in await path.requests()]
@@ -239,13 +234,8 @@ async def test_r4_an_ack_of_the_gateway_that_was_fenced_is_believed(
         await path.restart(role)
     later = path.order()
     await path.ask(later)
-    decided = await path.tape.until(
-        lambda: (
-            path.tape.about(later, OrderApproved, topics.DECISIONS)
-            or path.tape.about(later, IntentRefused, topics.DECISIONS)
-        )
-    )
-    assert isinstance(decided[0], OrderApproved), decided
+    decided = await path.decided(later)
+    assert isinstance(decided, OrderApproved), decided
     assert (await path.placed()).count(acked.client_order_id) == 1
 
 
