@@ -39,6 +39,7 @@ from spark.events import (
     OrderApproved,
     PartitionFenced,
     PlaceOrder,
+    RequestNotSent,
     Stamp,
 )
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
@@ -192,6 +193,8 @@ class OrderPath:
     concurrency_max: int = 8
     mode: TradingMode = TradingMode.LIVE
     signature_life_ns: int = SIGNATURE_LIFE_NS
+    #: Where the gateway sends to; the exchange, unless a test says otherwise.
+    rest_url: str = ""
     #: Where states are kept between runs of a stage.
     state_dir: Path | None = None
 
@@ -269,6 +272,10 @@ class OrderPath:
     async def hear(self, order: Intent, kind: type[_T], topic: str = topics.EVENTS) -> _T:
         """Wait for an event about an intent."""
         return (await self.tape.until(lambda: self.tape.about(order, kind, topic)))[0]
+
+    async def ended(self, asked: Intent) -> RequestNotSent:
+        """Wait for the gateway's word that a request was not sent."""
+        return await self.hear(asked, RequestNotSent)
 
     async def decided(self, asked: Intent) -> Decision:
         """Wait for the guardrail's word on an intent."""
@@ -477,7 +484,7 @@ class _Counter:
 def _gateway(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
     async def run(stop: asyncio.Event) -> None:
         binance = BinanceOrders(
-            path.exchange.url,
+            path.rest_url or path.exchange.url,
             SystemClock(),
             concurrency_max=path.concurrency_max,
             reply_ms_max=path.reply_ms_max,
