@@ -145,6 +145,11 @@ class Tape:
                     self.records[record.partition.topic].append((record, _read(record)))
         return answer
 
+    async def some(self, topic: str, kind: type[_T], count: int) -> list[_T]:
+        """Wait for so many events of a type; more would be in the list, too."""
+        await self.until(lambda: len(self.on(topic, kind)) >= count)
+        return self.on(topic, kind)
+
     async def catch_up(self) -> None:
         """Read to the ends of now."""
         ends = await self._bus.ends(self._parts)
