@@ -14,7 +14,7 @@ from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Bus, Outgoing, Partition, Record
 from spark.clock import ManualClock
-from spark.codec import encode
+from spark.codec import decode, encode
 from spark.consumers.auditor import Auditor, AuditorWiring
 from spark.consumers.gateway import Gateway, GatewayWiring
 from spark.consumers.signing_socket import SigningClient
@@ -81,6 +81,17 @@ class World:
         await self.broker.wait(lambda: len(log) >= count, int(_WAIT_S_MAX * 1000))
         assert len(log) >= count, f"{topic} has {len(log)} of {count}"
 
+    async def until(self, topic: str, found: Callable[[list[Event]], bool]) -> None:
+        """Wait until the events of a topic are as they should be."""
+        events: list[Event] = []
+
+        def is_found() -> bool:
+            events.extend(decode(value) for value in self.values(topic)[len(events) :])
+            return found(events)
+
+        await self.broker.wait(is_found, int(_WAIT_S_MAX * 1000))
+        assert is_found(), [event.type for event in events]
+
     def latch(self) -> KillLatch:
         """Give a latch that nobody pulled."""
         return KillLatch(self._latch, is_killed_by_environment=False)
@@ -145,9 +156,26 @@ class World:
 
 
 @asynccontextmanager
-async def running(run: Run, ready: asyncio.Event) -> AsyncIterator[asyncio.Event]:
-    """Run a process until the body is done; gives the event that stops it."""
+async def running(run: Run, ready: asyncio.Event) -> AsyncIterator[None]:
+    """Run a process while the body runs, and stop it then as SIGTERM does."""
     stop = asyncio.Event()
+    async with _started(run, ready, stop) as task:
+        yield
+        stop.set()
+        await task
+
+
+@asynccontextmanager
+async def crashing(run: Run, ready: asyncio.Event) -> AsyncIterator[None]:
+    """Run a process while the body runs, and end it then where it stands, as kill -9 does."""
+    async with _started(run, ready, asyncio.Event()):
+        yield
+
+
+@asynccontextmanager
+async def _started(
+    run: Run, ready: asyncio.Event, stop: asyncio.Event
+) -> AsyncIterator["asyncio.Future[None]"]:
     task = asyncio.ensure_future(run(stop))
     waiting = asyncio.ensure_future(ready.wait())
     try:
@@ -155,9 +183,7 @@ async def running(run: Run, ready: asyncio.Event) -> AsyncIterator[asyncio.Event
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 task.result()
-            yield stop
-            stop.set()
-            await task
+            yield task
     finally:
         for one in (task, waiting):
             one.cancel()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from spark.consumers.gateway_intake import GatewayKeys, Opened, Permit, open_request
+from spark.consumers.gateway_resume import MEMORY_NS
 from spark.events import (
     CancelApproved,
     Event,
@@ -161,12 +162,14 @@ class Lane:
         """Say how far the signed records are done, and which beyond that are."""
         origin = self._origin(-1)
         beyond = range(origin.done_below, self.inbox.position)
-        return origin, {offset for offset in beyond if offset not in self.open_offsets}
+        done = {offset for offset in beyond if offset not in self.open_offsets}
+        # After a restart, what was handled before may not have been read again yet.
+        return origin, done | self.handled
 
     def fold(self, event: Event, now: Now, offset: int = -1) -> None:
         """Fold an event of our own, or foreign evidence."""
         fold_event(self.orders, event, offset, now.wall_ns)
-        forget(self.orders, now.wall_ns - _MEMORY_NS)
+        forget(self.orders, now.wall_ns - MEMORY_NS)
 
     def _said(self, events: list[OrderEvent], now: Now) -> list[OrderEvent]:
         for event in events:

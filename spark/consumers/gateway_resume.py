@@ -3,16 +3,20 @@ What the gateway knows after a restart: its own log, folded (R1, R6, R8).
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from spark.bus.port import Bus, Partition, Record
 from spark.codec import decode
 from spark.errors import MalformedError, PositionError
 from spark.events import Event, Origin, PartitionFenced
-from spark.ledger.fold import Orders, fold_event
+from spark.ledger.fold import Orders, fold_event, forget
 from spark.worker.cache import Kept
 from spark.worker.fence import Lineage
 from spark.worker.resume import check_topic_ids, place_of, read_through
 from spark.worker.tenure import read_between
+
+#: Longer than any signature, approval and intent together live.
+MEMORY_NS: Final = 600_000_000_000
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class GatewayPast:
             return
         place = place_of(record)
         fold_event(self.orders, event, place.offset, place.appended_ns)
+        # As while working: or a start over a long log would hold every order that ever was.
+        forget(self.orders, place.appended_ns - MEMORY_NS)
         if isinstance(event, PartitionFenced):
             self.topic_ids.update(event.topic_ids)
             return
