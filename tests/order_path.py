@@ -37,6 +37,7 @@ from spark.events import (
     Intent,
     IntentRefused,
     OrderApproved,
+    OrderClaimed,
     PartitionFenced,
     PlaceOrder,
     RequestNotSent,
@@ -150,6 +151,11 @@ class Tape:
         await self.until(lambda: len(self.on(topic, kind)) >= count)
         return self.on(topic, kind)
 
+    async def more(self, topic: str, count: int) -> None:
+        """Wait for so many more records on a topic."""
+        before = len(self.records[topic])
+        await self.until(lambda: len(self.records[topic]) >= before + count)
+
     async def catch_up(self) -> None:
         """Read to the ends of now."""
         ends = await self._bus.ends(self._parts)
@@ -160,10 +166,14 @@ class Tape:
         """List the events of a type on a topic."""
         return [event for _, event in self.records[topic] if isinstance(event, kind)]
 
-    def numbers(self, topic: str, partition: int = 0) -> list[int]:
-        """List the numbers of the valid records of a stamped topic, as its readers judge."""
+    def numbers(self, topic: str) -> list[int]:
+        """List the numbers of the valid records of a stamped topic's first partition."""
+        return list(self.valid(topic).values())
+
+    def valid(self, topic: str, partition: int = 0) -> dict[int, int]:
+        """Give offset and number of the valid records of a stamped topic, as its readers judge."""
         lineage = Lineage(f"{topic}/{partition}")
-        found: list[int] = []
+        found: dict[int, int] = {}
         for record, event in self.records[topic]:
             stamp: Stamp | None = getattr(event, "stamp", None)
             if record.partition.number != partition:
@@ -171,7 +181,7 @@ class Tape:
             if isinstance(event, PartitionFenced):
                 lineage.fence(record.offset)
             elif stamp is not None and lineage.judge(stamp) is Verdict.VALID:
-                found.append(stamp.seq)
+                found[record.offset] = stamp.seq
         return found
 
     def about(self, intent: Intent, kind: type[_T], topic: str = topics.EVENTS) -> list[_T]:
@@ -309,6 +319,23 @@ class OrderPath:
         """Read the exchange's own ledger."""
         answer = await self.judge.judge("GET", "/ledger")
         return list(answer["entries"])
+
+    def signed_offsets(self) -> set[int]:
+        """List where the valid records of `orders.signed` stand."""
+        return set(self.tape.valid(topics.SIGNED))
+
+    def events_of_signed(self) -> list[tuple[int, str]]:
+        """List what became of signed records, by their offset: `claimed` or `ended`, validly."""
+        epoch, found = -1, []
+        for record, event in self.tape.records[topics.EVENTS]:
+            if record.partition.number:
+                continue
+            if isinstance(event, PartitionFenced):
+                epoch = record.offset
+            elif isinstance(event, OrderClaimed | RequestNotSent) and event.epoch == epoch:
+                kind = "claimed" if isinstance(event, OrderClaimed) else "ended"
+                found.append((event.origin.offset, kind))
+        return found
 
     async def placed(self) -> list[str]:
         """List the client order ids of every order that ever stood at the exchange."""
