@@ -14,6 +14,7 @@ _NS_PER_MS: Final = 1_000_000
 #: Our namespace at every exchange; reconciliation never calls it foreign (R14).
 CLIENT_ORDER_PREFIX: Final = "spk"
 _CLIENT_ORDER_HEX: Final = 29
+_CLIENT_ORDER_ID: Final = re.compile(rf"{CLIENT_ORDER_PREFIX}[0-9a-f]{{{_CLIENT_ORDER_HEX}}}")
 
 
 def intent_id(created_ns: int, entropy: str) -> IntentId:
@@ -49,3 +50,8 @@ def client_order_id(account: AccountId, strategy: StrategyId, intent: IntentId) 
     """
     digest = hashlib.sha256(f"{account}\n{strategy}\n{intent}".encode()).hexdigest()
     return ClientOrderId(CLIENT_ORDER_PREFIX + digest[:_CLIENT_ORDER_HEX])
+
+
+def is_ours(order: str) -> bool:
+    """Tell whether an id has the form of those that we derive."""
+    return _CLIENT_ORDER_ID.fullmatch(order) is not None

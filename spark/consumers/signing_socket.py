@@ -10,11 +10,13 @@ The kernel tells who is at the other end (SO_PEERCRED); only listed uids are ser
 """
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +25,21 @@ import orjson
 from spark.bus.port import Outgoing, Partition, Writer
 from spark.clock import Clock
 from spark.codec import encode
-from spark.errors import VenueUnavailable
+from spark.errors import SparkError, VenueUnavailable
 from spark.events import ClockMeasured, KeyUsed
 from spark.exchanges.port import OrderSigner, SignedRequest
+from spark.ids import is_ours
 from spark.log import logger
 from spark.names import AccountId, ClientOrderId, Symbol
-from spark.topics import CONTROL_KEYS
+from spark.topics import CONTROL_KEYS, partition_of
 
 _LINE_BYTES_MAX: Final = 4096
 _CREDENTIALS: Final = struct.Struct("3i")
 _ANSWER_S_MAX: Final = 3.0
+#: How long a connection may say nothing.
+_SILENCE_S_MAX: Final = 10.0
+_FIELDS: Final = frozenset({"account", "client_order_id", "symbol"})
+_SYMBOL: Final = re.compile(r"[A-Z0-9_]{2,20}")
 _CLOCK_AGE_NS_MAX: Final = 60_000_000_000
 
 
@@ -50,41 +57,62 @@ class SigningSocket:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        """Serve while the body runs."""
+        """
+        Serve while the body runs.
+
+        Raises:
+            ExitError: a use could not be written down; nothing may be signed any more.
+
+        """
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._serve, self.path, limit=_LINE_BYTES_MAX)
+        server = await asyncio.start_unix_server(
+            partial(self._serve, failed), self.path, limit=_LINE_BYTES_MAX
+        )
         # The directory lets others pass but not look; who may ask is the kernel's word.
         self.path.chmod(0o666)
-        try:
-            yield
-        finally:
-            server.close()
-            self.path.unlink(missing_ok=True)
+        async with asyncio.TaskGroup() as group:
+            failing = group.create_task(_raised(failed))
+            try:
+                yield
+            finally:
+                failing.cancel()
+                server.close()
+                self.path.unlink(missing_ok=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self,
+        failed: "asyncio.Future[None]",
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         try:
             uid = _peer_uid(writer)
-            while line := await reader.readline():
-                answer = await self._answer(line, uid)
-                writer.write(orjson.dumps(answer) + b"\n")
+            if uid not in self.uids:
+                # Before a byte is read: strangers must not hold connections of ours.
+                logger().error("signing_refused", uid=uid)
+                writer.write(_line({"error": "this user may not ask"}))
+                return
+            while line := await _read_line(reader):
+                writer.write(_line(await self._answer(line, uid)))
                 await writer.drain()
-        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+        except (OSError, ValueError) as error:
+            # Gone, silent for too long, or a line without an end.
             logger().warning("signing_socket_dropped", why=type(error).__name__)
+        except SparkError as error:
+            if not failed.done():
+                failed.set_exception(error)
         finally:
             writer.close()
 
     async def _answer(self, line: bytes, uid: int) -> dict[str, object]:
-        if uid not in self.uids:
-            logger().error("signing_refused", uid=uid)
-            return {"error": "this user may not ask"}
-        try:
-            asked = orjson.loads(line)
-            account = AccountId(str(asked["account"]))
-            symbol = Symbol(str(asked["symbol"]))
-            order = ClientOrderId(str(asked["client_order_id"]))
-            signer = self.venues[account.partition(":")[0]]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+        asked = _question(line)
+        if asked is None:
             return {"error": "not a question"}
+        account, symbol, order = asked
+        signer = self.venues.get(account.partition(":")[0])
+        if signer is None or partition_of(account) is None:
+            return {"error": "no such account"}
         measured = self.latest_clock()
         now_ns = self.clock.wall_ns()
         if measured is None or now_ns - measured.measured_ns > _CLOCK_AGE_NS_MAX:
@@ -140,3 +168,32 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(credentials)
     return int(uid)
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(_SILENCE_S_MAX):
+        return await reader.readline()
+
+
+async def _raised(failed: "asyncio.Future[None]") -> None:
+    await failed
+
+
+def _question(line: bytes) -> tuple[AccountId, Symbol, ClientOrderId] | None:
+    """Read a question; None for anything else, such as an id that is none of ours."""
+    try:
+        asked = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(asked, dict) or asked.keys() != _FIELDS:
+        return None
+    account, symbol, order = asked["account"], asked["symbol"], asked["client_order_id"]
+    if not (isinstance(account, str) and isinstance(symbol, str) and isinstance(order, str)):
+        return None
+    if not _SYMBOL.fullmatch(symbol) or not is_ours(order):
+        return None
+    return AccountId(account), Symbol(symbol), ClientOrderId(order)
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return orjson.dumps(answer) + b"\n"

@@ -120,7 +120,10 @@ class BinanceOrders:
 
     async def query(self, request: SignedRequest, about: About) -> Outcome:
         """Ask for one order."""
-        reply, _ = await self._send_once(request, lambda: True)
+        try:
+            reply, _ = await self._send_once(request, lambda: True)
+        except NotSentError:
+            raise VenueUnavailable("Binance cannot be reached") from None
         if isinstance(reply, str):
             raise VenueUnavailable(f"Binance did not say what became of an order: {reply}")
         return evidence.of_query(reply, about)
