@@ -9,7 +9,7 @@ exchange's own ledger.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,20 +20,12 @@ import aiohttp
 
 from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
-from spark.bus.port import Bus, Outgoing, Pace, Partition, Record
+from spark.bus.port import Bus, Outgoing
 from spark.clock import SystemClock
-from spark.codec import decode
-from spark.consumers.auditor import Auditor, AuditorWiring
-from spark.consumers.gateway import Gateway, GatewayWiring
-from spark.consumers.guardrail import Guardrail
-from spark.consumers.signer import Signer, SignerKeys, SignerRules
-from spark.consumers.signing_socket import SigningClient, SigningSocket
-from spark.errors import MalformedError
 from spark.events import (
     CancelApproved,
     CancelOrder,
     Decision,
-    Event,
     Intent,
     IntentRefused,
     OrderApproved,
@@ -41,37 +33,19 @@ from spark.events import (
     PartitionFenced,
     PlaceOrder,
     RequestNotSent,
-    Stamp,
 )
-from spark.exchanges.binance.client import BinanceOrders, BinancePublic
 from spark.exchanges.simulator.server import Options, Running, running
-from spark.guards.limits import Limits
 from spark.metrics import Metrics
-from spark.names import Endpoint, Role, Side, StrategyId, Symbol, TradingMode, Venue
+from spark.names import Role, Side, StrategyId, Symbol, TradingMode
 from spark.producers.intents import IntentWriter, OrderWish
-from spark.producers.venue_watch import VenueWatch
-from spark.worker.fence import Lineage, Verdict
-from spark.worker.latch import KillLatch
-from spark.worker.loop import TransformLoop, Wiring
 from tests import keyed
-from tests.hops import CEILINGS, gateway_keys
 from tests.made import ACCOUNT, SECOND_NS
+from tests.order_stages import BTC, ETH, RUNNERS
 from tests.simulated_venue import FULL, Client, write_keys
+from tests.tape import PATIENCE_S, Tape
 
 _T = TypeVar("_T")
-PATIENCE_S: Final = 30.0
 STRATEGY: Final = StrategyId("strategy-demo")
-BTC: Final = Symbol("BTCUSDT")
-ETH: Final = Symbol("ETHUSDT")
-#: Lives that a busy machine does not outlast.
-LIMITS: Final = Limits(
-    version=0,
-    intent_life_ns_max=30 * SECOND_NS,
-    approval_life_ns_max=30 * SECOND_NS,
-    future_ns_max=2 * SECOND_NS,
-    instrument_age_ns_max=3600 * SECOND_NS,
-    order_notional_usd_max=Decimal(10_000),
-)
 SIGNATURE_LIFE_NS: Final = 20 * SECOND_NS
 STAGES: Final = (Role.VENUE_WATCH, Role.GATEWAY, Role.SIGNER, Role.GUARDRAIL)
 
@@ -118,79 +92,6 @@ class Stage:
         return found
 
 
-class Tape:
-    """Everything that stands on some topics, read again and again until it says something."""
-
-    def __init__(self, bus: Bus, names: Sequence[str]) -> None:
-        self._bus = bus
-        self._parts = [
-            Partition(name, number)
-            for name in names
-            for number in range(topics.BY_NAME[name].partitions)
-        ]
-        self.records: dict[str, list[tuple[Record, Event | None]]] = {name: [] for name in names}
-
-    async def open(self) -> None:
-        """Begin at the beginning."""
-        self._reader = await self._bus.reader(dict.fromkeys(self._parts, 0), Pace.SHARED)
-
-    async def close(self) -> None:
-        """Let go."""
-        await self._reader.close()
-
-    async def until(self, found: Callable[[], _T]) -> _T:
-        """Read on until `found` gives something true."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not (answer := found()):
-                for record in await self._reader.read(100):
-                    self.records[record.partition.topic].append((record, _read(record)))
-        return answer
-
-    async def some(self, topic: str, kind: type[_T], count: int) -> list[_T]:
-        """Wait for so many events of a type; more would be in the list, too."""
-        await self.until(lambda: len(self.on(topic, kind)) >= count)
-        return self.on(topic, kind)
-
-    async def more(self, topic: str, count: int) -> None:
-        """Wait for so many more records on a topic."""
-        before = len(self.records[topic])
-        await self.until(lambda: len(self.records[topic]) >= before + count)
-
-    async def catch_up(self) -> None:
-        """Read to the ends of now."""
-        ends = await self._bus.ends(self._parts)
-        due = sum(ends.values())
-        await self.until(lambda: sum(len(one) for one in self.records.values()) >= due)
-
-    def on(self, topic: str, kind: type[_T]) -> list[_T]:
-        """List the events of a type on a topic."""
-        return [event for _, event in self.records[topic] if isinstance(event, kind)]
-
-    def numbers(self, topic: str) -> list[int]:
-        """List the numbers of the valid records of a stamped topic's first partition."""
-        return list(self.valid(topic).values())
-
-    def valid(self, topic: str, partition: int = 0) -> dict[int, int]:
-        """Give offset and number of the valid records of a stamped topic, as its readers judge."""
-        lineage = Lineage(f"{topic}/{partition}")
-        found: dict[int, int] = {}
-        for record, event in self.records[topic]:
-            stamp: Stamp | None = getattr(event, "stamp", None)
-            if record.partition.number != partition:
-                continue
-            if isinstance(event, PartitionFenced):
-                lineage.fence(record.offset)
-            elif stamp is not None and lineage.judge(stamp) is Verdict.VALID:
-                found[record.offset] = stamp.seq
-        return found
-
-    def about(self, intent: Intent, kind: type[_T], topic: str = topics.EVENTS) -> list[_T]:
-        """List the events of a type that name an intent."""
-        return [
-            one for one in self.on(topic, kind) if getattr(one, "intent_id", "") == intent.intent_id
-        ]
-
-
 @dataclass(slots=True, kw_only=True)
 class OrderPath:
     """The stages, their bus, the exchange, and what a test holds in its hands."""
@@ -228,7 +129,7 @@ class OrderPath:
         stop, ready, metrics = asyncio.Event(), asyncio.Event(), Metrics(role)
         bus = self.bus_of(role)
         self.buses.append(bus)
-        run = _RUNNERS[role](self, bus, metrics, ready)
+        run = RUNNERS[role](self, bus, metrics, ready)
         task = asyncio.create_task(run(stop), name=role)
         stage = Stage(role, task, stop, ready, metrics)
         self.stages.append(stage)
@@ -368,7 +269,8 @@ async def order_path(
     tape = Tape(
         bus, [*(topic.name for topic in topics.TOPICS if not topic.name.startswith("market."))]
     )
-    writer = await bus.writer([topics.INTENTS])
+    strategy = bus_of(STRATEGY)
+    writer = await strategy.writer([topics.INTENTS])
     keys = Options(keys_file=write_keys(directory), market_steps_per_s=0)
     try:
         async with running(keys) as exchange, aiohttp.ClientSession() as session:
@@ -394,6 +296,7 @@ async def order_path(
     finally:
         await tape.close()
         await writer.close()
+        await strategy.close()
         await bus.close()
         shutil.rmtree(directory)
 
@@ -412,170 +315,3 @@ async def in_memory(
 def memory_log() -> MemoryBroker:
     """Make a log with every topic of the table."""
     return MemoryBroker({topic.name: topic.partitions for topic in topics.TOPICS})
-
-
-def _read(record: Record) -> Event | None:
-    try:
-        return decode(record.value or b"")
-    except MalformedError:
-        return None
-
-
-_Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-_Runner = Callable[[OrderPath, Bus, Metrics, asyncio.Event], _Run]
-
-
-def _wiring(
-    path: OrderPath,
-    bus: Bus,
-    metrics: Metrics,
-    ready: asyncio.Event,
-    **more: Any,  # noqa: ANN401
-) -> Wiring:
-    return Wiring(
-        bus=bus,
-        clock=SystemClock(),
-        metrics=metrics,
-        latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
-        instance=f"{metrics.role}-{len(path.stages)}",
-        partitions=tuple(range(topics.ACCOUNT_PARTITIONS)),
-        ready=ready,
-        state_dir=path.state_dir,
-        **more,
-    )
-
-
-def _guardrail(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
-    wiring = _wiring(
-        path,
-        bus,
-        metrics,
-        ready,
-        tagger=keyed.tagger(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY),
-        checker=keyed.strategies(Role.GUARDRAIL),
-    )
-    return TransformLoop(Guardrail(LIMITS, path.mode, Endpoint.SIM), wiring).run
-
-
-def _signer(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
-    venue = keyed.venue_signer()
-    signer = Signer(
-        SignerKeys(
-            venues={Venue.BINANCE: venue},
-            seal=keyed.seal(),
-            strategies=keyed.strategies(Role.SIGNER),
-            log_epoch=keyed.LOG_EPOCH,
-            entropy=_Counter(),
-        ),
-        SignerRules(
-            mode=path.mode,
-            endpoint=Endpoint.SIM,
-            signature_life_ns=path.signature_life_ns,
-            ceilings=CEILINGS,
-        ),
-    )
-    wiring = _wiring(
-        path,
-        bus,
-        metrics,
-        ready,
-        tagger=keyed.tagger(Role.SIGNER, Role.GATEWAY),
-        checker=keyed.checker(Role.SIGNER, {Role.GUARDRAIL}),
-    )
-
-    async def run(stop: asyncio.Event) -> None:
-        writer = await bus.writer([topics.CONTROL_KEYS])
-        questions = SigningSocket(
-            path=path.place_ / "q.sock",
-            venues={Venue.BINANCE: venue},
-            writer=writer,
-            clock=SystemClock(),
-            latest_clock=lambda: signer.latest_clock,
-            uids=frozenset({path.place_.stat().st_uid}),
-        )
-        try:
-            async with questions.served():
-                await TransformLoop(signer, wiring).run(stop)
-        finally:
-            await writer.close()
-
-    return run
-
-
-class _Counter:
-    """Nonces that do not repeat, and need no chance."""
-
-    def __init__(self) -> None:
-        self._next = 0
-
-    def __call__(self, count: int) -> bytes:
-        self._next += 1
-        return self._next.to_bytes(count, "big")
-
-
-def _gateway(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
-    async def run(stop: asyncio.Event) -> None:
-        binance = BinanceOrders(
-            path.rest_url or path.exchange.url,
-            SystemClock(),
-            concurrency_max=path.concurrency_max,
-            reply_ms_max=path.reply_ms_max,
-        )
-        wiring = GatewayWiring(
-            bus=bus,
-            clock=SystemClock(),
-            metrics=metrics,
-            latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
-            checker=keyed.checker(Role.GATEWAY, {Role.SIGNER}),
-            keys=gateway_keys(),
-            signer=SigningClient(path.place_ / "q.sock"),
-            accounts={0: (ACCOUNT, binance)},
-            mode=path.mode,
-            endpoint=Endpoint.SIM,
-            concurrency_max=path.concurrency_max,
-            instance=f"gateway-{len(path.stages)}",
-            ready=ready,
-            state_dir=path.state_dir,
-        )
-        await Gateway(wiring).run(stop)
-
-    return run
-
-
-def _auditor(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
-    wiring = AuditorWiring(
-        bus=bus,
-        clock=SystemClock(),
-        metrics=metrics,
-        key=keyed.audit(),
-        instance=f"auditor-{len(path.stages)}",
-        ready=ready,
-        state_dir=path.state_dir,
-    )
-    return Auditor(wiring).run
-
-
-def _venue_watch(path: OrderPath, bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
-    async def run(stop: asyncio.Event) -> None:
-        watch = VenueWatch(
-            bus=bus,
-            clock=SystemClock(),
-            metrics=metrics,
-            venue=Venue.BINANCE,
-            public=BinancePublic(path.exchange.url, SystemClock(), reply_ms_max=5_000),
-            symbols=(BTC, ETH),
-            instance="venue_watch",
-            ready=ready,
-        )
-        await watch.run(stop)
-
-    return run
-
-
-_RUNNERS: Final[dict[str, _Runner]] = {
-    Role.GUARDRAIL: _guardrail,
-    Role.SIGNER: _signer,
-    Role.GATEWAY: _gateway,
-    Role.AUDITOR: _auditor,
-    Role.VENUE_WATCH: _venue_watch,
-}
