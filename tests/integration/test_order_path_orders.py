@@ -112,11 +112,12 @@ async def test_a_cancel_before_the_send_drops_the_order(path: OrderPath) -> None
 
 async def test_a_slow_symbol_does_not_hold_up_another(path: OrderPath) -> None:
     """A4: bulkheads by symbol; the other symbol's order is acknowledged first."""
-    await path.fault("delay_before", count=6, ms=1_500)
+    # As many as one symbol has slots: the two behind them wait in its queue.
+    await path.fault("delay_before", count=4, ms=1_500)
     slow = [path.order() for _ in range(6)]
     await path.ask(*slow)
-    await path.hear(slow[0], OrderClaimed)
-    await path.judge.judge("DELETE", "/faults")
+    for order in slow[:4]:
+        await path.hear(order, OrderClaimed)
     quick = path.order(ETH)
     await path.ask(quick)
     await path.hear(quick, OrderAcked)

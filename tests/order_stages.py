@@ -1,0 +1,199 @@
+"""Each stage of an order path, wired as the command line wires it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from spark import topics
+from spark.bus.port import Bus
+from spark.clock import SystemClock
+from spark.consumers.auditor import Auditor, AuditorWiring
+from spark.consumers.gateway import Gateway, GatewayWiring
+from spark.consumers.guardrail import Guardrail
+from spark.consumers.signer import Signer, SignerKeys, SignerRules
+from spark.consumers.signing_socket import SigningClient, SigningSocket
+from spark.exchanges.binance.client import BinanceOrders, BinancePublic
+from spark.guards.limits import Limits
+from spark.metrics import Metrics
+from spark.names import Endpoint, Role, Symbol, Venue
+from spark.producers.venue_watch import VenueWatch
+from spark.worker.latch import KillLatch
+from spark.worker.loop import TransformLoop, Wiring
+from tests import keyed
+from tests.hops import CEILINGS, gateway_keys
+from tests.made import ACCOUNT, SECOND_NS
+
+if TYPE_CHECKING:
+    from tests.order_path import OrderPath
+
+BTC: Final = Symbol("BTCUSDT")
+ETH: Final = Symbol("ETHUSDT")
+#: Lives that a busy machine does not outlast.
+LIMITS: Final = Limits(
+    version=0,
+    intent_life_ns_max=30 * SECOND_NS,
+    approval_life_ns_max=30 * SECOND_NS,
+    future_ns_max=2 * SECOND_NS,
+    instrument_age_ns_max=3600 * SECOND_NS,
+    order_notional_usd_max=Decimal(10_000),
+)
+
+_Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+_Runner = Callable[["OrderPath", Bus, Metrics, asyncio.Event], _Run]
+
+
+def _wiring(
+    path: "OrderPath",
+    bus: Bus,
+    metrics: Metrics,
+    ready: asyncio.Event,
+    **more: Any,  # noqa: ANN401
+) -> Wiring:
+    return Wiring(
+        bus=bus,
+        clock=SystemClock(),
+        metrics=metrics,
+        latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
+        instance=f"{metrics.role}-{len(path.stages)}",
+        partitions=tuple(range(topics.ACCOUNT_PARTITIONS)),
+        ready=ready,
+        state_dir=path.state_dir,
+        **more,
+    )
+
+
+def _guardrail(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    wiring = _wiring(
+        path,
+        bus,
+        metrics,
+        ready,
+        tagger=keyed.tagger(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY),
+        checker=keyed.strategies(Role.GUARDRAIL),
+    )
+    return TransformLoop(Guardrail(LIMITS, path.mode, Endpoint.SIM), wiring).run
+
+
+def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    venue = keyed.venue_signer()
+    signer = Signer(
+        SignerKeys(
+            venues={Venue.BINANCE: venue},
+            seal=keyed.seal(),
+            strategies=keyed.strategies(Role.SIGNER),
+            log_epoch=keyed.LOG_EPOCH,
+            entropy=_Counter(),
+        ),
+        SignerRules(
+            mode=path.mode,
+            endpoint=Endpoint.SIM,
+            signature_life_ns=path.signature_life_ns,
+            ceilings=CEILINGS,
+        ),
+    )
+    wiring = _wiring(
+        path,
+        bus,
+        metrics,
+        ready,
+        tagger=keyed.tagger(Role.SIGNER, Role.GATEWAY),
+        checker=keyed.checker(Role.SIGNER, {Role.GUARDRAIL}),
+    )
+
+    async def run(stop: asyncio.Event) -> None:
+        writer = await bus.writer([topics.CONTROL_KEYS])
+        questions = SigningSocket(
+            path=path.place_ / "q.sock",
+            venues={Venue.BINANCE: venue},
+            writer=writer,
+            clock=SystemClock(),
+            latest_clock=lambda: signer.latest_clock,
+            uids=frozenset({path.place_.stat().st_uid}),
+        )
+        try:
+            async with questions.served():
+                await TransformLoop(signer, wiring).run(stop)
+        finally:
+            await writer.close()
+
+    return run
+
+
+class _Counter:
+    """Nonces that do not repeat, and need no chance."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def __call__(self, count: int) -> bytes:
+        self._next += 1
+        return self._next.to_bytes(count, "big")
+
+
+def _gateway(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    async def run(stop: asyncio.Event) -> None:
+        binance = BinanceOrders(
+            path.rest_url or path.exchange.url,
+            SystemClock(),
+            concurrency_max=path.concurrency_max,
+            reply_ms_max=path.reply_ms_max,
+        )
+        wiring = GatewayWiring(
+            bus=bus,
+            clock=SystemClock(),
+            metrics=metrics,
+            latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
+            checker=keyed.checker(Role.GATEWAY, {Role.SIGNER}),
+            keys=gateway_keys(),
+            signer=SigningClient(path.place_ / "q.sock"),
+            accounts={0: (ACCOUNT, binance)},
+            mode=path.mode,
+            endpoint=Endpoint.SIM,
+            concurrency_max=path.concurrency_max,
+            instance=f"gateway-{len(path.stages)}",
+            ready=ready,
+            state_dir=path.state_dir,
+        )
+        await Gateway(wiring).run(stop)
+
+    return run
+
+
+def _auditor(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    wiring = AuditorWiring(
+        bus=bus,
+        clock=SystemClock(),
+        metrics=metrics,
+        key=keyed.audit(),
+        instance=f"auditor-{len(path.stages)}",
+        ready=ready,
+        state_dir=path.state_dir,
+    )
+    return Auditor(wiring).run
+
+
+def _venue_watch(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    async def run(stop: asyncio.Event) -> None:
+        watch = VenueWatch(
+            bus=bus,
+            clock=SystemClock(),
+            metrics=metrics,
+            venue=Venue.BINANCE,
+            public=BinancePublic(path.exchange.url, SystemClock(), reply_ms_max=5_000),
+            symbols=(BTC, ETH),
+            instance="venue_watch",
+            ready=ready,
+        )
+        await watch.run(stop)
+
+    return run
+
+
+RUNNERS: Final[dict[str, _Runner]] = {
+    Role.GUARDRAIL: _guardrail,
+    Role.SIGNER: _signer,
+    Role.GATEWAY: _gateway,
+    Role.AUDITOR: _auditor,
+    Role.VENUE_WATCH: _venue_watch,
+}
