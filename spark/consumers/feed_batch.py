@@ -2,7 +2,7 @@
 What one transaction of the feed writer holds, gathered record by record. Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -69,41 +69,50 @@ class Batch:
         return {at_ns // _DAY_NS for ages in self.received.values() for at_ns in ages}
 
 
-def batches(
-    records: Sequence[Record], positions: Mapping[Partition, int], now_ns: int
-) -> Iterator[Batch]:
+class Cutter:
     """
-    Cut what one wake-up delivered into transactions.
+    Cuts the records of a wake-up into transactions.
 
     Args:
-        positions: next offset of each partition before the first record.
-
-    Raises:
-        GapError: as `Batch.add`.
+        positions: next offset of each partition; nothing is read before it.
+        now_ns: rows from after this day are rejected.
 
     """
-    at = dict(positions)
-    batch = _begin(at)
-    last: dict[Partition, Record] = {}
-    for record in records:
-        batch.add(record, now_ns)
-        last[record.partition] = record
-        if batch.rows >= BATCH_ROWS_MAX:
-            yield _end(batch, last, at)
-            batch, last = _begin(at), {}
-    if last:
-        yield _end(batch, last, at)
 
+    def __init__(self, positions: Mapping[Partition, int], now_ns: int) -> None:
+        self._at = dict(positions)
+        self._now_ns = now_ns
+        self._begin()
 
-def _begin(at: Mapping[Partition, int]) -> Batch:
-    return Batch(moves={partition: Move(offset, offset, "") for partition, offset in at.items()})
+    def add(self, record: Record) -> Batch | None:
+        """
+        Take the next record.
 
+        Returns: the transaction that it fills.
 
-def _end(batch: Batch, last: Mapping[Partition, Record], at: dict[Partition, int]) -> Batch:
-    batch.moves = {
-        partition: Move(move.old, move.new, short_digest(last[partition].value or b""))
-        for partition, move in batch.moves.items()
-        if move.new > move.old
-    }
-    at.update({partition: move.new for partition, move in batch.moves.items()})
-    return batch
+        Raises:
+            GapError: as `Batch.add`.
+
+        """
+        self._batch.add(record, self._now_ns)
+        self._last[record.partition] = record
+        return self.end() if self._batch.rows >= BATCH_ROWS_MAX else None
+
+    def end(self) -> Batch | None:
+        """Give what was taken since the last transaction; None where that is nothing."""
+        batch, last = self._batch, self._last
+        if not last:
+            return None
+        batch.moves = {
+            partition: Move(move.old, move.new, short_digest(last[partition].value or b""))
+            for partition, move in batch.moves.items()
+            if partition in last
+        }
+        self._at |= {partition: move.new for partition, move in batch.moves.items()}
+        self._begin()
+        return batch
+
+    def _begin(self) -> None:
+        moves = {partition: Move(offset, offset, "") for partition, offset in self._at.items()}
+        self._batch = Batch(moves=moves)
+        self._last: dict[Partition, Record] = {}

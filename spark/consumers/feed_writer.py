@@ -20,7 +20,7 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Reader
 from spark.clock import Clock
-from spark.consumers.feed_batch import Batch, batches
+from spark.consumers.feed_batch import Batch, Cutter
 from spark.consumers.feed_positions import take_positions
 from spark.consumers.feed_rows import READERS
 from spark.db.migrate import require_current
@@ -61,7 +61,13 @@ class FeedWriter:
     ready: asyncio.Event
     #: Told of each transaction: when it was committed, and its rows by kind and receive time.
     committed: Committed = lambda _at_ns, _received: None
+    #: Next offset of each partition: committed, and read ahead of that.
     _positions: dict[Partition, int] = field(default_factory=dict)
+    _ahead: dict[Partition, int] = field(default_factory=dict)
+    #: The transaction on its way.
+    _sent: asyncio.Task[None] | None = None
+    #: Transactions lost in a row.
+    _lost: int = 0
     #: Days, from 1970, whose partitions are known to be there.
     _days: set[int] = field(default_factory=set)
 
@@ -77,7 +83,7 @@ class FeedWriter:
 
         """
         await require_current(self.database)
-        self._positions = await take_positions(self.bus, self.database, list(READERS))
+        await self._find_place()
         reader = await self.bus.reader(self._positions, Pace.SHARED)
         writer = await self.bus.writer([CONTROL_PULSE])
         pulse = Pulse(Role.FEED_WRITER, self.instance, writer, clock=self.clock)
@@ -92,28 +98,63 @@ class FeedWriter:
                 for side in sides:
                     side.cancel()
         finally:
+            await self._forget_sent()
             await reader.close()
             await writer.close()
 
     async def _write_until(self, stop: asyncio.Event, reader: Reader) -> None:
-        lost = 0
-        loop = asyncio.get_running_loop()
         while not stop.is_set():
             try:
-                records = await reader.read(_READ_WAIT_MS)
-                began = loop.time()
-                for batch in batches(records, self._positions, self.clock.wall_ns()):
-                    await self._commit(batch)
-                    lost = 0
-                # A transaction of one row costs as much as one of a hundred.
-                await asyncio.sleep(began + _GATHER_S - loop.time())
+                await self._take_turn(reader)
             except (FencedError, DatabaseUnavailable) as error:
                 logger().warning("transaction_aborted", why=str(error))
-                lost += isinstance(error, FencedError)
-                if lost >= _LOST_MAX:
+                self._lost += isinstance(error, FencedError)
+                if self._lost >= _LOST_MAX:
                     raise
-                is_lost = isinstance(error, DatabaseUnavailable)
-                await self._find_place_again(stop, reader, is_lost=is_lost)
+                is_away = isinstance(error, DatabaseUnavailable)
+                await self._find_place_again(stop, reader, is_away=is_away)
+        try:
+            await self._settle()
+        except (FencedError, DatabaseUnavailable) as error:
+            logger().warning("transaction_aborted", why=str(error))
+
+    async def _take_turn(self, reader: Reader) -> None:
+        """Prepare the next transaction while the last one is on its way; send it after that."""
+        records = await reader.read(_READ_WAIT_MS)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        cutter = Cutter(self._ahead, self.clock.wall_ns())
+        for record in records:
+            if batch := cutter.add(record):
+                await self._send(batch)
+            elif self._sent is not None and not self._sent.done():
+                # The transaction on its way has steps to take, too.
+                await asyncio.sleep(0)
+        if batch := cutter.end():
+            await self._send(batch)
+            # A transaction of one row costs as much as one of a hundred.
+            await asyncio.sleep(began + _GATHER_S - loop.time())
+        else:
+            await self._settle()
+
+    async def _send(self, batch: Batch) -> None:
+        await self._settle()
+        self._ahead |= {partition: move.new for partition, move in batch.moves.items()}
+        self._sent = asyncio.create_task(self._commit(batch))
+
+    async def _settle(self) -> None:
+        """Wait for the transaction on its way; its error comes out here."""
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            await sent
+            self._lost = 0
+
+    async def _forget_sent(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.cancel()
+            # Whatever came of it, the offset rows will tell.
+            await asyncio.gather(sent, return_exceptions=True)
 
     async def _commit(self, batch: Batch) -> None:
         await self._prepare(batch.days())
@@ -132,18 +173,23 @@ class FeedWriter:
                 await transaction.execute("feed_prepare_day", {"day": date})
             self._days.add(day)
 
+    async def _find_place(self) -> None:
+        self._positions = await take_positions(self.bus, self.database, list(READERS))
+        self._ahead = dict(self._positions)
+
     async def _find_place_again(
-        self, stop: asyncio.Event, reader: Reader, *, is_lost: bool
+        self, stop: asyncio.Event, reader: Reader, *, is_away: bool
     ) -> None:
         """Forget what was in hand; the offset rows say what was committed (R19)."""
+        await self._forget_sent()
         pause_s = _PAUSE_S_MIN
         began_ns = self.clock.monotonic_ns()
         while not stop.is_set():
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             try:
-                if is_lost:
+                if is_away:
                     await self.database.reopen()
-                self._positions = await take_positions(self.bus, self.database, list(READERS))
+                await self._find_place()
             except DatabaseUnavailable:
                 if self.clock.monotonic_ns() - began_ns > _AWAY_S_MAX * _NS_PER_S:
                     raise

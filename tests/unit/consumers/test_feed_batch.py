@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from spark.bus.port import Partition, Record
-from spark.consumers.feed_batch import BATCH_ROWS_MAX, Batch, Move, batches
+from spark.consumers.feed_batch import BATCH_ROWS_MAX, Batch, Cutter, Move
 from spark.errors import GapError
 from spark.signing import short_digest
 from spark.topics import BINANCE_QUOTES, BINANCE_TRADES
@@ -24,7 +24,9 @@ def record(partition: Partition, offset: int, rows: int = 1, at_ns: int = _NOW) 
 
 
 def cut(*records: Record, positions: dict[Partition, int]) -> list[Batch]:
-    return list(batches(records, positions, _NOW))
+    cutter = Cutter(positions, _NOW)
+    found = [*map(cutter.add, records), cutter.end()]
+    return [batch for batch in found if batch is not None]
 
 
 def test_one_wake_up_is_one_transaction() -> None:
