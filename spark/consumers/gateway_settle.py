@@ -12,11 +12,19 @@ from typing import Final
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.signing_socket import SigningClient
 from spark.errors import VenueUnavailable
-from spark.events import OrderEvent, OrderResolved
+from spark.events import (
+    Evidence,
+    OrderCancelled,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderResolved,
+)
 from spark.exchanges.port import About, Answer
 from spark.ledger.fold import Order
 from spark.log import logger
-from spark.names import OrderState
+from spark.names import ClientOrderId, OrderState
 
 _PERIOD_S: Final = 1.0
 #: Questions for each round: the weight budget belongs to orders first.
@@ -25,11 +33,15 @@ _QUESTIONS_MAX: Final = 5
 
 async def settle(desk: Desk, signer: SigningClient) -> None:
     """Ask, once a second, about what is unsettled; runs until cancelled."""
+    orders = desk.lane.orders
+    queue: dict[ClientOrderId, None] = {}
     while True:
         await asyncio.sleep(_PERIOD_S)
-        orders = desk.lane.orders
-        unsettled = [*orders.unknown, *orders.doubtful][:_QUESTIONS_MAX]
-        for key in unsettled:
+        unsettled = orders.unknown | orders.doubtful
+        queue = {key: None for key in queue if key in unsettled} | dict.fromkeys(unsettled)
+        for key in list(queue)[:_QUESTIONS_MAX]:
+            # To the end: one that nobody can settle yet must not keep the others waiting.
+            queue[key] = queue.pop(key)
             order = orders.by_id.get(key)
             if order is None:
                 orders.doubtful.discard(key)
@@ -56,6 +68,10 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
     )
     outcome = await desk.venue.query(request, about)
     if outcome.answer is Answer.DEFINITE:
+        is_cancel_open = request.stamp_ns <= order.cancel_final_after_ns
+        if is_cancel_open and not any(map(_is_end, outcome.evidence)):
+            # Alive now; its cancel may still arrive, and nobody would ask again.
+            return []
         return list(outcome.evidence)
     if outcome.answer is not Answer.ABSENT or order.state is not OrderState.UNKNOWN:
         return []
@@ -76,3 +92,10 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
             at_ns=desk.clock.wall_ns(),
         )
     ]
+
+
+def _is_end(event: Evidence) -> bool:
+    """Tell evidence after which no cancel matters."""
+    if isinstance(event, OrderFilled):
+        return event.cumulative >= event.order_quantity
+    return isinstance(event, OrderCancelled | OrderExpired | OrderRejected)

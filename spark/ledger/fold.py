@@ -68,6 +68,8 @@ class Order:
     exchange_order_id: str = ""
     #: Exchange time after which a denial is final; 0 before the claim.
     final_after_ns: int = 0
+    #: The same of its last cancel without an answer: until then it may still be carried out.
+    cancel_final_after_ns: int = 0
     #: When it was last seen to change, by the log's clock.
     changed_ns: int = 0
     #: Trade ids applied, so that a repeated fill changes nothing.
@@ -127,9 +129,7 @@ def fold_event(  # noqa: C901, PLR0912  (a case for each event)
         case CancelRejected():
             orders.cancels.pop(event.intent_id, None)
         case OutcomeUnknown(action=Action.CANCEL):
-            orders.cancels.pop(event.intent_id, None)
-            if event.client_order_id in orders.by_id:
-                orders.doubtful.add(event.client_order_id)
+            _doubt(orders, event)
         case OutcomeUnknown():
             _see(orders, event, Seen.SILENCE, appended_ns=appended_ns)
         case OrderResolved():
@@ -252,6 +252,16 @@ def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
     else:
         seen = Seen.REFUSED
     _see(orders, event, seen, appended_ns=appended_ns)
+
+
+def _doubt(orders: Orders, event: OutcomeUnknown) -> None:
+    claim = orders.cancels.pop(event.intent_id, None)
+    order = orders.by_id.get(event.client_order_id)
+    if order is None:
+        return
+    orders.doubtful.add(order.client_order_id)
+    if claim is not None:
+        order.cancel_final_after_ns = max(order.cancel_final_after_ns, claim.final_after_ns)
 
 
 def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
