@@ -1,11 +1,12 @@
 """
-A bus whose appends can be held back, as those of a process that was paused are.
+A bus whose appends can be held back, as of a process that was paused, or fail.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, TopicState, Writer
+from spark.errors import WriteError
 
 
 class HeldBus:
@@ -17,6 +18,8 @@ class HeldBus:
         self._open.set()
         #: Set once somebody waits to append.
         self.is_waiting = asyncio.Event()
+        #: How the next append fails: `unwritten`, or `unacknowledged` although it stands.
+        self.failure = ""
 
     def hold(self) -> None:
         """Hold every append from now on."""
@@ -60,7 +63,13 @@ class _HeldWriter:
 
     async def write(self, records: Sequence[Outgoing]) -> list[int]:
         await self._bus.pass_gate()
-        return await self._inner.write(records)
+        failure, self._bus.failure = self._bus.failure, ""
+        if failure == "unwritten":
+            raise WriteError("a produce failed")
+        offsets = await self._inner.write(records)
+        if failure == "unacknowledged":
+            raise WriteError("no acknowledgement")
+        return offsets
 
     async def close(self) -> None:
         await self._inner.close()

