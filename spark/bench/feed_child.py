@@ -20,14 +20,8 @@ import orjson
 
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.clock import SystemClock
-from spark.consumers.feed_writer import FeedWriter
-from spark.db.pool import Database
-from spark.exchanges.binance.client import BinancePublic
-from spark.exchanges.binance.stream import BinanceStreams
 from spark.metrics import Metrics
 from spark.names import Role, Symbol
-from spark.producers.binance_feed import BinanceFeed
-from spark.settings import DatabaseSettings
 from spark.worker import supervise
 
 #: What `children.child` runs.
@@ -77,6 +71,11 @@ def read_samples(path: Path) -> list[tuple[int, int, int]]:
 
 
 async def _feed(plan: ChildPlan, bus: KafkaBus, stop: asyncio.Event) -> None:
+    # As in `spark run`, a process loads what it uses: its memory is measured.
+    from spark.exchanges.binance.client import BinancePublic  # noqa: PLC0415
+    from spark.exchanges.binance.stream import BinanceStreams  # noqa: PLC0415
+    from spark.producers.binance_feed import BinanceFeed  # noqa: PLC0415
+
     clock = SystemClock()
     feed = BinanceFeed(
         bus=bus,
@@ -92,6 +91,10 @@ async def _feed(plan: ChildPlan, bus: KafkaBus, stop: asyncio.Event) -> None:
 
 
 async def _write(plan: ChildPlan, bus: KafkaBus, stop: asyncio.Event) -> None:
+    from spark.consumers.feed_writer import FeedWriter  # noqa: PLC0415
+    from spark.db.pool import Database  # noqa: PLC0415
+    from spark.settings import DatabaseSettings  # noqa: PLC0415
+
     metrics = Metrics(plan.role)
     database = Database(
         plan.database_url, name=plan.role, settings=DatabaseSettings(), metrics=metrics

@@ -12,7 +12,7 @@ from spark.errors import GapError
 from spark.signing import short_digest
 
 #: Rows after which a transaction is closed: beyond, COPY gets no cheaper, only later.
-BATCH_ROWS_MAX: Final = 10_000
+BATCH_ROWS_MAX: Final = 5_000
 
 _DAY_NS: Final = 86_400 * 1_000_000_000
 #: 2009-01-01 UTC; nothing that Spark records is older.
