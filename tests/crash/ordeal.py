@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -82,15 +83,36 @@ class Ordeal:
                 load.terminate()
             await load.wait()
 
-    async def kill(self, name: str) -> None:
-        """End a child as by kill -9, and wait until it works again."""
-        before = self.child(name)
-        assert before.pid is not None
-        os.kill(before.pid, signal.SIGKILL)
-        await self.served_again(name, before.restarts)
-        if name in _OUTPUT:
-            await self.written(*_OUTPUT[Role(name)])
+    async def kill(self, *names: str, also_at_start: bool = False) -> None:
+        """
+        End children as by kill -9, and wait until they work again.
+
+        Args:
+            also_at_start: end each once more, before it serves.
+
+        """
+        before = {name: self.child(name).restarts for name in names}
+        for name in names:
+            self._end(name)
+        if also_at_start:
+            for name in names:
+                await until(partial(self.is_started, name, before[name]), f"{name} starts")
+                self._end(name)
+        for name, restarts in before.items():
+            await self.served_again(name, restarts + also_at_start)
+            if name in _OUTPUT:
+                await self.written(*_OUTPUT[Role(name)])
         await self.acked()
+
+    def is_started(self, name: str, restarts: int) -> bool:
+        """Say whether a child was started more often, ready or not."""
+        child = self.child(name)
+        return child.restarts > restarts and child.pid is not None
+
+    def _end(self, name: str) -> None:
+        pid = self.child(name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
 
     async def served_again(self, name: str, restarts: int) -> None:
         """Wait until a child was started more often, and serves."""
@@ -180,7 +202,7 @@ class Ordeal:
         log = self.stack.home.log_of(Role.GATEWAY)
         os.kill(before.pid, signal.SIGSTOP)
         try:
-            async with self._second_gateway(before.pid) as second:
+            async with _second_gateway(self.stack, before.pid) as second:
                 await until(second.is_ready, "the second gateway is ready")
                 await self.acked()
                 said_before = log.stat().st_size
@@ -198,37 +220,38 @@ class Ordeal:
             with suppress(ProcessLookupError):
                 os.kill(before.pid, signal.SIGCONT)
 
-    @asynccontextmanager
-    async def _second_gateway(self, first: int) -> AsyncIterator["_Second"]:
-        """Start a gateway by hand, with the first one's keys and another directory for locks."""
-        theirs = self.stack.home
-        home = theirs.root / "second"
-        uid = self.stack.state.uids.get(Role.GATEWAY)
-        for name in ("run/gateway", "state/gateway"):
-            (home / name).mkdir(parents=True)
-            if uid is not None:
-                os.chown(home / name, uid, uid)
-        (home / "public").symlink_to(theirs.public)
-        (home / "run" / "signer").symlink_to(theirs.run_of(Role.SIGNER))
-        for directory in (home, home / "run", home / "state"):
-            directory.chmod(0o755)
-        log = home / "second.log"
-        with log.open("wb") as output:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-m", "spark", "run", "gateway"),
-                env={**psutil.Process(first).environ(), "SPARK_HOME": str(home)},
-                cwd=home,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=asyncio.subprocess.STDOUT,
-                user=uid,
-            )
-        try:
-            yield _Second(process, log)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+
+@asynccontextmanager
+async def _second_gateway(stack: Throwaway, first: int) -> AsyncIterator["_Second"]:
+    """Start a gateway by hand, with the first one's keys and another directory for locks."""
+    theirs = stack.home
+    home = theirs.root / "second"
+    uid = stack.state.uids.get(Role.GATEWAY)
+    for name in ("run/gateway", "state/gateway"):
+        (home / name).mkdir(parents=True)
+        if uid is not None:
+            os.chown(home / name, uid, uid)
+    (home / "public").symlink_to(theirs.public)
+    (home / "run" / "signer").symlink_to(theirs.run_of(Role.SIGNER))
+    for directory in (home, home / "run", home / "state"):
+        directory.chmod(0o755)
+    log = home / "second.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "spark", "run", "gateway"),
+            env={**psutil.Process(first).environ(), "SPARK_HOME": str(home)},
+            cwd=home,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            user=uid,
+        )
+    try:
+        yield _Second(process, log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 @dataclass(frozen=True, slots=True)
