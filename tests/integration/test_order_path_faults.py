@@ -22,7 +22,8 @@ from spark.events import (
 )
 from spark.ledger.fold import Orders, fold_event
 from spark.names import OrderState, Reason, Role, Side
-from tests.order_path import BTC, ETH, OrderPath, in_memory
+from tests.order_path import OrderPath, in_memory
+from tests.order_stages import BTC, ETH
 
 QUERY = "GET /api/v3/order"
 CANCEL = "DELETE /api/v3/order"
@@ -98,7 +99,9 @@ async def test_a8_what_never_arrived_is_not_found_only_when_that_is_final(
     await path.ask(order)
     unknown = await path.hear(order, OutcomeUnknown)
     # Asked at least once before that moment: it is denied, and nothing follows from it.
-    await path.tape.until(lambda: path.tape.on(topics.CONTROL_KEYS, KeyUsed))
+    while not [one for one in await path.requests("GET") if one["code"] == -2013]:
+        pass
+    assert path.tape.about(order, OrderResolved) == []
     await path.shift_exchange_clock(60_000)
     denied = await path.hear(order, OrderResolved)
     assert denied.asked_ns > denied.final_after_ns > unknown.at_ns

@@ -26,7 +26,8 @@ from spark.events import (
 from spark.names import AccountId, Action, Reason, Role, Side, StrategyId, Symbol, TradingMode
 from spark.ops.order_view import OrderView
 from tests.hops import intent_written
-from tests.order_path import BTC, ETH, OrderPath, in_memory
+from tests.order_path import OrderPath, in_memory
+from tests.order_stages import BTC, ETH
 
 
 @pytest.fixture

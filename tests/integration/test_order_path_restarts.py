@@ -30,7 +30,8 @@ from spark.ledger.fold import Orders, fold_event
 from spark.names import OrderState, Reason, Role
 from spark.worker import keeper
 from tests.made import SECOND_NS
-from tests.order_path import BTC, ETH, OrderPath, in_memory
+from tests.order_path import OrderPath, in_memory
+from tests.order_stages import BTC, ETH
 
 #: What each stage writes; so many records more, and it is in the middle of its work.
 OUTPUTS = {

@@ -2,6 +2,8 @@
 An append that fails, or whose fate is not known: exit, restart, and the log says what it was.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,6 +23,7 @@ from spark.events import (
 )
 from spark.names import Reason, Role
 from tests.held_bus import HeldBus
+from tests.made import SECOND_NS
 from tests.order_path import OrderPath, memory_log, order_path
 
 Firsts = dict[str, HeldBus]
@@ -123,3 +126,41 @@ async def test_the_approval_of_a_failed_hop_is_the_same_after_it(
     (approved,) = path.tape.about(order, OrderApproved, topics.DECISIONS)
     (sealed,) = path.tape.about(order, RequestSealed, topics.SIGNED)
     assert approved.client_order_id == sealed.client_order_id == acked.client_order_id
+
+
+async def test_r10_a_kill_after_the_claim_stops_the_first_byte(
+    path: OrderPath, firsts: Firsts
+) -> None:
+    """R10, B2: looked at with the connection in hand; claimed, and still not sent."""
+    held = firsts[Role.GATEWAY]
+    held.hold()
+    order = path.order()
+    await path.ask(order)
+    await held.is_waiting.wait()
+    (path.latch_dir / "now").touch()
+    held.release()
+    await path.hear(order, OrderClaimed)
+    ended = await path.ended(order)
+    assert [(one.code, one.found) for one in ended.reasons] == [
+        (Reason.KILL_SWITCH_ACTIVE, "latch:now")
+    ]
+    assert await path.requests() == []
+
+
+async def test_a11_a_deadline_that_passes_behind_the_claim_stops_the_first_byte(
+    path: OrderPath, firsts: Firsts
+) -> None:
+    """A11: the append took longer than the signature lives; nothing late leaves."""
+    path.signature_life_ns = SECOND_NS
+    await path.restart(Role.SIGNER)
+    held = firsts[Role.GATEWAY]
+    held.hold()
+    order = path.order()
+    await path.ask(order)
+    sealed = await path.hear(order, RequestSealed, topics.SIGNED)
+    await held.is_waiting.wait()
+    await asyncio.sleep((sealed.not_after_ns - time.time_ns()) / SECOND_NS + 0.01)
+    held.release()
+    ended = await path.ended(order)
+    assert [one.code for one in ended.reasons] == [Reason.SIGNATURE_EXPIRED]
+    assert await path.requests() == []
