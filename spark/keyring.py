@@ -1,15 +1,13 @@
 """
 Reads a role's secret files, once, into keyed objects.
 
-Files are 0400, ours, not links; anything else is a SettingError that names the
-file and the remedy. No bytes of a secret live in a frame after this (S15, S18).
+A file that is not as it should be is a SettingError that names it and the
+remedy. No bytes of a secret live in a frame after this (S15, S18).
 """
 
-import os
-import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -17,41 +15,11 @@ from spark import keys
 from spark.errors import SettingError
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey
-from spark.log import register_secret
 from spark.names import Venue
+from spark.secret_files import read_secret
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
 _T = TypeVar("_T")
-_SECRET_BYTES_MAX: Final = 64 * 1024
-_FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-def read_secret(path: Path) -> bytes:
-    """
-    Read one secret file.
-
-    Raises:
-        SettingError: it is missing, a link, somebody else's, or readable by others.
-
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise SettingError(f"secret file {path}: {error.strerror}") from None
-    try:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode):
-            raise SettingError(f"secret file {path}: not a plain file")
-        if state.st_uid != os.geteuid():
-            raise SettingError(f"secret file {path}: owned by uid {state.st_uid}; chown it")
-        if state.st_mode & _FORBIDDEN_BITS:
-            raise SettingError(f"secret file {path}: others may read it; chmod 0400")
-        secret = os.read(fd, _SECRET_BYTES_MAX)
-    finally:
-        os.close(fd)
-    register_secret(secret)
-    register_secret(secret.strip())
-    return secret
 
 
 class Keyring:

@@ -12,18 +12,17 @@ owns its directory and could put a link where this process, as root, writes.
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from spark.errors import SettingError
+from spark.secret_files import SECRET_BYTES_MAX, open_directory, open_secret, read_secret
 
 KAFKA_PASSWORD: Final = "kafka.password"  # noqa: S105  (a file's name)
 POSTGRES_PASSWORD: Final = "postgres.password"  # noqa: S105  (a file's name)
-SECRET_BYTES_MAX: Final = 64 * 1024
 _PASSWORD_BYTES: Final = 32
-_DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Secrets:
@@ -93,7 +92,7 @@ def write_secret(path: Path, secret: bytes, uid: int | None = None) -> None:
     Raises: SettingError when the name is taken; a secret is never overwritten.
     """
     assert len(secret) <= SECRET_BYTES_MAX, "a secret is small"
-    with _directory(path.parent) as directory:
+    with open_directory(path.parent) as directory:
         temporary = f".{path.name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o400, dir_fd=directory)
@@ -114,36 +113,19 @@ def write_secret(path: Path, secret: bytes, uid: int | None = None) -> None:
         os.fsync(directory)
 
 
-def read_secret(path: Path, uid: int | None = None) -> bytes:
-    """
-    Read a secret after checking what kind of file holds it.
-
-    Args:
-        uid: the owner it must have; None stands for the uid of this process.
-
-    Raises: SettingError when it is missing, a link, too large, not its owner's alone.
-    """
-    with _secret(path) as descriptor:
-        state = os.fstat(descriptor)
-        owner = os.geteuid() if uid is None else uid
-        if state.st_uid != owner or stat.S_IMODE(state.st_mode) & 0o377:
-            found = f"mode {stat.S_IMODE(state.st_mode):04o}, uid {state.st_uid}"
-            raise SettingError(f"{path} must have mode 0400 and uid {owner}; it has {found}")
-        secret = os.read(descriptor, SECRET_BYTES_MAX + 1)
-    if not secret or len(secret) > SECRET_BYTES_MAX:
-        raise SettingError(f"{path} must hold 1 to {SECRET_BYTES_MAX} bytes")
-    return secret
-
-
 def claim_secret(path: Path, uid: int | None) -> None:
     """
     Give a secret to the uid that its role has now; only root can, and only root needs to.
     """
     if uid is None:
         uid = os.geteuid()
-    with _secret(path) as descriptor:
-        if os.fstat(descriptor).st_uid == uid:
+    with open_secret(path) as descriptor:
+        state = os.fstat(descriptor)
+        if state.st_uid == uid:
             return
+        if state.st_nlink > 1:
+            # Its other name may be anybody's file, which this would give away.
+            raise SettingError(f"secret file {path}: has a second name (hard link); remove it")
         try:
             os.fchown(descriptor, uid, uid)
         except PermissionError:
@@ -154,37 +136,8 @@ def remove_secret(path: Path) -> None:
     """
     Remove a secret that was needed for one command only.
     """
-    with suppress(FileNotFoundError), _directory(path.parent) as directory:
+    with suppress(FileNotFoundError), open_directory(path.parent) as directory:
         os.unlink(path.name, dir_fd=directory)
-
-
-@contextmanager
-def _directory(path: Path) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, _DIRECTORY_FLAGS)
-    except OSError as error:
-        raise SettingError(f"{path}: not a usable directory ({error.strerror})") from None
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _secret(path: Path) -> Iterator[int]:
-    with _directory(path.parent) as directory:
-        try:
-            # O_NONBLOCK: a FIFO put in its place must not hang the reader.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(path.name, flags, dir_fd=directory)
-        except OSError as error:
-            raise SettingError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SettingError(f"{path} must be a regular file")
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _make_directory(path: Path, *, mode: int, uid: int | None) -> None:
@@ -192,7 +145,7 @@ def _make_directory(path: Path, *, mode: int, uid: int | None) -> None:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(f"{path}: cannot be made ({error.strerror})") from None
-    with _directory(path) as descriptor:
+    with open_directory(path) as descriptor:
         state = os.fstat(descriptor)
         owner = os.geteuid() if uid is None else uid
         try:

@@ -112,10 +112,11 @@ async def read_latest(bus: Bus, count: int) -> list[OrderRow]:
     wanted = set(view.rows)
     later = partitions_of(name for name in SOURCES if name != topics.INTENTS)
     for record in await _since(bus, later, newest[0].timestamp_ms, intents=len(newest)):
-        row = take(view, record)
-        if row is not None and row.intent_id not in wanted:
-            # An older order's later hop; without its intent it would be half a story.
-            del view.rows[row.intent_id]
+        take(view, record)
+        # An older order's later hop; without its intent it would be half a story. A
+        # cancellation may bring two: the order's and its cancel's.
+        for intent_id in view.rows.keys() - wanted:
+            del view.rows[intent_id]
     return newest_first(view)
 
 

@@ -364,7 +364,7 @@ TRADING: Final = (
 
 async def test_a_signed_question_neither_places_nor_cancels(desk: Desk, directory: Path) -> None:
     """
-    Binance binds parameters, not the method: only the read key makes a question harmless (S4).
+    Binance binds parameters, not the method: only the read key makes a question harmless (R13, S4).
     """
     async with exchange(directory) as client, desk.served():
         request = await SigningClient(desk.path).query(ACCOUNT, SYMBOL, _ORDER)
@@ -379,7 +379,7 @@ async def test_a_signed_question_neither_places_nor_cancels(desk: Desk, director
 
 async def test_with_the_trade_key_the_same_question_would_cancel(directory: Path) -> None:
     """
-    What the second key is for: signed with the first, a question is a cancel (S4).
+    What the second key is for: signed with the first, a question is a cancel (R13, S4).
     """
     trade = BinanceKey(FULL[0], SecretKey(FULL[1].encode()))
     careless = BinanceSigner(trade, trade, keyed.RECV_WINDOW_MS)

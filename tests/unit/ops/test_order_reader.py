@@ -1,6 +1,7 @@
 """Orders' stories, read off a log."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -102,6 +103,20 @@ async def test_the_latest_are_whole_and_newest_first(log: Log) -> None:
     rows = await read_latest(log.bus, 3)
     assert [row.intent_id for row in rows] == [made.named(name) for name in names[:-4:-1]]
     assert {len(row.hops) for row in rows} == {3}
+
+
+async def test_an_older_cancel_that_is_answered_now_is_not_listed(log: Log) -> None:
+    """
+    Its answer names two ids, the order's and the cancel's: neither is half a story in the list.
+    """
+    old = made.place("old")
+    cancel = made.cancel(old)
+    await log.append(INTENTS, old, cancel)
+    await log.orders(["new"])
+    answer = dataclasses.replace(made.Life("old").cancelled(), cancel_intent_id=cancel.intent_id)
+    await log.append(EVENTS, answer)
+    (row,) = await read_latest(log.bus, 1)
+    assert row.intent_id == made.named("new")
 
 
 async def test_events_far_behind_the_tail_are_looked_for(log: Log) -> None:

@@ -2,6 +2,7 @@
 Market stream frames.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -143,9 +144,9 @@ def test_a_long_run_of_digits_is_refused_at_once() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_event_or_a_wire_error(frame: bytes) -> None:
-    """A decoder raises WireError and nothing else."""
+    """A decoder raises WireError and nothing else; valid bytes may be found by chance."""
     for read in (parse_frame, depth_snapshot):
-        with pytest.raises(WireError):
+        with suppress(WireError):
             read(frame)
 
 

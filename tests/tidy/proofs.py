@@ -1,0 +1,119 @@
+"""
+Which test proves which rule: made of the docstrings of the tests, and of what still waits.
+
+`python -m tests.tidy.proofs` writes the page.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from tests.tidy.source import ROOT, modules_of_tests
+
+PAGE: Final = ROOT / "runbook" / "proofs.md"
+_NUMBER: Final = re.compile(r"\b([RS]\d{1,2})\b")
+
+#: The rules, a line each: R of the protocol, S of security.
+RULES: Final = {
+    "R1": "One intent, one order: an id with a claim or an end is a duplicate.",
+    "R2": "A claim is a record, read back as valid and first before a byte is sent.",
+    "R3": "A record counts by the last fence before it and its number, for every reader alike.",
+    "R4": "Opinions count in the epoch in force, the exchange's evidence from any.",
+    "R5": "Evidence is always applied, however odd; exposure is a sum over orders.",
+    "R6": "Exactly one output for each input, refusals and rubbish included.",
+    "R7": "A rate window is occupied until its length after the answer.",
+    "R8": "Nothing the state needs may expire; a log that begins late halts.",
+    "R9": "Control is never compacted; a resume clears the kills that it names.",
+    "R10": "After the kill no first byte; who cannot answer is shown as unconfirmed.",
+    "R11": "An unknown blocks its own symbol; approvals are for the gateway that is ready.",
+    "R12": "One BTCTurk request in flight for each key, in stamp order.",
+    "R13": "Questions are signed with a key that cannot trade.",
+    "R14": "Reconciliation never calls an order missing by one absence, nor ours foreign.",
+    "R15": "The same log gives the same bytes again.",
+    "R16": "One account, one partition; another count of partitions stops the stage.",
+    "R17": "The audit trail has no gap and no double line, over any restart.",
+    "R18": "A topic made anew, or a record that is another, halts.",
+    "R19": "A row is written once: offsets move in the transaction that holds it.",
+    "R20": "One strategy stops nobody but itself.",
+    "S1": "The broker's time, and the partition of the account.",
+    "S2": "One key for each writer and verifier.",
+    "S3": "The signer believes the strategy's own tag and its own ceilings.",
+    "S4": "Two exchange keys; the trade key signs approved places and cancels of known ids.",
+    "S5": "Paper and shadow sign with a key that opens nothing.",
+    "S6": "Whoever may kill may not resume.",
+    "S7": "One uid for each role.",
+    "S8": "Feeds price nothing alone.",
+    "S9": "Independent evidence; the gateway lives on a lease.",
+    "S10": "The latch is one way: any entry and any doubt is a kill.",
+    "S11": "Back towards risk only with two persons' signatures.",
+    "S12": "HTTP kills, tightens and proposes, for those who are meant to ask.",
+    "S13": "Each process has its own role in PostgreSQL; audit rows stay.",
+    "S14": "Anchors outside root's reach.",
+    "S15": "Secrets come from private files and go nowhere else.",
+    "S16": "Only what is locked by hash is loaded.",
+    "S17": "The broker refuses what the table does not grant.",
+    "S18": "No secret in anything that is printed.",
+}
+
+#: What a later part of Spark brings, the whole rule or the rest of it.
+WAITS: Final = {
+    "R7": "the guards that count orders and notional",
+    "R9": "resumes and modes on `control`",
+    "R10": "halts on `control.halt` with their two confirmations",
+    "R12": "BTCTurk",
+    "R14": "the account feed and reconciliation",
+    "S1": "caps on record time (with R7)",
+    "S5": "shadow mode",
+    "S6": "halts and resumes as records",
+    "S8": "the price collar",
+    "S9": "the account feed, leases, resumes",
+    "S10": "the gateway's own copy of a kill",
+    "S11": "operators' keys and approvals",
+    "S12": "the HTTP API and the console",
+    "S14": "the witness",
+    "S16": "the signer's own environment",
+}
+
+
+def proofs() -> dict[str, dict[str, list[str]]]:
+    """Collect, for each number, the tests that name it, by file and in their order there."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for module in modules_of_tests():
+        for name, doc in _tests(module.tree):
+            for number in sorted(set(_NUMBER.findall(doc))):
+                found[number][module.path].append(name)
+    return found
+
+
+def page() -> str:
+    """Write the page."""
+    found = proofs()
+    lines = [
+        "# Proofs",
+        "",
+        "Each rule of the protocol (R) and of security (S), and the tests that name it in their",
+        "docstrings. Generated: `python -m tests.tidy.proofs`.",
+        "",
+    ]
+    for number, rule in RULES.items():
+        lines += [f"## {number}", "", rule, ""]
+        if number in WAITS:
+            lines += [f"Waits for {WAITS[number]}.", ""]
+        for path, names in found.get(number, {}).items():
+            lines += [f"- `{path}`"]
+            lines += [f"  - {name.removeprefix('test_').replace('_', ' ')}" for name in names]
+        if number in found:
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _tests(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[:5] == "test_":
+            yield node.name, ast.get_docstring(node) or ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
