@@ -6,7 +6,8 @@ import hashlib
 import re
 from typing import Final
 
-from spark.names import AccountId, ClientOrderId, IntentId, StrategyId
+from spark.events import CancelOrder
+from spark.names import OPERATOR_PREFIX, AccountId, ClientOrderId, IntentId, StrategyId
 
 _INTENT_ID: Final = re.compile(r"[0-9a-f]{11}-[0-9a-z]{8,24}")
 _MS_DIGITS: Final = 11
@@ -50,6 +51,11 @@ def client_order_id(account: AccountId, strategy: StrategyId, intent: IntentId) 
     """
     digest = hashlib.sha256(f"{account}\n{strategy}\n{intent}".encode()).hexdigest()
     return ClientOrderId(CLIENT_ORDER_PREFIX + digest[:_CLIENT_ORDER_HEX])
+
+
+def may_cancel(cancel: CancelOrder) -> bool:
+    """Tell whether its writer may cancel that order: its own, or anybody's for an operator."""
+    return cancel.target_strategy == cancel.strategy or cancel.strategy.startswith(OPERATOR_PREFIX)
 
 
 def is_ours(order: str) -> bool:

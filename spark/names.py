@@ -19,6 +19,8 @@ ClientOrderId = NewType("ClientOrderId", str)
 Symbol = NewType("Symbol", str)
 
 TAG_PREFIX: Final = "tag."
+#: How the principals of persons begin.
+OPERATOR_PREFIX: Final = "op-"
 
 
 class Venue(StrEnum):
@@ -39,6 +41,9 @@ class Role(StrEnum):
     VENUE_WATCH = "venue_watch"
     BINANCE_FEED = "binance_feed"
     FEED_WRITER = "feed_writer"
+    PROJECTOR = "projector"
+    SENTINEL = "sentinel"
+    WEBHOOK = "webhook"
 
 
 class Side(StrEnum):
@@ -72,6 +77,26 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
+class Book(StrEnum):
+    """Which orders count together: trickle and live are one book, paper never mixes with it."""
+
+    PAPER = "paper"
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
+class HaltSource(StrEnum):
+    """What halted or demoted."""
+
+    CLI = "cli"
+    API = "api"
+    CONSOLE = "console"
+    WEBHOOK = "webhook"
+    SENTINEL = "sentinel"
+    GUARDRAIL = "guardrail"
+    GATEWAY = "gateway"
+
+
 class Endpoint(StrEnum):
     """Where it would be sent: a simulator on loopback, or the exchange."""
 
@@ -98,6 +123,29 @@ class Reason(StrEnum):
     DRAWDOWN_EXCEEDED = "drawdown_exceeded"
     KILL_SWITCH_ACTIVE = "kill_switch_active"
     MODE_FORBIDS = "mode_forbids"
+    RESUME_MISMATCH = "resume_mismatch"
+    SHADOW_MODE = "shadow_mode"
+    MARKET_CLOSED = "market_closed"
+    VENUE_NOT_TRADABLE = "venue_not_tradable"
+    CLOCK_DRIFT_EXCEEDED = "clock_drift_exceeded"
+    QUOTE_STALE = "quote_stale"
+    QUOTE_INVALID = "quote_invalid"
+    PRICES_DISAGREE = "prices_disagree"
+    AUDIT_LAG_EXCEEDED = "audit_lag_exceeded"
+    EQUITY_UNKNOWN = "equity_unknown"
+    PRICE_COLLAR_EXCEEDED = "price_collar_exceeded"
+    ORDER_RATE_EXCEEDED = "order_rate_exceeded"
+    NOTIONAL_RATE_EXCEEDED = "notional_rate_exceeded"
+    OPEN_ORDERS_EXCEEDED = "open_orders_exceeded"
+    DUPLICATE_ORDER = "duplicate_order"
+    STRATEGY_NOTIONAL_EXCEEDED = "strategy_notional_exceeded"
+    STRATEGY_EXPOSURE_EXCEEDED = "strategy_exposure_exceeded"
+    STRATEGY_DRAWDOWN_EXCEEDED = "strategy_drawdown_exceeded"
+    STRATEGY_ORDER_RATE_EXCEEDED = "strategy_order_rate_exceeded"
+    STRATEGY_NOTIONAL_RATE_EXCEEDED = "strategy_notional_rate_exceeded"
+    STRATEGY_OPEN_ORDERS_EXCEEDED = "strategy_open_orders_exceeded"
+    TRICKLE_SYMBOL_FORBIDDEN = "trickle_symbol_forbidden"
+    TRICKLE_NOTIONAL_EXCEEDED = "trickle_notional_exceeded"
     INTENT_EXPIRED = "intent_expired"
     INTENT_FROM_THE_FUTURE = "intent_from_the_future"
     GATEWAY_NOT_READY = "gateway_not_ready"
@@ -157,3 +205,12 @@ class OrderState(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     NOT_FOUND = "not_found"
+
+
+#: The book in which orders of a mode count.
+BOOK_OF: Final[dict[TradingMode, Book]] = {
+    TradingMode.PAPER: Book.PAPER,
+    TradingMode.SHADOW: Book.SHADOW,
+    TradingMode.TRICKLE: Book.LIVE,
+    TradingMode.LIVE: Book.LIVE,
+}

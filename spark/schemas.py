@@ -1,7 +1,7 @@
 """
 The contracts as files: a JSON Schema for each event, and all topics as AsyncAPI.
 
-Everything is generated from events.py, names.py and topics.py; nothing in `schemas/`
+Everything is generated from events/, names.py and topics.py; nothing in `schemas/`
 but `examples/` is written by hand. After a change there, run
 `python -m spark.schemas` (it needs PyYAML, which only development installs) and read
 the difference: within one version a field may be added as optional, nothing else.
@@ -168,7 +168,11 @@ def _comment_above(lines: list[str], lineno: int) -> str:
     return " ".join(found)
 
 
-_FIELD_TEXT: Final = _field_texts(names, events)
+_EVENTS: Final = (
+    events.audit, events.control, events.gateway, events.market, events.orders, events.parts,
+    events.risk, events.venue,
+)  # fmt: skip
+_FIELD_TEXT: Final = _field_texts(names, *_EVENTS)
 
 
 def _versioned(kind: type[Event]) -> str:

@@ -27,7 +27,8 @@ ACCOUNT_PARTITIONS: Final = max(ACCOUNT_PARTITION.values()) + 1
 INTENT_BYTES_MAX: Final = 8 * _KIB
 
 STRATEGIES: Final = frozenset({"strategy-demo"})
-OPERATORS: Final = frozenset({"op-local"})
+#: Persons; two, because going back towards risk takes two (S11).
+OPERATORS: Final = frozenset({"op-local", "op-second"})
 PROVISIONER: Final = "provisioner"
 ROLES: Final = frozenset(role.value for role in Role)
 #: Every Kafka user apart from the broker, the controller and the provisioner.
@@ -77,6 +78,8 @@ CONTROL_HALT: Final = "control.halt"
 CONTROL_PULSE: Final = "control.pulse"
 CONTROL_KEYS: Final = "control.keys"
 RISK_EQUITY: Final = "risk.equity"
+VENUE_MARKS: Final = "venue.marks"
+BINANCE_MARKS: Final = "market.binance.marks"
 BINANCE_QUOTES: Final = "market.binance.quotes"
 BINANCE_TRADES: Final = "market.binance.trades"
 BINANCE_BOOKS: Final = "market.binance.books"
@@ -118,7 +121,9 @@ def _single(
     flush_each: bool = False,
     message_bytes_max: int = 64 * _KIB,
     tail_records: int = 0,
+    append_time: bool | None = None,
 ) -> Topic:
+    is_market = name.startswith(("market.", "audit"))
     return Topic(
         name=name,
         purpose=purpose,
@@ -126,7 +131,7 @@ def _single(
         key=key,
         events=events,
         partitions=1,
-        append_time=not name.startswith(("market.", "audit")),
+        append_time=not is_market if append_time is None else append_time,
         retention_ms=retention_ms,
         message_bytes_max=message_bytes_max,
         flush_each=flush_each,
@@ -141,10 +146,25 @@ def _market(kind: str, event: str) -> Topic:
         f"Binance {kind} as they came from the socket, one record for each read and symbol",
         (event,),
         writers=_who(Role.BINANCE_FEED),
-        readers=_who(Role.FEED_WRITER, Role.GUARDRAIL) | STRATEGIES | OPERATORS,
+        readers=_who(Role.FEED_WRITER, Role.GATEWAY) | STRATEGIES | OPERATORS,
         key="symbol",
         retention_ms=3 * _DAY_MS,
         message_bytes_max=1024 * _KIB,
+    )
+
+
+def _marks(name: str, purpose: str, writer: Role) -> Topic:
+    return _single(
+        name,
+        purpose,
+        ("prices_marked",),
+        writers=_who(writer),
+        readers=_who(Role.GUARDRAIL, Role.SENTINEL) | STRATEGIES | OPERATORS,
+        key="venue",
+        append_time=True,
+        # Decisions are recomputed from them for as long; later only from what they recorded.
+        retention_ms=30 * _DAY_MS,
+        tail_records=20,
     )
 
 
@@ -167,7 +187,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         ("place_order", "cancel_order"),
         message_bytes_max=64 * _KIB,
         writers=STRATEGIES | OPERATORS,
-        readers=_who(Role.GUARDRAIL),
+        readers=_who(Role.GUARDRAIL, Role.PROJECTOR),
     ),
     _orders(
         DECISIONS,
@@ -175,7 +195,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         ("partition_fenced", "order_approved", "cancel_approved", "intent_refused"),
         message_bytes_max=256 * _KIB,
         writers=_who(Role.GUARDRAIL),
-        readers=_who(Role.SIGNER) | STRATEGIES,
+        readers=_who(Role.SIGNER, Role.PROJECTOR, Role.SENTINEL) | STRATEGIES,
     ),
     _orders(
         SIGNED,
@@ -204,7 +224,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         ),
         message_bytes_max=256 * _KIB,
         writers=_who(Role.GATEWAY),
-        readers=_who(Role.GUARDRAIL, Role.SIGNER) | STRATEGIES,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.PROJECTOR, Role.SENTINEL) | STRATEGIES,
     ),
     _orders(
         ACCOUNT_EVENTS,
@@ -212,38 +232,39 @@ TOPICS: Final[tuple[Topic, ...]] = (
         (),
         message_bytes_max=64 * _KIB,
         writers=_who(),
-        readers=_who(Role.GUARDRAIL, Role.GATEWAY),
+        readers=_who(Role.GUARDRAIL, Role.GATEWAY, Role.PROJECTOR, Role.SENTINEL),
     ),
     _single(
         VENUE_STATE,
         "Instruments, fees and the clock of each exchange",
-        ("instrument_published", "clock_measured"),
+        ("instrument_published", "clock_measured", "sessions_published"),
         writers=_who(Role.VENUE_WATCH),
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL) | _WATCHERS,
         key="venue",
         # The clock is said every 2 s and each instrument every 10 min: some hours' worth.
         tail_records=5_000,
     ),
     _single(
         CONTROL,
-        "Signed words of people: resume, mode, limits, resolutions",
-        (),
+        "Signed words of people: resume, mode, limits",
+        ("proposal_signed",),
         writers=OPERATORS,
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL) | _WATCHERS,
         flush_each=True,
     ),
     _single(
         CONTROL_HALT,
         "Kill and demote, nothing else",
-        (),
-        writers=OPERATORS | _who(Role.GUARDRAIL, Role.GATEWAY),
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY) | _WATCHERS,
+        ("trading_halted", "trading_demoted"),
+        writers=OPERATORS | _who(Role.GUARDRAIL, Role.GATEWAY, Role.SENTINEL, Role.WEBHOOK),
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL, Role.WEBHOOK)
+        | _WATCHERS,
         flush_each=True,
     ),
     _single(
         CONTROL_PULSE,
         "Each process says that it lives, where it stands and what it believes",
-        ("process_pulsed",),
+        ("process_pulsed", "halt_confirmed"),
         writers=_EVERYBODY,
         readers=_EVERYBODY,
         key="role",
@@ -260,10 +281,19 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _single(
         RISK_EQUITY,
         "Equity marked once a second for each strategy and account",
-        (),
-        writers=_who(),
+        ("equity_marked",),
+        writers=_who(Role.SENTINEL),
         readers=_who(Role.GUARDRAIL) | _WATCHERS,
+        key="account",
+        # Each record tells the peak of 24 h itself, so the last one of each book is enough.
+        tail_records=1_000,
     ),
+    _marks(
+        VENUE_MARKS,
+        "Prices as the venue watch asked for them, to check the feed's",
+        Role.VENUE_WATCH,
+    ),
+    _marks(BINANCE_MARKS, "Binance prices as the feed has them, a few a second", Role.BINANCE_FEED),
     _market("quotes", "quotes_received"),
     _market("trades", "trades_received"),
     _market("books", "books_changed"),

@@ -154,7 +154,9 @@ class Chain:
         clock = ClockMeasured(
             venue=Venue.BINANCE, offset_ns=0, uncertainty_ns=NS_PER_MS, measured_ns=NOW_NS
         )
-        fence = PartitionFenced(role="gateway", instance="g", topic_ids={}, fenced_ns=NOW_NS)
+        fence = PartitionFenced(
+            role="gateway", instance="g", topic_ids={}, settings={}, fenced_ns=NOW_NS
+        )
         ready = GatewayReady(
             epoch=GATEWAY_EPOCH,
             account=ACCOUNT,

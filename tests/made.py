@@ -41,6 +41,7 @@ from spark.names import (
     StrategyId,
     Symbol,
     TimeInForce,
+    TradingMode,
     Venue,
 )
 
@@ -126,6 +127,7 @@ def cancel(of: PlaceOrder, text: str = "cancel", **changes: object) -> CancelOrd
         "strategy": of.strategy,
         "symbol": of.symbol,
         "target_intent_id": of.intent_id,
+        "target_strategy": of.strategy,
         "created_ns": NOW_NS,
         "ttl_ns": 5 * SECOND_NS,
         **changes,
@@ -180,6 +182,7 @@ class Life:
             origin=origin(0),
             action=Action.PLACE if is_place else Action.CANCEL,
             symbol=self.symbol,
+            mode=TradingMode.LIVE,
             side=Side.BUY if is_place else None,
             order_type=OrderType.LIMIT if is_place else None,
             quantity=self.quantity if is_place else None,
@@ -250,6 +253,7 @@ class Life:
             **self._about,
             symbol=self.symbol,
             exchange_order_id="77",
+            mode=TradingMode.LIVE,
             trade_id=trade_id,
             side=Side.BUY,
             quantity=Decimal(quantity),

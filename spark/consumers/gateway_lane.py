@@ -221,6 +221,7 @@ class Lane:
             intent_id=approval.intent_id,
             client_order_id=approval.client_order_id,
             symbol=approval.symbol,
+            mode=approval.mode,
             side=order.side if order else None,
             order_type=order.order_type if order else None,
             quantity=order.quantity if order else None,

@@ -65,6 +65,7 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
         symbol=order.symbol,
         side=order.side,
         quantity=order.quantity,
+        mode=order.mode or desk.lane.permit.mode,
     )
     outcome = await desk.venue.query(request, about)
     if outcome.answer is Answer.DEFINITE:

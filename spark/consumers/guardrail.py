@@ -39,7 +39,7 @@ from spark.guards.evaluate import evaluate
 from spark.guards.expiry import expires_ns, expiry, intent_time
 from spark.guards.limits import Limits
 from spark.guards.verdict import Refused
-from spark.ids import client_order_id
+from spark.ids import client_order_id, may_cancel
 from spark.ledger.fold import Orders, fold_event, forget
 from spark.ledger.snapshot import FirstResult, Snapshot, result_key
 from spark.names import (
@@ -163,6 +163,8 @@ class Guardrail:
             time_in_force=intent.time_in_force,
             quantity=intent.quantity,
             price=intent.price,
+            worth_usd=Decimal(0),
+            worth_try=Decimal(0),
             proof=_proof(given),
             basis=basis,
             gateway_epoch=snap.gateway_ready_epoch,
@@ -184,8 +186,9 @@ class Guardrail:
             strategy=intent.strategy,
             intent_id=intent.intent_id,
             target_intent_id=intent.target_intent_id,
+            target_strategy=intent.target_strategy,
             client_order_id=client_order_id(
-                intent.account, intent.strategy, intent.target_intent_id
+                intent.account, intent.target_strategy, intent.target_intent_id
             ),
             endpoint=self._endpoint,
             mode=self._mode,
@@ -213,6 +216,7 @@ class Guardrail:
             appended_ns=given.appended_ns,
             seen=tick.seen,
             halts=tick.halts,
+            mode=self._mode,
             prices={},
             limits_version=self._limits.version,
             policy=self._policy,
@@ -263,6 +267,10 @@ def _misplaced(intent: Intent, given: Given) -> Refusal | None:
         return Refusal(code=Reason.TAG_MISSING, found=str(error))
     if given.writer != intent.strategy:
         return Refusal(code=Reason.STRATEGY_MISMATCH, found=intent.strategy, limit=given.writer)
+    if isinstance(intent, CancelOrder) and not may_cancel(intent):
+        return Refusal(
+            code=Reason.STRATEGY_MISMATCH, found=intent.target_strategy, limit=intent.strategy
+        )
     partition = topics.partition_of(intent.account)
     if partition is None:
         return Refusal(code=Reason.ACCOUNT_UNKNOWN, found=intent.account)

@@ -39,7 +39,7 @@ from spark.events import (
     Stamp,
 )
 from spark.exchanges.port import OrderSigner, SignedRequest
-from spark.ids import client_order_id
+from spark.ids import client_order_id, may_cancel
 from spark.ledger.ceilings import Ceilings, OrderRate
 from spark.names import (
     TAG_PREFIX,
@@ -296,7 +296,7 @@ def _clock(state: SignerState, tick: Tick) -> ClockMeasured:
 def _difference(approval: Approval, intent: PlaceOrder | CancelOrder) -> str:
     """Name the first field in which the approval is not what the strategy asked for."""
     fields = ["account", "strategy", "intent_id", "symbol"]
-    target = intent.intent_id
+    target, owner = intent.intent_id, intent.strategy
     if isinstance(approval, OrderApproved):
         if not isinstance(intent, PlaceOrder):
             return "type"
@@ -306,12 +306,14 @@ def _difference(approval: Approval, intent: PlaceOrder | CancelOrder) -> str:
     else:
         if not isinstance(intent, CancelOrder):
             return "type"
-        fields += ["target_intent_id"]
-        target = intent.target_intent_id
+        if not may_cancel(intent):
+            return "target_strategy"
+        fields += ["target_intent_id", "target_strategy"]
+        target, owner = intent.target_intent_id, intent.target_strategy
     for name in fields:
         if getattr(approval, name) != getattr(intent, name):
             return name
-    derived = client_order_id(intent.account, intent.strategy, target)
+    derived = client_order_id(intent.account, owner, target)
     return "" if approval.client_order_id == derived else "client_order_id"
 
 

@@ -19,6 +19,7 @@ from spark.names import (
     Side,
     StrategyId,
     Symbol,
+    TradingMode,
 )
 
 
@@ -78,6 +79,7 @@ class About:
     symbol: Symbol
     side: Side | None
     quantity: Decimal | None
+    mode: TradingMode
     #: The cancel's own intent id; empty for a place or a query.
     cancel_intent_id: str = ""
 

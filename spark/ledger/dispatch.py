@@ -42,15 +42,17 @@ class Ready:
                 symbol=approval.symbol,
                 side=approval.side,
                 quantity=approval.quantity,
+                mode=approval.mode,
             )
         return About(
             account=approval.account,
-            strategy=approval.strategy,
+            strategy=approval.target_strategy,
             intent_id=approval.target_intent_id,
             client_order_id=approval.client_order_id,
             symbol=approval.symbol,
             side=None,
             quantity=None,
+            mode=approval.mode,
             cancel_intent_id=approval.intent_id,
         )
 

@@ -43,6 +43,7 @@ from spark.names import (
     Side,
     StrategyId,
     Symbol,
+    TradingMode,
 )
 
 _ZERO: Final = Decimal(0)
@@ -60,6 +61,8 @@ class Order:
     account: AccountId
     strategy: StrategyId
     symbol: Symbol
+    #: As it was sent; None where only evidence is known.
+    mode: TradingMode | None = None
     state: OrderState = OrderState.PENDING
     side: Side | None = None
     quantity: Decimal = _ZERO
@@ -230,7 +233,7 @@ def _see(orders: Orders, event: _About, seen: Seen, *, appended_ns: int) -> Orde
 def _claim(orders: Orders, event: OrderClaimed, appended_ns: int) -> None:
     orders.taken[event.client_order_id] = appended_ns
     order = _see(orders, event, Seen.CLAIM, appended_ns=appended_ns)
-    order.side, order.price = event.side, event.price
+    order.side, order.price, order.mode = event.side, event.price, event.mode
     order.quantity = event.quantity if event.quantity is not None else _ZERO
     order.final_after_ns = event.final_after_ns
 
@@ -268,6 +271,7 @@ def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
     order = _order(orders, event)
     order.quantity = order.quantity or event.order_quantity
     order.side = order.side or event.side
+    order.mode = order.mode or event.mode
     if event.trade_id in order.trades or (not event.trade_id and event.cumulative <= order.filled):
         return
     if event.trade_id:

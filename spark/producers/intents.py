@@ -68,7 +68,7 @@ class IntentWriter:
         )
 
     def cancel(self, order: PlaceOrder, *, ttl_ns: int = _TTL_NS) -> CancelOrder:
-        """Compose the cancel of an order of one's own."""
+        """Compose the cancel of an order: of one's own, or, as an operator, of anybody's."""
         now_ns = self._clock.wall_ns()
         return CancelOrder(
             intent_id=_fresh_id(now_ns),
@@ -76,6 +76,7 @@ class IntentWriter:
             strategy=self._strategy,
             symbol=order.symbol,
             target_intent_id=order.intent_id,
+            target_strategy=order.strategy,
             created_ns=now_ns,
             ttl_ns=ttl_ns,
         )

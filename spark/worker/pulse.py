@@ -22,11 +22,20 @@ _PERIOD_S: Final = 1.0
 class Pulse:
     """One process's heartbeat."""
 
-    def __init__(self, role: str, instance: str, writer: Writer, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        role: str,
+        instance: str,
+        writer: Writer,
+        *,
+        clock: Clock,
+        halts: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._role = role
         self._instance = instance
         self._writer = writer
         self._clock = clock
+        self._halts = halts
 
     async def beat(
         self,
@@ -50,6 +59,7 @@ class Pulse:
                 state="ready",
                 epochs={str(tenure.partition): tenure.epoch for tenure in held},
                 positions=positions(),
+                halts=self._halts(),
                 at_ns=self._clock.wall_ns(),
             )
             await self._writer.write(

@@ -29,6 +29,8 @@ class Holder:
     role: str
     instance: str
     topic_ids: dict[str, str]
+    #: What its outputs follow from beside the log (R15).
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -123,6 +125,7 @@ async def take(
         role=holder.role,
         instance=holder.instance,
         topic_ids=holder.topic_ids,
+        settings=holder.settings,
         fenced_ns=clock.wall_ns(),
     )
     offset = (await writer.write([Outgoing(partition, None, encode(fence))]))[0]

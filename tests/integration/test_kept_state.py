@@ -68,7 +68,9 @@ class Past:
 
     async def begin(self) -> None:
         """Say what everything else needs: instruments, the clock, a ready gateway."""
-        fence = PartitionFenced(role="gateway", instance="g", topic_ids={}, fenced_ns=0)
+        fence = PartitionFenced(
+            role="gateway", instance="g", topic_ids={}, settings={}, fenced_ns=0
+        )
         ready = GatewayReady(
             epoch=0, account=ACCOUNT, endpoint=Endpoint.SIM, mode=TradingMode.LIVE, ready_ns=0
         )

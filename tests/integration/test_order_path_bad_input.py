@@ -186,7 +186,9 @@ async def test_a_forged_decision_is_skipped_and_a_forged_seal_not_sent(path: Ord
     decision = chain.decide(intent_written(place()))
     assert isinstance(decision, OrderApproved)
     forger = keyed.tagger("guardrail", Role.SIGNER, Role.GATEWAY, log_epoch="another log")
-    fence = PartitionFenced(role="guardrail", instance="f", topic_ids={}, fenced_ns=NOW_NS)
+    fence = PartitionFenced(
+        role="guardrail", instance="f", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
     (epoch,) = await path.write(written(fence, topics.DECISIONS, forger))
     forged = replace(decision, stamp=replace(decision.stamp, epoch=epoch))
     await path.write(written(forged, topics.DECISIONS, forger))

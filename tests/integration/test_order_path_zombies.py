@@ -174,7 +174,9 @@ async def test_r1_two_valid_signatures_of_one_id_are_one_order(path: OrderPath) 
     (sealed,) = path.tape.about(order, RequestSealed, topics.SIGNED)
     await path.stage(Role.SIGNER).end()
     tagger = keyed.tagger(Role.SIGNER, Role.GATEWAY)
-    fence = PartitionFenced(role="signer", instance="rogue", topic_ids={}, fenced_ns=NOW_NS)
+    fence = PartitionFenced(
+        role="signer", instance="rogue", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
     (epoch,) = await path.write(written(fence, topics.SIGNED, tagger))
     again = replace(sealed, stamp=replace(sealed.stamp, epoch=epoch, seq=sealed.stamp.seq + 1))
     await path.write(written(again, topics.SIGNED, tagger))
@@ -196,7 +198,9 @@ async def test_r1_a_double_that_is_refused_does_not_end_the_order_in_flight(
     (sealed,) = path.tape.about(order, RequestSealed, topics.SIGNED)
     await path.stage(Role.SIGNER).crash()
     tagger = keyed.tagger(Role.SIGNER, Role.GATEWAY)
-    fence = PartitionFenced(role="signer", instance="rogue", topic_ids={}, fenced_ns=NOW_NS)
+    fence = PartitionFenced(
+        role="signer", instance="rogue", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
     (epoch,) = await path.write(written(fence, topics.SIGNED, tagger))
     stamp = replace(sealed.stamp, epoch=epoch, seq=sealed.stamp.seq + 1)
     await path.write(written(replace(sealed, stamp=stamp, nonce=""), topics.SIGNED, tagger))
@@ -247,7 +251,9 @@ async def test_r4_an_ack_that_overtakes_the_successors_doubt_stops_nobody(
     await path.ask(order)
     acked = await path.hear(order, OrderAcked)
     await path.stage(Role.GATEWAY).crash()
-    fence = PartitionFenced(role="gateway", instance="g2", topic_ids={}, fenced_ns=NOW_NS)
+    fence = PartitionFenced(
+        role="gateway", instance="g2", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
     tagger = keyed.tagger(Role.GATEWAY)
     (epoch,) = await path.write(written(fence, topics.EVENTS, tagger))
     unknown = OutcomeUnknown(

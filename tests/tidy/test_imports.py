@@ -19,7 +19,7 @@ LAYERS: Final = (
     ("spark.names", "spark.errors"),
     ("spark.events",),
     ("spark.clock", "spark.codec", "spark.ids", "spark.row_histogram", "spark.signing"),
-    ("spark.topics", "spark.log", "spark.metrics", "spark.settings"),
+    ("spark.people", "spark.topics", "spark.log", "spark.metrics", "spark.settings"),
     ("spark.secret_files", "spark.audit", "spark.keys", "spark.schemas", "spark.exchanges.port"),
     ("spark.exchanges.binance", "spark.ledger"),
     ("spark.guards", "spark.keyring", "spark.bus", "spark.db"),

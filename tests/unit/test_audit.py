@@ -50,7 +50,9 @@ class Trail:
         self._next: dict[int, int] = {}
 
     def fence(self, instance: str = "one") -> "Trail":
-        fenced = PartitionFenced(role="auditor", instance=instance, topic_ids={}, fenced_ns=NOW_NS)
+        fenced = PartitionFenced(
+            role="auditor", instance=instance, topic_ids={}, settings={}, fenced_ns=NOW_NS
+        )
         self.chain.fence(len(self.records), encode(fenced))
         self.records.append(encode(fenced))
         return self

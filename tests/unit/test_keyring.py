@@ -66,7 +66,9 @@ def test_s18_a_key_of_another_form_is_one_line_without_it(
 ) -> None:
     """S18: a truncated or garbled file is a setting to mend, and its content is not shown."""
     put(home, name, content)
-    with pytest.raises(SettingError, match=r"its content is no such key$|must hold 1 to \d+ bytes$") as caught:
+    with pytest.raises(
+        SettingError, match=r"its content is no such key$|must hold 1 to \d+ bytes$"
+    ) as caught:
         read(keyring(home))
     assert "hunter2" not in str(caught.value)
     assert caught.value.__suppress_context__ or not content

@@ -186,6 +186,7 @@ def _fills(order: OrderReply, progress: Progress, about: About, *, at_ns: int) -
                 client_order_id=about.client_order_id,
                 symbol=about.symbol,
                 exchange_order_id=str(order.order_id),
+                mode=about.mode,
                 trade_id="" if execution.trade_id == _NO_TRADE_ID else str(execution.trade_id),
                 side=progress.side,
                 quantity=execution.quantity,

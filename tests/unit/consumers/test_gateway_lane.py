@@ -40,7 +40,13 @@ TAGGER = keyed.tagger(Role.SIGNER, Role.GATEWAY)
 
 
 def _fence(role: str, topic: str) -> Outgoing:
-    event = PartitionFenced(role=role, instance="i", topic_ids={}, fenced_ns=NOW_NS)
+    event = PartitionFenced(
+        role=role,
+        instance="i",
+        topic_ids={},
+        settings={},
+        fenced_ns=NOW_NS,
+    )
     return written(event, topic, TAGGER)
 
 
@@ -172,7 +178,9 @@ class World:
             past.fold(stood(written(event, topics.EVENTS, TAGGER), offset))
         self.epoch = len(self.log)
         self.log.append(
-            PartitionFenced(role="gateway", instance="i", topic_ids={}, fenced_ns=NOW_NS)
+            PartitionFenced(
+                role="gateway", instance="i", topic_ids={}, settings={}, fenced_ns=NOW_NS
+            )
         )
         self.at = lane(self.epoch, past, self.concurrency)
         self.read = self.at.inbox.position

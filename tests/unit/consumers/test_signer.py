@@ -268,6 +268,7 @@ def test_a_cancel_may_not_be_made_of_a_place() -> None:
         strategy=decision.strategy,
         intent_id=decision.intent_id,
         target_intent_id=decision.intent_id,
+        target_strategy=decision.strategy,
         client_order_id=decision.client_order_id,
         endpoint=decision.endpoint,
         mode=decision.mode,

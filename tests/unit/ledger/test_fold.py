@@ -20,7 +20,9 @@ OTHER = Symbol("ETHUSDT")
 
 
 def fence() -> PartitionFenced:
-    return PartitionFenced(role="gateway", instance="test", topic_ids={}, fenced_ns=NOW_NS)
+    return PartitionFenced(
+        role="gateway", instance="test", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
 
 
 def folded(events: Iterable[Event], *, at_ns: int = NOW_NS) -> Orders:

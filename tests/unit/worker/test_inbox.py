@@ -151,7 +151,9 @@ def test_a_missing_offset_halts(offset: int) -> None:
 
 
 def fence(offset: int) -> Record:
-    event = PartitionFenced(role="guardrail", instance="g", topic_ids={}, fenced_ns=NOW_NS)
+    event = PartitionFenced(
+        role="guardrail", instance="g", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
     return decided(event, offset)
 
 

@@ -27,7 +27,7 @@ from spark.exchanges.binance.wire_answers import (
 )
 from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress, VenueStatus
 from spark.exchanges.port import About, Answer
-from spark.names import Side
+from spark.names import Side, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
 
 LIFE = Life(quantity=Decimal(1))
@@ -43,6 +43,7 @@ def about(**changes: object) -> About:
         "symbol": SYMBOL,
         "side": Side.BUY,
         "quantity": Decimal(1),
+        "mode": TradingMode.LIVE,
         **changes,
     }
     return About(**made)

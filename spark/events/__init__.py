@@ -1,0 +1,176 @@
+"""
+Every record that stands on a topic, as plain frozen values.
+
+Commands are imperative (`PlaceOrder`), events past tense (`OrderApproved`). A
+record's value is the canonical JSON of one of these (codec.py): sorted keys,
+decimals as strings, times as integer nanoseconds UTC. Tags for the readers that
+verify the writer travel in headers (signing.py). One module for each group of topics.
+"""
+
+from typing import Final, TypeAlias
+
+from spark.events.audit import AuditCheckpointed, AuditLine, AuditPaged
+from spark.events.control import (
+    HaltConfirmed,
+    HaltName,
+    KeyUsed,
+    LimitValues,
+    ProcessPulsed,
+    Proposal,
+    ProposalSigned,
+    ResumeTrading,
+    SetLimits,
+    SetMode,
+    TradingDemoted,
+    TradingHalted,
+)
+from spark.events.gateway import (
+    CancelRejected,
+    Evidence,
+    GatewayReady,
+    Opinion,
+    OrderAcked,
+    OrderCancelled,
+    OrderClaimed,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderResolved,
+    Origin,
+    OutcomeUnknown,
+    RequestNotSent,
+)
+from spark.events.market import (
+    BookRow,
+    BooksChanged,
+    QuoteRow,
+    QuotesReceived,
+    TradeRow,
+    TradesReceived,
+)
+from spark.events.orders import (
+    Basis,
+    CancelApproved,
+    CancelOrder,
+    Decision,
+    Intent,
+    IntentRefused,
+    OrderApproved,
+    PlaceOrder,
+    Proof,
+    RequestSealed,
+    Signed,
+    SigningSkipped,
+)
+from spark.events.parts import DeadLettered, PartitionFenced, Refusal, Stamp
+from spark.events.risk import Equity, EquityMarked
+from spark.events.venue import (
+    ClockMeasured,
+    InstrumentPublished,
+    Mark,
+    PricesMarked,
+    Session,
+    SessionsPublished,
+)
+
+__all__ = [
+    "EVENT_TYPES",
+    "AuditCheckpointed",
+    "AuditLine",
+    "AuditPaged",
+    "Basis",
+    "BookRow",
+    "BooksChanged",
+    "CancelApproved",
+    "CancelOrder",
+    "CancelRejected",
+    "ClockMeasured",
+    "DeadLettered",
+    "Decision",
+    "Equity",
+    "EquityMarked",
+    "Event",
+    "Evidence",
+    "GatewayReady",
+    "HaltConfirmed",
+    "HaltName",
+    "InstrumentPublished",
+    "Intent",
+    "IntentRefused",
+    "KeyUsed",
+    "LimitValues",
+    "Mark",
+    "Opinion",
+    "OrderAcked",
+    "OrderApproved",
+    "OrderCancelled",
+    "OrderClaimed",
+    "OrderEvent",
+    "OrderExpired",
+    "OrderFilled",
+    "OrderRejected",
+    "OrderResolved",
+    "Origin",
+    "OutcomeUnknown",
+    "PartitionFenced",
+    "PlaceOrder",
+    "PricesMarked",
+    "ProcessPulsed",
+    "Proof",
+    "Proposal",
+    "ProposalSigned",
+    "QuoteRow",
+    "QuotesReceived",
+    "Refusal",
+    "RequestNotSent",
+    "RequestSealed",
+    "ResumeTrading",
+    "Session",
+    "SessionsPublished",
+    "SetLimits",
+    "SetMode",
+    "Signed",
+    "SigningSkipped",
+    "Stamp",
+    "TradeRow",
+    "TradesReceived",
+    "TradingDemoted",
+    "TradingHalted",
+]
+
+Event: TypeAlias = (
+    PartitionFenced
+    | DeadLettered
+    | Intent
+    | Decision
+    | Signed
+    | OrderEvent
+    | InstrumentPublished
+    | ClockMeasured
+    | PricesMarked
+    | SessionsPublished
+    | Proposal
+    | ProposalSigned
+    | TradingHalted
+    | TradingDemoted
+    | ProcessPulsed
+    | HaltConfirmed
+    | KeyUsed
+    | EquityMarked
+    | QuotesReceived
+    | TradesReceived
+    | BooksChanged
+    | AuditPaged
+    | AuditCheckpointed
+)
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = (
+    PartitionFenced, DeadLettered, PlaceOrder, CancelOrder, OrderApproved, CancelApproved,
+    IntentRefused, RequestSealed, SigningSkipped, GatewayReady, OrderClaimed, RequestNotSent,
+    OutcomeUnknown, OrderResolved, OrderAcked, OrderRejected, OrderFilled, OrderCancelled,
+    OrderExpired, CancelRejected, InstrumentPublished, ClockMeasured, PricesMarked,
+    SessionsPublished, ResumeTrading, SetMode, SetLimits, ProposalSigned, TradingHalted,
+    TradingDemoted, ProcessPulsed, HaltConfirmed, KeyUsed, EquityMarked, QuotesReceived,
+    TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed,
+)  # fmt: skip
