@@ -91,6 +91,9 @@ class Metrics:
         self.ws_reconnects = self._counter(
             "spark_ws_reconnects_total", "Market sockets that ended or fell silent", "venue"
         )
+        self.marks_missing = self._gauge(
+            "spark_marks_missing", "Symbols without a usable price at the last look", "venue"
+        )
         self.clock_offset = self._gauge(
             "spark_clock_offset_seconds", "How far the exchange's clock is ahead", "venue"
         )

@@ -29,6 +29,8 @@ _CONFIG: Final = SettingsConfigDict(
     # `SPARK_HOME=` means unset, not the working directory.
     env_ignore_empty=True,
 )
+_RAMP_PCT_MIN: Final = 1
+_RAMP_PCT_MAX: Final = 100
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0", ""})
 
@@ -38,12 +40,22 @@ def _mode_or_paper(value: object) -> object:
     return text if text in set(TradingMode) else TradingMode.PAPER
 
 
+def _ramp_or_one(value: object) -> object:
+    text = str(value).strip()
+    is_clear = text.isdecimal() and _RAMP_PCT_MIN <= int(text) <= _RAMP_PCT_MAX
+    return int(text) if is_clear else _RAMP_PCT_MIN
+
+
 def _killed_unless_clearly_not(value: object) -> bool:
     return str(value).strip().lower() not in _FALSE
 
 
 def _true_unless_clearly_not(value: object) -> bool:
     return str(value).strip().lower() not in _FALSE
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in text.split(",") if part.strip())
 
 
 class _Section(BaseSettings):
@@ -78,6 +90,10 @@ class TradingSettings(_Section):
     )
     #: `sim` or `real`; a real endpoint needs this and the mode said explicitly.
     endpoint: Endpoint = Field(default=Endpoint.SIM, validation_alias="SPARK_ENDPOINT")
+    #: Part of the caps that is in force in mode live, %; missing or doubtful means 1.
+    volume_ramp_pct: Annotated[int, BeforeValidator(_ramp_or_one)] = Field(
+        default=1, ge=1, le=100, validation_alias="VOLUME_RAMP_PCT"
+    )
     is_killed: Annotated[bool, BeforeValidator(_killed_unless_clearly_not)] = Field(
         default=False, validation_alias="KILL_SWITCH"
     )
@@ -111,6 +127,58 @@ class LimitSettings(_Section):
     clock_drift_ms_max: int = Field(
         default=2000, ge=1, le=60_000, validation_alias="CLOCK_DRIFT_MS"
     )
+    #: How old the last look at the exchange's clock may be.
+    clock_age_ms_max: int = Field(
+        default=10_000, ge=100, le=600_000, validation_alias="SPARK_CLOCK_AGE_MS"
+    )
+    #: Age of the feed's price, and of the venue watch's, which only checks it.
+    quote_age_ms_max: int = Field(
+        default=2000, ge=50, le=60_000, validation_alias="SPARK_QUOTE_AGE_MS"
+    )
+    check_age_ms_max: int = Field(
+        default=5000, ge=50, le=60_000, validation_alias="SPARK_CHECK_AGE_MS"
+    )
+    #: How far the two may be apart, %.
+    prices_apart_pct_max: Decimal = Field(
+        default=Decimal(1), gt=0, lt=100, validation_alias="SPARK_PRICES_APART_PCT"
+    )
+    price_collar_pct_max: Decimal = Field(
+        default=Decimal(5), gt=0, lt=100, validation_alias="SPARK_PRICE_COLLAR_PCT"
+    )
+    audit_lag_ms_max: int = Field(
+        default=2000, ge=100, le=60_000, validation_alias="SPARK_AUDIT_LAG_MS"
+    )
+    equity_age_ms_max: int = Field(
+        default=10_000, ge=1000, le=600_000, validation_alias="SPARK_EQUITY_AGE_MS"
+    )
+    #: Part of the 24 h peak that may be lost, %.
+    drawdown_pct_max: Decimal = Field(
+        default=Decimal(15), gt=0, lt=100, validation_alias="SPARK_DRAWDOWN_PCT_MAX"
+    )
+    duplicate_window_ms: int = Field(
+        default=1000, ge=0, le=60_000, validation_alias="SPARK_DUPLICATE_WINDOW_MS"
+    )
+    #: Position and orders that may still trade, of one symbol over all strategies, US dollars.
+    exposure_usd_max: Decimal = Field(
+        default=Decimal(50_000), gt=0, validation_alias="SPARK_EXPOSURE_USD_MAX"
+    )
+    orders_per_minute_max: int = Field(default=30, ge=1, validation_alias="MAX_OPM")
+    notional_try_per_s_max: Decimal = Field(
+        default=Decimal(500), gt=0, validation_alias="MAX_NOTIONAL_TRY_S"
+    )
+    open_orders_max: int = Field(default=20, ge=1, validation_alias="SPARK_OPEN_ORDERS_MAX")
+    trickle_symbols: str = Field(
+        default="BTCUSDT,BTCTRY",
+        validation_alias=AliasChoices("TRICKLE_SYMBOLS", "WHITELIST"),
+    )
+    trickle_order_try_max: Decimal = Field(
+        default=Decimal(50), gt=0, validation_alias="TRICKLE_MAX_TRY"
+    )
+
+    @property
+    def trickle_symbol_list(self) -> tuple[str, ...]:
+        """Give the symbols that mode trickle may trade."""
+        return _symbols(self.trickle_symbols)
 
 
 class GatewaySettings(_Section):
@@ -145,6 +213,8 @@ class BinanceSettings(_Section):
         default="wss://stream.binance.com:9443", validation_alias="SPARK_BINANCE_STREAM_URL"
     )
     symbols: str = Field(default="BTCUSDT,ETHUSDT", validation_alias="SPARK_BINANCE_SYMBOLS")
+    #: Symbols whose prices convert one currency into another; caps are counted in TRY.
+    rate_symbols: str = Field(default="USDTTRY", validation_alias="SPARK_RATE_SYMBOLS")
     recv_window_ms: int = Field(
         default=2000, ge=100, le=60_000, validation_alias="SPARK_BINANCE_RECV_WINDOW_MS"
     )
@@ -156,7 +226,24 @@ class BinanceSettings(_Section):
     @property
     def symbol_list(self) -> tuple[str, ...]:
         """Give the symbols, upper case, in the order written."""
-        return tuple(part.strip().upper() for part in self.symbols.split(",") if part.strip())
+        return _symbols(self.symbols)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """Give the symbols to trade and those to convert with, each once."""
+        return tuple(dict.fromkeys(_symbols(self.symbols) + _symbols(self.rate_symbols)))
+
+
+class BistSettings(_Section):
+    """When Borsa Istanbul trades; times of day in Istanbul (spec B7)."""
+
+    #: Without it no session is published, and every BIST order is refused as closed.
+    is_enabled: bool = Field(default=False, validation_alias="BIST_ENABLED")
+    opens: str = Field(default="09:30", validation_alias="SPARK_BIST_OPEN")
+    closes: str = Field(default="18:00", validation_alias="SPARK_BIST_CLOSE")
+    half_day_closes: str = Field(default="12:50", validation_alias="SPARK_BIST_HALF_DAY_CLOSE")
+    #: TOML file of announced exceptions; empty means that there are none.
+    overrides: Path | None = Field(default=None, validation_alias="SPARK_BIST_OVERRIDES")
 
 
 class ProcessSettings(_Section):
@@ -192,6 +279,7 @@ class Settings(_Section):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     signer: SignerSettings = Field(default_factory=SignerSettings)
     binance: BinanceSettings = Field(default_factory=BinanceSettings)
+    bist: BistSettings = Field(default_factory=BistSettings)
     process: ProcessSettings = Field(default_factory=ProcessSettings)
 
 

@@ -12,7 +12,7 @@ from spark.bus.port import Bus, Outgoing, Partition
 from spark.clock import SystemClock
 from spark.consumers.feed_writer import FeedWriter
 from spark.metrics import Metrics
-from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
+from spark.topics import BINANCE_BOOKS, BINANCE_MARKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
 from tests.database import connected
 from tests.servers import RunningPostgres
 
@@ -23,7 +23,14 @@ BOOKS: Final = Partition(BINANCE_BOOKS, 0)
 #: Topics that a feed writer touches, with their partition counts.
 FEED_TOPICS: Final = {
     name: BY_NAME[name].partitions
-    for name in (BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS, "control.pulse", "dlq.binance_feed")
+    for name in (
+        BINANCE_QUOTES,
+        BINANCE_TRADES,
+        BINANCE_BOOKS,
+        BINANCE_MARKS,
+        "control.pulse",
+        "dlq.binance_feed",
+    )
 }
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from spark.worker.loop import Wiring
 
 _NS_PER_S: Final = 1_000_000_000
-_FUTURE_NS_MAX: Final = 2 * _NS_PER_S
 #: How an address of this machine begins.
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -53,20 +52,11 @@ Build = Callable[[Process, asyncio.Event], Awaitable[None]]
 
 
 async def _guardrail(process: Process, stop: asyncio.Event) -> None:
+    from spark.cli.start_values import start_of
     from spark.consumers.guardrail import Guardrail
-    from spark.guards.limits import Limits
     from spark.worker.loop import TransformLoop
 
-    section, trading = process.settings.limits, process.settings.trading
-    limits = Limits(
-        version=0,
-        intent_life_ns_max=_ns(section.intent_life_s),
-        approval_life_ns_max=_ns(section.approval_life_s),
-        future_ns_max=_FUTURE_NS_MAX,
-        instrument_age_ns_max=_ns(section.instrument_ttl_s),
-        order_notional_usd_max=section.order_notional_usd_max,
-    )
-    guardrail = Guardrail(limits, trading.mode_in_force, trading.endpoint)
+    guardrail = Guardrail(start_of(process.settings), process.keyring.people())
     writers = topics.BY_NAME[topics.INTENTS].writers
     verifiers = (Role.SIGNER, Role.GATEWAY)
     await TransformLoop(guardrail, _wiring(process, writers, verifiers)).run(stop)
@@ -186,7 +176,7 @@ async def _venue_watch(process: Process, stop: asyncio.Event) -> None:
         public=BinancePublic(
             binance.rest_url, process.clock, reply_ms_max=process.settings.gateway.reply_ms_max
         ),
-        symbols=tuple(Symbol(symbol) for symbol in binance.symbol_list),
+        symbols=tuple(Symbol(symbol) for symbol in binance.followed),
         instance=process.instance,
         ready=process.ready,
     )
@@ -200,7 +190,7 @@ async def _binance_feed(process: Process, stop: asyncio.Event) -> None:
 
     settings = process.settings
     _check_endpoint(settings)
-    symbols = tuple(Symbol(symbol) for symbol in settings.binance.symbol_list)
+    symbols = tuple(Symbol(symbol) for symbol in settings.binance.followed)
     feed = BinanceFeed(
         bus=process.bus,
         clock=process.clock,

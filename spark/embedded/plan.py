@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from spark.embedded.processes import PROCESSES
@@ -16,6 +17,7 @@ from spark.errors import SettingError
 from spark.names import Endpoint, TradingMode
 from spark.settings import Settings
 
+_WHOLE_PCT: Final = 100
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -85,18 +87,31 @@ def stack_mode(settings: Settings) -> TradingMode:
     return settings.trading.mode_in_force if was_said else TradingMode.LIVE
 
 
+def stack_ramp_pct(settings: Settings) -> int:
+    """Decide what part of the caps is in force: all of them, unless somebody said less."""
+    was_said = "volume_ramp_pct" in settings.trading.model_fields_set
+    return settings.trading.volume_ramp_pct if was_said else _WHOLE_PCT
+
+
 def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
     """
     List the settings that processes inherit: what was read here, by name, nothing secret.
     """
-    sections: Iterable[BaseSettings] = (settings.trading, settings.limits, settings.gateway)
+    sections: Iterable[BaseSettings] = (
+        settings.trading,
+        settings.limits,
+        settings.gateway,
+        settings.bist,
+    )
     found = {
         _alias(section, name): getattr(section, name)
         for section in sections
         for name in type(section).model_fields
     }
+    found["VOLUME_RAMP_PCT"] = stack_ramp_pct(settings)
     found["SPARK_SIGNER_CEILINGS"] = settings.signer.ceilings
     found["SPARK_BINANCE_SYMBOLS"] = settings.binance.symbols
+    found["SPARK_RATE_SYMBOLS"] = settings.binance.rate_symbols
     found["SPARK_BINANCE_RECV_WINDOW_MS"] = settings.binance.recv_window_ms
     found["SPARK_LOG_FORMAT"] = settings.process.log_format
     return tuple((name, _text(value)) for name, value in sorted(found.items()))
@@ -155,6 +170,8 @@ def _host(parts: SplitResult, port: int | None) -> str:
 
 def _alias(section: BaseSettings, name: str) -> str:
     alias = type(section).model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = alias.choices[0]
     assert isinstance(alias, str), "each of these settings has one name"
     return alias
 
@@ -162,4 +179,9 @@ def _alias(section: BaseSettings, name: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, Path):
+        # Processes stand in another directory than the person who named it.
+        return str(value.absolute())
     return value.value if isinstance(value, StrEnum) else str(value)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from spark.events import CancelApproved, Evidence, InstrumentPublished, OrderApproved
+from spark.events import CancelApproved, Evidence, InstrumentPublished, Mark, OrderApproved
 from spark.names import (
     AccountId,
     ClientOrderId,
@@ -159,6 +159,13 @@ class PublicVenue(Protocol):
 
     async def instruments(self, symbols: tuple[Symbol, ...]) -> tuple[InstrumentPublished, ...]:
         """Ask for symbols' rules; raises as `clock`. A symbol that it does not have is left out."""
+
+    async def marks(self, symbols: tuple[Symbol, ...]) -> tuple[Mark, ...]:
+        """
+        Ask for the best prices of symbols that it has; raises as `clock`.
+
+        Prices that cannot be prices are left out.
+        """
 
     async def close(self) -> None:
         """Let go of the connections; idempotent."""

@@ -5,7 +5,7 @@ Reads   Binance's combined streams bookTicker, trade, depth@100ms; a full book
         over REST wherever depth updates do not join up
 Writes  market.binance.quotes, market.binance.trades, market.binance.books, keyed by
         symbol, one record for each read of the socket, symbol and kind;
-        dlq.binance_feed; control.pulse
+        market.binance.marks, a few a second; dlq.binance_feed; control.pulse
 Owns    nothing
 Fails   visibly: a socket that ends or says nothing is replaced, and what it missed
         shows as a full book on the topic; a broker that does not take what comes
@@ -25,8 +25,15 @@ from spark.exchanges.binance.wire_market import ControlReply, DepthSnapshot, Ser
 from spark.log import logger
 from spark.metrics import Metrics, at_scrape
 from spark.names import Reason, Role, Symbol, Venue
+from spark.producers.binance_marks import MARK_S, Marker
 from spark.producers.binance_rows import Gathering
-from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES, CONTROL_PULSE
+from spark.topics import (
+    BINANCE_BOOKS,
+    BINANCE_MARKS,
+    BINANCE_QUOTES,
+    BINANCE_TRADES,
+    CONTROL_PULSE,
+)
 from spark.worker.contract import Fault
 from spark.worker.pulse import Pulse
 from spark.worker.quarantine import Quarantine
@@ -53,8 +60,15 @@ _SOCKET: Final = Partition("binance stream", 0)
 class Socket(Protocol):
     """One open stream connection."""
 
-    async def receive(self) -> bytes:
-        """Take the next frame; raises VenueUnavailable when the connection is over."""
+    async def receive(self) -> bytes | None:
+        """
+        Take the next frame; None is a sign of life without one.
+
+        Raises VenueUnavailable when the connection is over.
+        """
+
+    async def ping(self) -> None:
+        """Ask for a sign of life; never raises."""
 
     async def close(self) -> None:
         """Let go of it."""
@@ -96,6 +110,10 @@ class BinanceFeed:
     mute_s_max: float = MUTE_S_MAX
     _gathering: Gathering = field(default_factory=Gathering)
     _letters: list[Outgoing] = field(default_factory=list)
+    _marker: Marker = field(default_factory=Marker)
+    #: The newest marks that wait to be produced.
+    _marks: Outgoing | None = None
+    _socket: Socket | None = None
     _quarantine: Quarantine = field(default_factory=lambda: Quarantine(Role.BINANCE_FEED))
     #: Something waits to be produced; something was handed over; a book is wanted.
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -123,7 +141,7 @@ class BinanceFeed:
         at_scrape(
             self.metrics.ws_last_message, lambda: self._last_read_ns / _NS_PER_S, Venue.BINANCE
         )
-        market = [BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS]
+        market = [BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS, BINANCE_MARKS]
         writer = await self.bus.writer([*market, "dlq.binance_feed", CONTROL_PULSE])
         pulse = Pulse(Role.BINANCE_FEED, self.instance, writer, clock=self.clock)
         try:
@@ -131,6 +149,7 @@ class BinanceFeed:
                 sides = [
                     group.create_task(self._listen()),
                     group.create_task(self._fetch_books()),
+                    group.create_task(self._mark()),
                     group.create_task(pulse.beat(list, dict)),
                 ]
                 group.create_task(self._publish(writer))
@@ -160,9 +179,10 @@ class BinanceFeed:
 
     async def _serve_connection(self) -> None:
         """Take frames until the connection ends; one that held returns, another raises."""
-        socket = await self.streams.open(self.symbols)
+        self._socket = socket = await self.streams.open(self.symbols)
         opened_ns = self.clock.monotonic_ns()
         self._gathering.begin()
+        self._marker.begin()
         self.ready.set()
         try:
             async with asyncio.timeout(self.mute_s_max) as self._silence:
@@ -174,13 +194,17 @@ class BinanceFeed:
             if self.clock.monotonic_ns() - opened_ns < _STEADY_S_MIN * _NS_PER_S:
                 raise VenueUnavailable(why) from None
         finally:
-            self._silence = None
+            self._silence = self._socket = None
+            self._marker.begin()
             await socket.close()
 
     async def _receive(self, socket: Socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             frame = await socket.receive()
+            if frame is None:
+                self._marker.hear(self.clock.wall_ns())
+                continue
             if self._read_ns == 0:
                 # Frames of one read come without a pause; the callback runs after the last.
                 self._read_ns = self.clock.wall_ns()
@@ -192,6 +216,8 @@ class BinanceFeed:
 
     def _end_read(self) -> None:
         self._last_read_ns, self._read_ns = self._read_ns, 0
+        if self._socket is not None:
+            self._marker.hear(self._last_read_ns)
         self._heard_ns = self.clock.monotonic_ns()
         if self._silence is not None:
             self._silence.reschedule(asyncio.get_running_loop().time() + self.mute_s_max)
@@ -229,6 +255,9 @@ class BinanceFeed:
             await self._arrived.wait()
             self._arrived.clear()
             letters, self._letters = self._letters, []
+            if self._marks is not None:
+                letters.append(self._marks)
+                self._marks = None
             records = self._gathering.take()
             self._taken.set()
             if records or letters:
@@ -237,6 +266,24 @@ class BinanceFeed:
                 # A request costs the same for one row and for a thousand: what comes
                 # right behind it is gathered for a moment; what comes alone is not.
                 await asyncio.sleep(began + _GATHER_S - loop.time())
+
+    async def _mark(self) -> None:
+        """Say what things are worth; asks a silent connection whether it lives."""
+        while True:
+            await asyncio.sleep(MARK_S)
+            socket, now_ns = self._socket, self.clock.wall_ns()
+            if socket is None:
+                continue
+            marks = self._marker.mark(self._gathering.tops, now_ns)
+            if marks is not None:
+                # Only the newest ones wait: behind a slow broker, older ones are of no use.
+                self._marks = marks
+                self._arrived.set()
+            self.metrics.marks_missing.labels(Venue.BINANCE).set(
+                len(self.symbols) - len(self._gathering.tops) + self._marker.unusable
+            )
+            if self._marker.wants_to_know(now_ns):
+                await socket.ping()
 
     async def _fetch_books(self) -> None:
         while True:

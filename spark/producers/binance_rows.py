@@ -74,6 +74,8 @@ class Gathering:
     rows: int = 0
     #: Symbols whose depth updates do not join up with what was seen before.
     unsynced: set[str] = field(default_factory=set)
+    #: Symbol -> bid and ask of its last quote on this connection, as JSON.
+    tops: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
     #: Topic -> symbol -> rows, as JSON.
     _lanes: dict[str, dict[bytes, list[bytes]]] = field(default_factory=_lanes)
     _last_ids: dict[str, int] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Gathering:
     def begin(self) -> None:
         """Begin with a new connection: what came before it may lack something."""
         self._last_ids.clear()
+        self.tops.clear()
 
     def add(self, frame: bytes, received_ns: int) -> MarketEvent | None:
         """
@@ -97,6 +100,7 @@ class Gathering:
             amounts = (bid, bid_quantity, ask, ask_quantity)
             row = b"[%d,%b,%b,%b,%b,%b]" % (received_ns, update_id, *amounts)
             self._put(BINANCE_QUOTES, symbol, row)
+            self.tops[symbol] = (bid, ask)
         elif match := _TRADE.fullmatch(frame):
             _, symbol, trade_id, price, quantity, trade_ms, is_maker = match.groups()
             trade = (trade_ms, trade_id, price, quantity, b"1" if is_maker == b"true" else b"0")
@@ -134,6 +138,8 @@ class Gathering:
         match event:
             case BookTicker():
                 self._put_checked(BINANCE_QUOTES, event.symbol, (received_ns, *event[1:]))
+                tops = (b'"%b"' % event.bid.encode(), b'"%b"' % event.ask.encode())
+                self.tops[event.symbol.encode()] = tops
             case Trade():
                 row = (
                     received_ns,

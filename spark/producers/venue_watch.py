@@ -1,34 +1,36 @@
 """
-Venue watch: asks an exchange for its rules and its clock, and says so on the log.
+Venue watch: asks an exchange for its rules, clock and prices, and says so on the log.
 
 Reads   the exchange's public REST
 Writes  venue.state, keyed by venue: instruments when they change or grow old,
-        the clock every few seconds
+        the clock every few seconds; venue.marks, prices once a second
 Owns    nothing
 Fails   open for itself, closed for trading: what it cannot renew grows stale,
         and the guards refuse on it
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from spark.bus.port import Bus, Outgoing, Partition, Writer
 from spark.clock import Clock
 from spark.codec import encode
 from spark.errors import VenueUnavailable
-from spark.events import ClockMeasured, InstrumentPublished
+from spark.events import ClockMeasured, InstrumentPublished, PricesMarked
 from spark.exchanges.port import ClockReading, PublicVenue
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role, Symbol, Venue
-from spark.topics import CONTROL_PULSE, VENUE_STATE
+from spark.topics import CONTROL_PULSE, VENUE_MARKS, VENUE_STATE
 from spark.worker.pulse import Pulse
 
 _CLOCK_PERIOD_S: Final = 2.0
 #: Instruments are asked for this often, and said again at the latest after `_REPEAT_NS`.
 _INSTRUMENT_PERIOD_S: Final = 60.0
 _REPEAT_NS: Final = 600_000_000_000
+#: From one look at the prices to the next; each costs 4 of the minute's weight.
+_MARK_PERIOD_S: Final = 1.0
 _NS_PER_S: Final = 1e9
 #: Of this many looks at the clock the one with the shortest round trip counts.
 _CLOCK_LOOKS: Final = 3
@@ -48,6 +50,8 @@ class VenueWatch:
     instance: str
     #: Set once instruments and clock have been said.
     ready: asyncio.Event
+    #: Symbols that the exchange was found to have; it refuses a question that names another.
+    _listed: set[Symbol] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -57,13 +61,14 @@ class VenueWatch:
             ExitError: a write failed.
 
         """
-        writer = await self.bus.writer([VENUE_STATE, CONTROL_PULSE])
+        writer = await self.bus.writer([VENUE_STATE, VENUE_MARKS, CONTROL_PULSE])
         pulse = Pulse(Role.VENUE_WATCH, self.instance, writer, clock=self.clock)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._watch_clock(writer)),
                     group.create_task(self._watch_instruments(writer)),
+                    group.create_task(self._watch_prices(writer)),
                     group.create_task(pulse.beat(list, dict)),
                 ]
                 await stop.wait()
@@ -106,6 +111,7 @@ class VenueWatch:
                 logger().warning("instruments_not_read", why=str(error))
                 await asyncio.sleep(_CLOCK_PERIOD_S)
                 continue
+            self._list({one.symbol for one in found})
             fresh = [one for one in found if _is_news(one, said.get(one.symbol))]
             if fresh:
                 await writer.write([self._outgoing(encode(one)) for one in fresh])
@@ -113,8 +119,36 @@ class VenueWatch:
                 self.ready.set()
             await asyncio.sleep(_INSTRUMENT_PERIOD_S)
 
-    def _outgoing(self, body: bytes) -> Outgoing:
-        return Outgoing(Partition(VENUE_STATE, 0), self.venue.encode(), body)
+    def _list(self, found: set[Symbol]) -> None:
+        if missing := set(self.symbols) - found:
+            logger().warning("instruments_missing", symbols=sorted(missing))
+        self._listed.clear()
+        self._listed.update(found)
+
+    async def _watch_prices(self, writer: Writer) -> None:
+        missing = self.metrics.marks_missing.labels(self.venue)
+        await self.ready.wait()
+        while True:
+            missing.set(await self._say_prices(writer))
+            await asyncio.sleep(_MARK_PERIOD_S)
+
+    async def _say_prices(self, writer: Writer) -> int:
+        """Ask once; returns how many symbols have no usable price."""
+        listed = tuple(symbol for symbol in self.symbols if symbol in self._listed)
+        if not listed:
+            return len(self.symbols)
+        try:
+            marks = await self.public.marks(listed)
+        except VenueUnavailable as error:
+            logger().warning("prices_not_read", why=str(error))
+            return len(self.symbols)
+        if marks:
+            event = PricesMarked(venue=self.venue, marks=marks, marked_ns=self.clock.wall_ns())
+            await writer.write([self._outgoing(encode(event), VENUE_MARKS)])
+        return len(self.symbols) - len(marks)
+
+    def _outgoing(self, body: bytes, topic: str = VENUE_STATE) -> Outgoing:
+        return Outgoing(Partition(topic, 0), self.venue.encode(), body)
 
 
 def _is_news(found: InstrumentPublished, said: InstrumentPublished | None) -> bool:

@@ -16,7 +16,7 @@ from spark.bus.port import Outgoing, Partition, Writer
 from spark.clock import ManualClock, SystemClock
 from spark.codec import decode
 from spark.errors import SettingError
-from spark.events import BooksChanged, DeadLettered, QuotesReceived, TradesReceived
+from spark.events import BooksChanged, DeadLettered, PricesMarked, QuotesReceived, TradesReceived
 from spark.exchanges.binance.client import BinancePublic
 from spark.exchanges.binance.stream import BinanceStreams
 from spark.exchanges.simulator.server import Options, Running, running
@@ -28,6 +28,7 @@ from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
 from tests.simulated_venue import Client, write_keys
 
 _DEAD = Partition("dlq.binance_feed", 0)
+_MARKS = Partition("market.binance.marks", 0)
 _SYMBOLS = (Symbol("BTCUSDT"), Symbol("ETHUSDT"))
 #: Generous, so that a slow machine does not fail what is not about speed.
 _WAIT_S = 20
@@ -136,6 +137,58 @@ async def test_a_book_can_be_followed_from_the_topic(venue: Running, broker: Mem
         for before, after in pairwise(differences):
             assert after[2] == before[3] + 1
         assert differences[0][2] <= full[3] + 1
+
+
+def marks(broker: MemoryBroker) -> list[PricesMarked]:
+    found = [decode(record.value or b"") for record in broker.log(_MARKS)]
+    return [event for event in found if isinstance(event, PricesMarked)]
+
+
+async def test_each_symbol_is_marked_as_last_quoted(venue: Running, broker: MemoryBroker) -> None:
+    """B5, S8: marks are the last quotes, a few a second, whatever the traffic."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
+        await until(
+            broker, lambda: any(len(one.marks) == len(_SYMBOLS) for one in marks(broker)[3:])
+        )
+
+    quoted = {
+        (event.symbol, row[2], row[4])
+        for event in (decode(record.value or b"") for record in broker.log(QUOTES))
+        if isinstance(event, QuotesReceived)
+        for row in event.rows
+    }
+    texts = {(symbol, float(bid), float(ask)) for symbol, bid, ask in quoted}
+    for event in marks(broker):
+        for mark in event.marks:
+            assert (mark.symbol, float(mark.bid), float(mark.ask)) in texts
+            assert mark.measured_ns <= event.marked_ns
+    assert len(broker.log(_MARKS)) < len(broker.log(QUOTES)) / 2
+
+
+async def test_a_quiet_socket_that_answers_keeps_its_marks_fresh(broker: MemoryBroker) -> None:
+    """C5: one quote, then nothing but pongs; what it said still holds."""
+    async with saying([quote(1)]) as url, feeding(MemoryBus(broker), url, url):
+        await until(broker, lambda: len(marks(broker)) >= 3)
+
+    found = [one.marks[0] for one in marks(broker)]
+    assert len({(mark.bid, mark.ask) for mark in found}) == 1
+    assert len({mark.measured_ns for mark in found}) == len(found)
+
+
+async def test_a_mute_socket_lets_its_marks_grow_stale(
+    venue: Running, judge: Client, broker: MemoryBroker
+) -> None:
+    """C5: a socket that is open and answers nothing marks nothing anew."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url, mute_s_max=3) as feed:
+        await until(broker, lambda: len(marks(broker)) >= 2)
+        await judge.judge("POST", "/faults", {"kind": "mute_socket"})
+        reconnects = feed.metrics.ws_reconnects.labels("binance")
+        await until(broker, lambda: reconnects._value.get() >= 1)
+        seen = [one.marks[0].measured_ns for one in marks(broker)]
+        heard = feed._last_read_ns
+
+    assert max(seen) <= heard
+    assert len(set(seen)) == len(seen)
 
 
 async def test_a_lost_socket_is_replaced(

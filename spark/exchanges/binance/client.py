@@ -18,7 +18,7 @@ from yarl import URL
 
 from spark.clock import Clock
 from spark.errors import VenueUnavailable, WireError
-from spark.events import InstrumentPublished
+from spark.events import InstrumentPublished, Mark
 from spark.exchanges.binance import evidence
 from spark.exchanges.binance.wire_answers import Answer as Reply
 from spark.exchanges.binance.wire_answers import classify
@@ -30,6 +30,7 @@ from spark.exchanges.binance.wire_info import (
     server_time,
 )
 from spark.exchanges.binance.wire_market import DEPTH_PATH, DepthSnapshot, depth_snapshot
+from spark.exchanges.binance.wire_marks import book_tickers, book_tickers_path
 from spark.exchanges.port import (
     About,
     Answer,
@@ -190,6 +191,16 @@ class BinancePublic:
         now_ns = self._clock.wall_ns()
         return tuple(_published(one, now_ns) for one in info.instruments if one.symbol in symbols)
 
+    async def marks(self, symbols: tuple[Symbol, ...]) -> tuple[Mark, ...]:
+        """Ask for best prices; they are as old as the question."""
+        asked_ns = self._clock.wall_ns()
+        body = await self._get(book_tickers_path(symbols))
+        try:
+            found = book_tickers(body, asked_ns)
+        except WireError as error:
+            raise VenueUnavailable(f"Binance's prices: {error}") from None
+        return tuple(mark for mark in found if mark.symbol in symbols)
+
     async def depth(self, symbol: Symbol) -> DepthSnapshot:
         """Ask for a symbol's book, as deep as one request of moderate weight goes."""
         body = await self._get(f"{DEPTH_PATH}?symbol={symbol}&limit={_DEPTH_LEVELS}")
@@ -204,7 +215,9 @@ class BinancePublic:
 
     async def _get(self, path: str) -> bytes:
         try:
-            async with self._session.get(self._rest_url + path, allow_redirects=False) as response:
+            async with self._session.get(
+                URL(self._rest_url + path, encoded=True), allow_redirects=False
+            ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise VenueUnavailable(f"Binance {path}: {type(error).__name__}") from None

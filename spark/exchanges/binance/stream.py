@@ -7,6 +7,7 @@ Frames come out as the bytes that they are; whoever takes them parses them.
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -30,9 +31,11 @@ class MarketSocket:
     def __init__(self, connection: "aiohttp.ClientWebSocketResponse[bool]") -> None:
         self._connection = connection
 
-    async def receive(self) -> bytes:
+    async def receive(self) -> bytes | None:
         """
         Take the next frame; it does not wait while frames of the last read are left.
+
+        Returns: None for a sign of life that is no frame: a ping or a pong.
 
         Raises:
             VenueUnavailable: the connection is over.
@@ -42,9 +45,21 @@ class MarketSocket:
         if message.type is aiohttp.WSMsgType.TEXT or message.type is aiohttp.WSMsgType.BINARY:
             data: bytes = message.data
             return data
+        if message.type is aiohttp.WSMsgType.PONG:
+            return None
+        if message.type is aiohttp.WSMsgType.PING:
+            # Answered here, because aiohttp's own answer hides that it came.
+            with suppress(aiohttp.ClientError, OSError):
+                await self._connection.pong(message.data)
+            return None
         fault = self._connection.exception()
         cause = type(fault).__name__ if fault else f"close code {self._connection.close_code}"
         raise VenueUnavailable(f"Binance's stream ended: {cause}")
+
+    async def ping(self) -> None:
+        """Ask whether the other side lives; that the connection is over shows in `receive`."""
+        with suppress(aiohttp.ClientError, OSError):
+            await self._connection.ping()
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -83,6 +98,7 @@ class BinanceStreams:
                 connection = await self._session.ws_connect(
                     f"{self._stream_url}/stream?streams={names}",
                     decode_text=False,
+                    autoping=False,
                     max_msg_size=FRAME_BYTES_MAX,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S_MAX),
                 )

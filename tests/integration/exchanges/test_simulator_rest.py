@@ -49,6 +49,23 @@ async def test_exchange_info_of_one_symbol(client: Client) -> None:
     assert (await client.public("/api/v3/exchangeInfo", symbol="XXXYYY")).code == -1121
 
 
+async def test_best_prices_of_one_symbol_or_several(client: Client) -> None:
+    """One symbol is an object of weight 2, several a list of weight 4; unknown is -1121."""
+    path = "/api/v3/ticker/bookTicker"
+    one = await client.public(path, symbol="ETHUSDT")
+    assert set(one.json) == {"symbol", "bidPrice", "bidQty", "askPrice", "askQty"}
+    assert one.headers["X-MBX-USED-WEIGHT-1M"] == "2"
+    depth = (await client.public("/api/v3/depth", symbol="ETHUSDT", limit=5)).json
+    assert [one.json["bidPrice"], one.json["bidQty"]] == depth["bids"][0]
+    assert [one.json["askPrice"], one.json["askQty"]] == depth["asks"][0]
+    two = await client.public(path, symbols='["BTCTRY","USDTTRY"]')
+    assert [row["symbol"] for row in two.json] == ["BTCTRY", "USDTTRY"]
+    assert two.headers["X-MBX-USED-WEIGHT-1M"] == "11"
+    assert len((await client.public(path)).json) == 4
+    assert (await client.public(path, symbols='["BTCTRY","NOSUCH"]')).code == -1121
+    assert (await client.public(path, symbol="BTCTRY", symbols='["BTCTRY"]')).code == -1128
+
+
 async def test_an_order_lives_from_place_to_cancel(client: Client) -> None:
     """A resting order locks its worth, is found by either id, and frees it when cancelled."""
     placed = await client.place(newClientOrderId="a-1")

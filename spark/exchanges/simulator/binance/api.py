@@ -96,6 +96,8 @@ class Api:
         self._routes = routes
         #: Recorded REST snapshots that replace the book's own, by symbol.
         self.snapshots: dict[str, bytes] = {}
+        #: The last recorded bookTicker frame of a symbol, which replaces the book's top.
+        self.tickers: dict[str, bytes] = {}
         # From the start's time on, so that a restart repeats none.
         self._given_ids = venue.clock.wall_ns() // 1_000_000
 

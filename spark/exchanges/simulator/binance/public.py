@@ -1,5 +1,5 @@
 """
-Public endpoints: ping, time, exchangeInfo, depth.
+Public endpoints: ping, time, exchangeInfo, depth, bookTicker.
 
 Source: binance-spot-api-docs rest-api.md "General endpoints", "Market Data endpoints".
 """
@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from spark.exchanges.simulator.binance import refusals, render
+from spark.exchanges.simulator.binance import frames, refusals, render
 from spark.exchanges.simulator.binance.api import Api, Handler, Handling, Route
 from spark.exchanges.simulator.binance.parameters import Demands
 from spark.exchanges.simulator.binance.symbols import exchange_info
@@ -61,6 +61,33 @@ def _depth(api: Api, handling: Handling) -> object:
     return render.depth(api.venue.books[symbol], limit) if snapshot is None else snapshot
 
 
+def _book_ticker(api: Api, handling: Handling) -> object:
+    params = handling.params
+    if "symbol" in params and "symbols" in params:
+        raise refusals.bad_combination()
+    if "symbol" in params:
+        handling.weight = 2
+        return _top(api, api.known(params).symbol)
+    chosen = list(api.rules)
+    if "symbols" in params:
+        chosen = [api.known({"symbol": one}).symbol for one in _symbols(params["symbols"])]
+    return [_top(api, symbol) for symbol in chosen]
+
+
+def _top(api: Api, symbol: str) -> dict[str, str]:
+    """Give a symbol's best prices: of the last recorded frame where there is one."""
+    ticker = orjson.loads(api.tickers.get(symbol) or frames.book_ticker(api.venue.books[symbol]))
+    # A recorded frame is a combined one.
+    ticker = ticker.get("data", ticker)
+    return {
+        "symbol": ticker["s"],
+        "bidPrice": ticker["b"],
+        "bidQty": ticker["B"],
+        "askPrice": ticker["a"],
+        "askQty": ticker["A"],
+    }
+
+
 def _route(handle: Handler, weight: int, *names: str, mandatory: tuple[str, ...] = ()) -> Route:
     return Route(handle, Demands(frozenset(names), mandatory, None), weight)
 
@@ -72,5 +99,8 @@ ROUTES: Final = {
     ("GET", "/api/v3/exchangeInfo"): _route(_exchange_info, 20, *_INFO),
     ("GET", "/api/v3/depth"): _route(
         _depth, 5, "symbol", "limit", "symbolStatus", mandatory=("symbol",)
+    ),
+    ("GET", "/api/v3/ticker/bookTicker"): _route(
+        _book_ticker, 4, "symbol", "symbols", "symbolStatus"
     ),
 }

@@ -38,6 +38,7 @@ WAIT_S: Final = 2.0
 BLOCK_FRAMES_MAX: Final = 256
 _NS_PER_S: Final = 1_000_000_000
 _STREAM: Final = b'{"stream":"'
+_TICKER: Final = "@bookTicker"
 _SNAPSHOT: Final = b'{"lastUpdateId":'
 
 
@@ -69,6 +70,8 @@ class Recording:
     state: State = State.WAITING
     #: Frames of each stream that had a subscriber.
     sent: Counter[str] = field(default_factory=Counter)
+    #: The last bookTicker frame of each symbol that came by, sent or not.
+    tickers: dict[str, bytes] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """Return the state as the judges' port shows it."""
@@ -110,6 +113,7 @@ def take_over(recording: Recording, api: Api) -> None:
     """
     if recording.symbol not in api.rules:
         raise SettingError(f"{recording.path}: {recording.symbol} is not among the symbols")
+    recording.tickers = api.tickers
     if recording.snapshot is None:
         return
     api.snapshots[recording.symbol] = recording.snapshot
@@ -198,6 +202,8 @@ async def _send(recording: Recording, streams: Streams, block: list[Frame]) -> N
     """Give each socket the frames of its streams, in one write, and empty the block."""
     wanted: dict[Socket, list[bytes]] = {}
     for frame in block:
+        if frame.stream.endswith(_TICKER):
+            recording.tickers[recording.symbol] = frame.payload
         sockets = streams.subscribers(frame.stream)
         if sockets:
             recording.sent[frame.stream] += 1

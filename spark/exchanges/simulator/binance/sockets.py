@@ -65,7 +65,7 @@ class Socket:
                 second, messages = now, messages + 1 if now == second else 1
                 if self._is_limited and messages > MESSAGES_PER_S_MAX:
                     break
-                if message.type is WSMsgType.PING:
+                if message.type is WSMsgType.PING and not self.is_muted:
                     await self._response.pong(message.data)
                 elif message.type is WSMsgType.PONG:
                     self._heard_at = loop.time()

@@ -1,0 +1,91 @@
+"""The venue watch: a real simulator on one side, the log in memory on the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from spark import topics
+from spark.bus.memory import MemoryBroker, MemoryBus
+from spark.bus.port import Partition
+from spark.clock import SystemClock
+from spark.codec import decode_as
+from spark.events import PricesMarked
+from spark.exchanges.binance.client import BinancePublic
+from spark.exchanges.simulator.server import Options, running
+from spark.metrics import Metrics
+from spark.names import Symbol, Venue
+from spark.producers.venue_watch import VenueWatch
+from spark.settings import BinanceSettings
+from tests.simulated_venue import write_keys
+from tests.tape import PATIENCE_S
+
+_MARKS: Final = Partition(topics.VENUE_MARKS, 0)
+
+
+@asynccontextmanager
+async def watching(
+    url: str, symbols: tuple[str, ...]
+) -> AsyncIterator[tuple[MemoryBroker, Metrics]]:
+    broker = MemoryBroker({topic.name: topic.partitions for topic in topics.TOPICS})
+    metrics, stop = Metrics("venue_watch"), asyncio.Event()
+    watch = VenueWatch(
+        bus=MemoryBus(broker),
+        clock=SystemClock(),
+        metrics=metrics,
+        venue=Venue.BINANCE,
+        public=BinancePublic(url, SystemClock(), reply_ms_max=5_000),
+        symbols=tuple(Symbol(symbol) for symbol in symbols),
+        instance="test",
+        ready=asyncio.Event(),
+    )
+    task = asyncio.create_task(watch.run(stop))
+    try:
+        yield broker, metrics
+    finally:
+        stop.set()
+        await task
+
+
+async def marks(broker: MemoryBroker, count: int) -> list[PricesMarked]:
+    """Wait for so many records of prices."""
+    async with asyncio.timeout(PATIENCE_S), broker._arrived:
+        await broker._arrived.wait_for(lambda: len(broker.log(_MARKS)) >= count)
+    return [decode_as(PricesMarked, record.value or b"") for record in broker.log(_MARKS)]
+
+
+async def test_prices_are_asked_for_again_and_again(tmp_path: Path) -> None:
+    """S8: the venue watch marks what the exchange's REST says, beside the feed."""
+    options = Options(keys_file=write_keys(tmp_path), market_steps_per_s=0)
+    async with (
+        running(options) as exchange,
+        watching(exchange.url, BinanceSettings().followed) as (broker, _),
+    ):
+        first, second = await marks(broker, 2)
+
+    assert [mark.symbol for mark in first.marks] == ["BTCUSDT", "ETHUSDT", "USDTTRY"]
+    assert all(0 < mark.bid <= mark.ask for mark in first.marks)
+    rate = first.marks[2]
+    assert Decimal(33) < rate.bid < Decimal(34)
+    assert second.marks[0].measured_ns > first.marks[0].measured_ns
+    assert second.marked_ns >= second.marks[0].measured_ns
+
+
+async def test_a_symbol_that_the_exchange_does_not_have_costs_no_other_its_price(
+    tmp_path: Path,
+) -> None:
+    """H5: Binance refuses a question that names an unknown symbol, so it is not asked for."""
+    options = Options(keys_file=write_keys(tmp_path), market_steps_per_s=0)
+    async with (
+        running(options) as exchange,
+        watching(exchange.url, ("BTCUSDT", "NOSUCH")) as (broker, metrics),
+    ):
+        first, *_ = await marks(broker, 2)
+        missing = metrics.registry.get_sample_value("spark_marks_missing", {"venue": "binance"})
+
+    assert [mark.symbol for mark in first.marks] == ["BTCUSDT"]
+    assert missing == pytest.approx(1)
