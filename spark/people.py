@@ -6,49 +6,87 @@ that neither a copied record nor another stack's says anything here.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from spark.errors import SettingError
+from spark.names import OPERATOR_PREFIX
 from spark.signing import lp
 
 _DOMAIN: Final = b"spark/1"
 _KIND: Final = b"proposal"
 _TABLE: Final = "operators"
+_RETIRED: Final = "retired"
+_NAME_CHARS_MAX: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredKey:
+    """A key that counts no more: its words of before stay in force, or leaving would loosen."""
+
+    name: str
+    key: Ed25519PublicKey
+    #: The offset on `control` from which it says nothing.
+    before_offset: int
 
 
 class People:
     """The persons whose signatures count."""
 
-    def __init__(self, keys: Mapping[str, Ed25519PublicKey], log_epoch: str) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, Ed25519PublicKey],
+        log_epoch: str,
+        *,
+        retired: Sequence[RetiredKey] = (),
+    ) -> None:
         self._keys = dict(keys)
+        self._retired = tuple(retired)
         self.log_epoch = log_epoch
 
     @property
     def names(self) -> frozenset[str]:
-        """List the persons."""
+        """List the persons who may sign now."""
         return frozenset(self._keys)
 
     @property
     def digest(self) -> str:
         """Digest who they are; part of what a stage's fence says of its settings."""
-        lines = (f"{name} {key.public_bytes_raw().hex()}" for name, key in self._keys.items())
+        lines = [f"{name} {_hex(key)}" for name, key in self._keys.items()]
+        lines += [f"{one.name} {_hex(one.key)} {one.before_offset}" for one in self._retired]
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
-    def has_signed(self, person: str, proposal: bytes, signature: str) -> bool:
-        """Tell whether this person's key made the signature, over exactly these bytes."""
-        key = self._keys.get(person)
-        if key is None:
-            return False
+    def key_of(self, person: str) -> Ed25519PublicKey | None:
+        """Give a person's public key; None for somebody who may not sign now."""
+        return self._keys.get(person)
+
+    def knows(self, person: str) -> bool:
+        """Tell whether this person may sign, or once might."""
+        return person in self._keys or any(one.name == person for one in self._retired)
+
+    def has_signed(self, person: str, proposal: bytes, signature: str, *, offset: int) -> bool:
+        """
+        Tell whether a key of this person made the signature, over exactly these bytes.
+
+        Args:
+            offset: where the signature stands on `control`; a retired key has its end there.
+
+        """
+        keys = [self._keys[person]] if person in self._keys else []
+        keys += [
+            one.key for one in self._retired if one.name == person and offset < one.before_offset
+        ]
         try:
-            key.verify(bytes.fromhex(signature), signed_bytes(person, proposal, self.log_epoch))
-        except (InvalidSignature, ValueError):
+            made = bytes.fromhex(signature)
+        except ValueError:
             return False
-        return True
+        signed = signed_bytes(person, proposal, self.log_epoch)
+        return any(_verifies(key, made, signed) for key in keys)
 
 
 def sign(key: Ed25519PrivateKey, person: str, proposal: bytes, *, log_epoch: str) -> str:
@@ -64,26 +102,61 @@ def signed_bytes(person: str, proposal: bytes, log_epoch: str) -> bytes:
 
 def read_people(text: str, log_epoch: str) -> People:
     """
-    Read `operators.toml`: a table `operators` of principal = "public key, hex".
+    Read `operators.toml`.
+
+    A table `operators` of principal = "public key, hex", and for each key that was
+    taken back a `[[retired]]` with `name`, `key` and `before_offset`.
 
     Raises:
-        SettingError: it is not of that form.
+        SettingError: it is not of that form, or two persons have one key.
 
     """
     try:
-        table = tomllib.loads(text)[_TABLE]
-        keys = {
-            name: Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-            for name, key in table.items()
-        }
+        found = tomllib.loads(text)
+        keys = {_name(name): _key(key) for name, key in found.pop(_TABLE).items()}
+        retired = [_retired(entry) for entry in found.pop(_RETIRED, [])]
     except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError, ValueError):
         raise SettingError(
-            "operators.toml: a table [operators] of name = hex key is needed"
+            "operators.toml: a table [operators] of op-<name> = hex key is needed"
         ) from None
-    return People(keys, log_epoch)
+    if found:
+        raise SettingError(f"operators.toml: there is no {min(found)[:_NAME_CHARS_MAX]!r}")
+    if len({_hex(key) for key in keys.values()}) < len(keys):
+        # One person under two names would be two persons.
+        raise SettingError("operators.toml: two persons have the same key")
+    return People(keys, log_epoch, retired=retired)
 
 
 def write_people(keys: Mapping[str, Ed25519PublicKey]) -> str:
     """Write `operators.toml`."""
-    lines = (f'{name} = "{key.public_bytes_raw().hex()}"' for name, key in sorted(keys.items()))
+    lines = (f'{name} = "{_hex(key)}"' for name, key in sorted(keys.items()))
     return f"[{_TABLE}]\n" + "\n".join(lines) + "\n"
+
+
+def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _retired(entry: dict[str, Any]) -> RetiredKey:
+    before = entry["before_offset"]
+    if set(entry) != {"name", "key", "before_offset"} or type(before) is not int or before < 0:
+        raise ValueError
+    return RetiredKey(_name(entry["name"]), _key(entry["key"]), before)
+
+
+def _name(name: str) -> str:
+    if not name.startswith(OPERATOR_PREFIX) or len(name) > _NAME_CHARS_MAX:
+        raise ValueError
+    return name
+
+
+def _key(text: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
+
+
+def _hex(key: Ed25519PublicKey) -> str:
+    return key.public_bytes_raw().hex()

@@ -1,23 +1,20 @@
 """
 What people and protections have said, folded: halts, modes, limits (design §5, S6, S11).
 
-Two topics, each with its own part, so that the order between them cannot matter:
-`control.halt` only ever adds a halt, `control` only ever clears halts that it names.
-Whether a proposal goes back towards risk is computed here, by its reader; then it takes
-a second person, in trickle and live. What does not count is kept with the reason.
+The state is control_state.py. Two topics, each with its own part, so that the order
+between them cannot matter: `control.halt` only ever adds a halt, `control` only ever
+clears halts that it names. Whether a proposal goes back towards risk is computed here,
+by its reader; then it takes a second person, in trickle and live. What does not count
+is kept with the reason.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from decimal import Decimal
 from hashlib import sha256
 from typing import Final
 
-from spark.codec import decode
+from spark.codec import decode, type_name
 from spark.errors import MalformedError
 from spark.events import (
     Event,
-    LimitValues,
     Proposal,
     ProposalSigned,
     ResumeTrading,
@@ -26,191 +23,121 @@ from spark.events import (
     TradingDemoted,
     TradingHalted,
 )
-from spark.names import AccountId, StrategyId, TradingMode
+from spark.ledger.control_state import (
+    ALL_ACCOUNTS,
+    MODES,
+    Control,
+    Halt,
+    LimitsWord,
+    ModeWord,
+    Voices,
+    halt_name,
+    limits_key,
+    strictest,
+)
+from spark.ledger.limit_sense import absurd, loosened
+from spark.names import AccountId, TradingMode
 from spark.people import People
+from spark.topics import ACCOUNT_PARTITION, CONTROL, CONTROL_HALT
+
+__all__ = [
+    "Control",
+    "Halt",
+    "absurd",
+    "fold_body",
+    "fold_control",
+    "halt_name",
+    "loosened",
+    "needed_persons",
+    "problem_of",
+    "proposal_id",
+]
 
 #: A proposal counts for so long after its first signature at most (S11).
 PROPOSAL_LIFE_NS_MAX: Final = 900_000_000_000
-#: `offset` of a halt that is not on the log.
-OUTSIDE: Final = -1
-NO_RESUME: Final = -1
+#: Of one person, open at a time; without it one could push out another's proposal.
+PROPOSALS_OPEN_MAX: Final = 50
+REASON_CHARS_MAX: Final = 500
 _IGNORED_MAX: Final = 50
+#: Above it those that have expired are forgotten, oldest first.
 _PROPOSALS_MAX: Final = 200
 _RAMP_PCT_MAX: Final = 100
-#: From the strictest on.
-_MODES: Final = (TradingMode.PAPER, TradingMode.SHADOW, TradingMode.TRICKLE, TradingMode.LIVE)
+_NAME_CHARS_MAX: Final = 40
 _RISKY: Final = frozenset({TradingMode.TRICKLE, TradingMode.LIVE})
-#: Limits of which the larger value is the stricter one.
-_LARGER_IS_STRICTER: Final = frozenset({"duplicate_window_ms"})
-
-
-@dataclass(slots=True, kw_only=True)
-class Halt:
-    """A kill, or a demotion, as it stands on `control.halt`."""
-
-    halt: str
-    offset: int
-    #: Empty stands for every account.
-    account: str
-    is_kill: bool
-    mode: TradingMode | None = None
-    orders_per_minute_max: int | None = None
-    concurrency_max: int | None = None
-    source: str
-    by: str
-    reason: str
-    appended_ns: int
-
-
-@dataclass(slots=True)
-class Voices:
-    """A proposal and the persons who signed it."""
-
-    body: str
-    #: Append time of the first signature.
-    since_ns: int
-    persons: list[str] = field(default_factory=list)
-    #: Where it came into force; None while it waits.
-    applied_at: int | None = None
-
-
-@dataclass(slots=True)
-class ModeWord:
-    """The mode that people gave an account last."""
-
-    mode: TradingMode
-    volume_ramp_pct: int
-    offset: int
-
-
-@dataclass(slots=True)
-class LimitsWord:
-    """The limits that people gave an account or strategy last."""
-
-    version: int
-    values: LimitValues
-    offset: int
-
-
-@dataclass(slots=True)
-class Control:
-    """All that is in force; plain values, because it is kept as JSON."""
-
-    #: By `halt_name`.
-    halts: dict[str, Halt] = field(default_factory=dict)
-    #: By `halt_name`: the offset of the resume that cleared it.
-    cleared: dict[str, int] = field(default_factory=dict)
-    #: By `proposal_id`.
-    proposals: dict[str, Voices] = field(default_factory=dict)
-    modes: dict[AccountId, ModeWord] = field(default_factory=dict)
-    #: By `limits_key`.
-    limits: dict[str, LimitsWord] = field(default_factory=dict)
-    #: The last resume in force; an approval made under an older one is void (S9).
-    resume_offset: int = NO_RESUME
-    #: `topic@offset` -> why that record says nothing.
-    ignored: dict[str, str] = field(default_factory=dict)
-
-    def kills(self, account: AccountId) -> tuple[str, ...]:
-        """Name the kills in force for an account."""
-        return tuple(
-            halt.halt
-            for name, halt in self.halts.items()
-            if halt.is_kill and halt.account in {"", account} and name not in self.cleared
-        )
-
-    def demotions(self, account: AccountId) -> list[Halt]:
-        """List the demotions in force for an account."""
-        return [
-            halt
-            for name, halt in self.halts.items()
-            if not halt.is_kill and halt.account in {"", account} and name not in self.cleared
-        ]
-
-    def mode(self, account: AccountId, start: TradingMode) -> TradingMode:
-        """Give the strictest of the environment's mode, people's and protections' (B1)."""
-        said = [self.said_mode(account, start)]
-        said += [halt.mode for halt in self.demotions(account) if halt.mode is not None]
-        return strictest(said)
-
-    def said_mode(self, account: AccountId, start: TradingMode) -> TradingMode:
-        """Give the mode without demotions: where a resume would lead."""
-        word = self.modes.get(account)
-        return start if word is None else strictest((start, word.mode))
-
-    def volume_ramp_pct(self, account: AccountId, start_pct: int) -> int:
-        """Give the stricter of the environment's ramp and people's."""
-        word = self.modes.get(account)
-        return start_pct if word is None else min(start_pct, word.volume_ramp_pct)
-
-    def orders_per_minute_max(self, account: AccountId) -> int | None:
-        """Give the lowest rate that a protection set; None for none."""
-        found = [halt.orders_per_minute_max for halt in self.demotions(account)]
-        return min((one for one in found if one is not None), default=None)
-
-    def concurrency_max(self, account: AccountId) -> int | None:
-        """Give the lowest concurrency that a protection set; None for none."""
-        found = [halt.concurrency_max for halt in self.demotions(account)]
-        return min((one for one in found if one is not None), default=None)
-
-    def limit_values(self, account: AccountId, strategy: StrategyId | str = "") -> LimitValues:
-        """Give what people set for an account, or for a strategy on it."""
-        word = self.limits.get(limits_key(account, strategy))
-        return LimitValues() if word is None else word.values
-
-    def limits_version(self, account: AccountId, strategy: StrategyId | str = "") -> int:
-        """Give the version in force; 0 for the start values."""
-        word = self.limits.get(limits_key(account, strategy))
-        return 0 if word is None else word.version
-
-    def is_cleared_outside(self, halt: str) -> bool:
-        """Tell whether a resume named this kill, which is not on the log."""
-        return halt_name(halt, OUTSIDE) in self.cleared
-
-
-def halt_name(halt: str, offset: int) -> str:
-    """Key one halt: an id said again later is another halt (S6)."""
-    return f"{halt}@{offset}"
-
-
-def limits_key(account: AccountId, strategy: StrategyId | str) -> str:
-    """Key a scope of limits."""
-    return f"{account} {strategy}"
 
 
 def proposal_id(body: bytes) -> str:
-    """Name a proposal by its bytes: what `spark approve` takes."""
-    return sha256(body).hexdigest()[:12]
+    """
+    Name a proposal by its bytes, whole: of a shorter name two bodies could be found.
+
+    `spark approve` takes any beginning of it that fits one proposal alone.
+    """
+    return sha256(body).hexdigest()
+
+
+def fold_body(
+    control: Control,
+    body: bytes | None,
+    *,
+    topic: str,
+    offset: int,
+    appended_ns: int,
+    people: People,
+    start_mode: TradingMode,
+) -> None:
+    """Fold a record's bytes; a tombstone or rubbish is kept as ignored, with the reason."""
+    try:
+        event: Event | str = decode(body) if body is not None else "a tombstone says nothing"
+    except MalformedError as error:
+        event = f"not an event: {error}"
+    if isinstance(event, str):
+        if _is_new(control, topic, offset):
+            _ignore(control, topic, offset, why=event)
+        return
+    fold_control(
+        control,
+        event,
+        topic=topic,
+        offset=offset,
+        appended_ns=appended_ns,
+        people=people,
+        start_mode=start_mode,
+    )
 
 
 def fold_control(
     control: Control,
     event: Event,
     *,
+    topic: str,
     offset: int,
     appended_ns: int,
     people: People,
     start_mode: TradingMode,
 ) -> None:
     """
-    Fold one record of `control` or `control.halt`; others are passed over.
+    Fold one record of `control` or `control.halt`; those of other topics are passed over.
 
     Args:
+        topic: where it stands; a signed word copied to `control.halt` says nothing there.
         start_mode: the environment's mode; whether a second person is needed depends on it.
 
     """
-    match event:
-        case TradingHalted():
+    if topic not in {CONTROL, CONTROL_HALT} or not _is_new(control, topic, offset):
+        return
+    match topic, event:
+        case "control.halt", TradingHalted():
             _add(control, _kill(event, offset, appended_ns))
-        case TradingDemoted():
+        case "control.halt", TradingDemoted():
             _add(control, _demotion(event, offset, appended_ns))
-        case ProposalSigned():
+        case "control", ProposalSigned():
+            control.latest_ns = max(control.latest_ns, appended_ns)
             try:
-                voices = _hear(control, event, people, appended_ns=appended_ns)
-                _apply_if_due(control, voices, offset, start_mode=start_mode)
+                _hear(control, event, offset, people=people, start_mode=start_mode)
             except _VoidError as void:
-                _ignore(control, f"control@{offset}", str(void))
+                _ignore(control, topic, offset, why=str(void))
         case _:
-            return
+            _ignore(control, topic, offset, why=f"{type_name(type(event))} is not said here")
 
 
 def needed_persons(control: Control, proposal: Proposal, start_mode: TradingMode) -> int:
@@ -218,10 +145,19 @@ def needed_persons(control: Control, proposal: Proposal, start_mode: TradingMode
     return 2 if _is_risky(control, proposal, start_mode) else 1
 
 
+def problem_of(control: Control, proposal: Proposal) -> str:
+    """Say why a proposal could not come into force now, whoever signs it; empty if it could."""
+    try:
+        _check(control, proposal)
+    except _VoidError as void:
+        return str(void)
+    return ""
+
+
 def _is_risky(control: Control, proposal: Proposal, start_mode: TradingMode) -> bool:
     if isinstance(proposal, ResumeTrading):
         # The nameless one stands for the accounts of which nobody has said anything.
-        accounts = {*control.modes, AccountId("")}
+        accounts = {*control.modes, AccountId(ALL_ACCOUNTS)}
         return any(control.said_mode(account, start_mode) in _RISKY for account in accounts)
     before = control.said_mode(proposal.account, start_mode)
     if isinstance(proposal, SetLimits):
@@ -230,33 +166,21 @@ def _is_risky(control: Control, proposal: Proposal, start_mode: TradingMode) -> 
     after = strictest((start_mode, proposal.mode))
     word = control.modes.get(proposal.account)
     ramp_before = _RAMP_PCT_MAX if word is None else word.volume_ramp_pct
-    is_looser = _MODES.index(after) > _MODES.index(before)
+    is_looser = MODES.index(after) > MODES.index(before)
     return after in _RISKY and (is_looser or proposal.volume_ramp_pct > ramp_before)
 
 
-def loosened(before: LimitValues, after: LimitValues) -> tuple[str, ...]:
-    """Name the limits that a change loosens; readers compute it, writers never say it (S6)."""
-    return tuple(
-        name
-        for name in LimitValues.__dataclass_fields__
-        if _is_looser(name, getattr(before, name), getattr(after, name))
-    )
-
-
-def _is_looser(name: str, before: object, after: object) -> bool:
-    if before is None:
-        # Nothing was set: whatever comes can only add a cap (of two the stricter wins).
+def _is_new(control: Control, topic: str, offset: int) -> bool:
+    if offset < control.next_offsets.get(topic, 0):
         return False
-    if after is None:
-        return True
-    if isinstance(before, tuple) and isinstance(after, tuple):
-        return not set(after) <= set(before)
-    assert isinstance(before, int | Decimal)
-    assert isinstance(after, int | Decimal)
-    return after < before if name in _LARGER_IS_STRICTER else after > before
+    control.next_offsets[topic] = offset + 1
+    return True
 
 
 def _add(control: Control, halt: Halt) -> None:
+    if halt.account not in ACCOUNT_PARTITION:
+        # Somebody wanted something stopped: in doubt, everything.
+        halt.account = ALL_ACCOUNTS
     control.halts[halt_name(halt.halt, halt.offset)] = halt
 
 
@@ -293,92 +217,125 @@ class _VoidError(Exception):
     """Why a signature or a proposal does not count."""
 
 
-def _hear(control: Control, said: ProposalSigned, people: People, *, appended_ns: int) -> Voices:
-    """Count one signature; raises _VoidError where it does not count."""
-    body = said.proposal.encode()
-    if not people.has_signed(said.person, body, said.signature):
-        raise _VoidError(f"no valid signature of {said.person!r}")
-    proposal = _proposal(body)
-    if proposal.log_epoch != people.log_epoch:
-        raise _VoidError("for another log")
-    voices = control.proposals.setdefault(proposal_id(body), Voices(said.proposal, appended_ns))
-    while len(control.proposals) > _PROPOSALS_MAX:
-        del control.proposals[next(iter(control.proposals))]
-    if appended_ns >= min(proposal.expires_ns, voices.since_ns + PROPOSAL_LIFE_NS_MAX):
-        raise _VoidError("expired before it was approved")
-    if voices.applied_at is not None:
-        raise _VoidError(f"in force since {voices.applied_at}")
-    if said.person in voices.persons:
-        raise _VoidError(f"{said.person} has signed it before")
-    voices.persons.append(said.person)
-    return voices
-
-
-def _proposal(body: bytes) -> Proposal:
-    try:
-        found = decode(body)
-    except MalformedError as error:
-        raise _VoidError(f"not a proposal: {error}") from None
-    if not isinstance(found, Proposal):
-        raise _VoidError("not a proposal")
-    return found
-
-
-def _apply_if_due(
-    control: Control, voices: Voices, offset: int, *, start_mode: TradingMode
+def _hear(
+    control: Control,
+    said: ProposalSigned,
+    offset: int,
+    *,
+    people: People,
+    start_mode: TradingMode,
 ) -> None:
-    proposal = _proposal(voices.body.encode())
+    """Count one signature and do what it completes; raises _VoidError where it does not count."""
+    proposal = _signed_proposal(said, people, offset)
+    body = said.proposal.encode()
+    voices = control.proposals.get(proposal_id(body))
+    if voices is None:
+        voices = _first_voice(control, proposal, said)
+    elif voices.applied_at is not None:
+        raise _VoidError(f"in force since {voices.applied_at}")
+    elif control.latest_ns >= voices.expires_ns:
+        raise _VoidError("expired before it was approved")
+    elif said.person in voices.persons:
+        raise _VoidError(f"{said.person} has signed it before")
+    _check(control, proposal)
+    voices.persons.append(said.person)
+    control.proposals[proposal_id(body)] = voices
+    _forget_expired(control)
     if len(voices.persons) >= needed_persons(control, proposal, start_mode):
-        _apply(control, proposal, offset)
+        _apply(control, proposal, offset, since_ns=voices.since_ns)
         voices.applied_at = offset
 
 
-def _apply(control: Control, proposal: Proposal, offset: int) -> None:
+def _signed_proposal(said: ProposalSigned, people: People, offset: int) -> Proposal:
+    body = said.proposal.encode()
+    who = repr(said.person[:_NAME_CHARS_MAX])
+    if not people.knows(said.person):
+        raise _VoidError(f"nobody here is called {who}")
+    if not people.has_signed(said.person, body, said.signature, offset=offset):
+        raise _VoidError(f"no valid signature of {who}")
+    try:
+        proposal = decode(body)
+    except MalformedError as error:
+        raise _VoidError(f"not a proposal: {error}") from None
+    if not isinstance(proposal, Proposal):
+        raise _VoidError(f"not a proposal, but {type_name(type(proposal))}")
+    if proposal.log_epoch != people.log_epoch:
+        raise _VoidError("for another log")
+    return proposal
+
+
+def _first_voice(control: Control, proposal: Proposal, said: ProposalSigned) -> Voices:
+    now_ns = control.latest_ns
+    if proposal.proposed_by != said.person:
+        raise _VoidError(f"not signed first by {proposal.proposed_by[:_NAME_CHARS_MAX]!r}")
+    if now_ns >= proposal.expires_ns:
+        raise _VoidError("expired before it was proposed")
+    if proposal.expires_ns - now_ns > PROPOSAL_LIFE_NS_MAX:
+        raise _VoidError("lives too long: 15 minutes at most")
+    own = [one for one in control.proposals.values() if one.persons[0] == said.person]
+    if sum(1 for one in own if one.expires_ns > now_ns) >= PROPOSALS_OPEN_MAX:
+        raise _VoidError(f"{said.person} has {PROPOSALS_OPEN_MAX} proposals open")
+    return Voices(said.proposal, now_ns, proposal.expires_ns)
+
+
+def _forget_expired(control: Control) -> None:
+    """
+    Forget what nobody can sign any more, so that the state stays small; never one that lives.
+    """
+    surplus = len(control.proposals) - _PROPOSALS_MAX
+    if surplus <= 0:
+        return
+    dead = [name for name, one in control.proposals.items() if one.expires_ns <= control.latest_ns]
+    for name in dead[:surplus]:
+        del control.proposals[name]
+
+
+def _check(control: Control, proposal: Proposal) -> None:
+    """Raise _VoidError where a proposal can have no sense, whoever signs it."""
+    if not 0 < len(proposal.reason.strip()) <= REASON_CHARS_MAX:
+        raise _VoidError(f"a reason of 1 to {REASON_CHARS_MAX} characters is needed")
+    if isinstance(proposal, ResumeTrading):
+        if not proposal.halts:
+            raise _VoidError("it names no halt")
+        return
+    if proposal.account not in ACCOUNT_PARTITION:
+        raise _VoidError(f"there is no account {proposal.account[:_NAME_CHARS_MAX]!r}")
+    if isinstance(proposal, SetMode):
+        if not 1 <= proposal.volume_ramp_pct <= _RAMP_PCT_MAX:
+            raise _VoidError(f"volume_ramp_pct is {proposal.volume_ramp_pct}, not 1 to 100")
+        return
+    known = control.limits_version(proposal.account, proposal.strategy)
+    if proposal.version != known + 1:
+        raise _VoidError(f"version {proposal.version} does not follow {known}")
+    problems = absurd(proposal.limits, proposal.strategy)
+    if problems:
+        raise _VoidError("; ".join(problems))
+
+
+def _apply(control: Control, proposal: Proposal, offset: int, *, since_ns: int) -> None:
     match proposal:
         case ResumeTrading():
-            control.cleared.update(
-                {halt_name(one.halt, one.offset): offset for one in proposal.halts}
-            )
+            control.resumed_ns[offset] = since_ns
             control.resume_offset = offset
+            for one in proposal.halts:
+                _clear(control, halt_name(one.halt, one.offset), offset)
         case SetMode():
-            if not 1 <= proposal.volume_ramp_pct <= _RAMP_PCT_MAX:
-                raise _VoidError(f"volume_ramp_pct {proposal.volume_ramp_pct} is not 1 to 100")
             word = ModeWord(proposal.mode, proposal.volume_ramp_pct, offset)
             control.modes[proposal.account] = word
         case SetLimits():
-            known = control.limits_version(proposal.account, proposal.strategy)
-            if proposal.version != known + 1:
-                raise _VoidError(f"version {proposal.version} does not follow {known}")
-            problems = absurd(proposal.limits)
-            if problems:
-                raise _VoidError("; ".join(problems))
             key = limits_key(proposal.account, proposal.strategy)
             control.limits[key] = LimitsWord(proposal.version, proposal.limits, offset)
 
 
-def absurd(limits: LimitValues) -> tuple[str, ...]:
-    """Name what makes no sense in limits, alone or together."""
-    problems = [
-        f"{name} is {value}, it must be above 0"
-        for name in LimitValues.__dataclass_fields__
-        if isinstance(value := getattr(limits, name), int | Decimal) and value <= 0
-    ]
-    order, exposure = limits.order_notional_usd_max, limits.exposure_usd_max
-    if order is not None and exposure is not None and order > exposure:
-        problems.append(f"one order of {order} USD would pass the exposure of {exposure} USD")
-    for name in ("drawdown_pct_max", "price_collar_pct_max"):
-        value = getattr(limits, name)
-        if value is not None and value >= _RAMP_PCT_MAX:
-            problems.append(f"{name} is {value}, it must be below {_RAMP_PCT_MAX}")
-    return tuple(problems)
+def _clear(control: Control, name: str, offset: int) -> None:
+    earlier = control.cleared.get(name)
+    # A later resume may mean a halt that an earlier one could not have known.
+    if earlier is None or control.resumed_ns[earlier] < control.resumed_ns[offset]:
+        control.cleared[name] = offset
 
 
-def strictest(modes: Iterable[TradingMode]) -> TradingMode:
-    """Give the strictest of some modes; paper for none."""
-    return min(modes, key=_MODES.index, default=TradingMode.PAPER)
-
-
-def _ignore(control: Control, where: str, why: str) -> None:
-    control.ignored[where] = why
-    while len(control.ignored) > _IGNORED_MAX:
-        del control.ignored[next(iter(control.ignored))]
+def _ignore(control: Control, topic: str, offset: int, *, why: str) -> None:
+    reasons = control.ignored.setdefault(topic, {})
+    reasons[offset] = why
+    while len(reasons) > _IGNORED_MAX:
+        del reasons[next(iter(reasons))]
