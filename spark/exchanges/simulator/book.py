@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from spark.exchanges.simulator.orders import ZERO, Order
+from spark.fills import Offer
 from spark.names import Side
 
 
@@ -48,6 +49,12 @@ class BookSide:
         prices = reversed(self._prices) if self._best_at else iter(self._prices)
         for price in prices:
             yield price, self._levels[price]
+
+    def offers(self) -> Iterator[Offer[Order]]:
+        """Yield what rests here, best price first, within a price in order of arrival."""
+        for price, level in self.walk():
+            for order in level.orders.values():
+                yield Offer(price, order.remaining, order)
 
     def add(self, price: Decimal, order: Order) -> None:
         """Queue an order behind all others at its price."""

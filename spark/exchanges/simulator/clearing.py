@@ -7,16 +7,17 @@ Owns    the house's account, the counterparty of every client
 Fails   never on what was checked before: an assert is a bug
 """
 
-from decimal import ROUND_DOWN, Decimal
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 
+from spark import fills
 from spark.exchanges.simulator.accounts import Account
-from spark.exchanges.simulator.matching import Match
 from spark.exchanges.simulator.orders import ZERO, Fill, Order, Terms
+from spark.fills import Offer
 from spark.names import Side
 
 COMMISSION_RATE: Final = Decimal("0.001")
-COMMISSION_STEP: Final = Decimal("0.00000001")
 #: The counterparty of every client: the rest of the market.
 HOUSE: Final = "house"
 
@@ -39,34 +40,37 @@ class Clearing:
         #: Commissions taken, by asset.
         self.earned: dict[str, Decimal] = {}
 
-    def needs(self, terms: Terms, quantity: Decimal, matches: list[Match]) -> tuple[str, Decimal]:
+    def needs(
+        self, terms: Terms, quantity: Decimal, parts: Sequence[Offer[Order]]
+    ) -> tuple[str, Decimal]:
         """Tell which asset an order pays in, and the most it can come to."""
         pair = self.pairs[terms.symbol]
         if terms.side is Side.SELL:
             return pair.base, quantity
         if terms.price is not None:
             return pair.quote, terms.price * quantity
-        return pair.quote, sum((match.price * match.quantity for match in matches), ZERO)
+        return pair.quote, sum((part.price * part.quantity for part in parts), ZERO)
 
     def half(
-        self, order: Order, match: Match, *, is_maker: bool, trade_id: int, at_ns: int
+        self, order: Order, part: Offer[Order], *, is_maker: bool, trade_id: int, at_ns: int
     ) -> Fill:
         """Work out one order's half of a trade; nothing moves."""
         pair = self.pairs[order.terms.symbol]
         is_buyer = order.terms.side is Side.BUY
-        quote = match.price * match.quantity
+        quote = part.price * part.quantity
         commission = ZERO
         if order.account is not self.house:
-            got = match.quantity if is_buyer else quote
-            commission = (got * COMMISSION_RATE).quantize(COMMISSION_STEP, ROUND_DOWN)
+            commission = fills.fee(
+                order.terms.side, part.price, part.quantity, rate=COMMISSION_RATE
+            )
         return Fill(
             trade_id=trade_id,
             order_id=order.order_id,
             symbol=pair.symbol,
             is_buyer=is_buyer,
             is_maker=is_maker,
-            price=match.price,
-            quantity=match.quantity,
+            price=part.price,
+            quantity=part.quantity,
             quote=quote,
             commission=commission,
             commission_asset=pair.base if is_buyer else pair.quote,

@@ -14,11 +14,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Protocol
 
+from spark import fills
 from spark.clock import Clock
 from spark.exchanges.simulator.accounts import Account
 from spark.exchanges.simulator.book import Book
 from spark.exchanges.simulator.clearing import Clearing, Pair
-from spark.exchanges.simulator.matching import Match, crosses, plan
 from spark.exchanges.simulator.orders import (
     ALIVE,
     ZERO,
@@ -30,7 +30,7 @@ from spark.exchanges.simulator.orders import (
     spelled,
 )
 from spark.exchanges.simulator.register import Register
-from spark.names import TimeInForce
+from spark.fills import Offer
 
 _NS_PER_MS: Final = 1_000_000
 
@@ -105,20 +105,17 @@ class Venue:
         book = self.books[terms.symbol]
         if (terms.symbol, terms.client_id) in account.open_by_client_id:
             raise EngineRefusal(Refused.DUPLICATE)
-        matches = self._plan(terms)
-        quantity = terms.quantity
-        if quantity is None:
-            quantity = sum((match.quantity for match in matches), ZERO)
-            if quantity == ZERO:
-                raise EngineRefusal(Refused.NOTHING_TO_TRADE)
-        asset, amount = self.clearing.needs(terms, quantity, matches)
+        meeting = self._meet(terms)
+        if meeting.quantity == ZERO:
+            raise EngineRefusal(Refused.NOTHING_TO_TRADE)
+        asset, amount = self.clearing.needs(terms, meeting.quantity, meeting.parts)
         if not account.can_pay(asset, amount):
             raise EngineRefusal(Refused.INSUFFICIENT_BALANCE)
-        order = self._accept(account, terms, quantity)
+        order = self._accept(account, terms, meeting.quantity)
         account.lock(asset, amount)
         order.locked = amount
-        self._trade(order, matches)
-        if matches or order.is_alive:
+        self._trade(order, meeting)
+        if meeting.parts or order.is_alive:
             self._announce(book)
         return order
 
@@ -165,13 +162,19 @@ class Venue:
             for account in (*accounts, self.house)
         }
 
-    def _plan(self, terms: Terms) -> list[Match]:
-        book = self.books[terms.symbol]
-        if not crosses(book, terms):
-            return []
-        if terms.kind is Kind.MAKER:
+    def _meet(self, terms: Terms) -> fills.Meeting[Order]:
+        resting = self.books[terms.symbol].side(fills.opposite(terms.side))
+        wanted = fills.Wanted(
+            side=terms.side,
+            price=terms.price,
+            quantity=terms.quantity,
+            quote_quantity=terms.quote_quantity,
+            time_in_force=terms.time_in_force,
+        )
+        if terms.kind is Kind.MAKER and fills.crosses(wanted, resting.best()):
             raise EngineRefusal(Refused.WOULD_TRADE)
-        return plan(book, terms, step=self.clearing.pairs[terms.symbol].quantity_step)
+        step = self.clearing.pairs[terms.symbol].quantity_step
+        return fills.meet(wanted, resting.offers(), step=step)
 
     def _accept(self, account: Account, terms: Terms, quantity: Decimal) -> Order:
         self._order_id += 1
@@ -182,40 +185,37 @@ class Venue:
             self._tell(order)
         return order
 
-    def _trade(self, order: Order, matches: list[Match]) -> None:
-        book, terms = self.books[order.terms.symbol], order.terms
-        is_all = sum((match.quantity for match in matches), ZERO) == order.quantity
-        if terms.time_in_force is TimeInForce.FOK and not is_all:
-            self._close(order, Status.EXPIRED)
-            return
-        for match in matches:
-            self._settle(book, order, match)
-        if order.remaining == ZERO:
+    def _trade(self, order: Order, meeting: fills.Meeting[Order]) -> None:
+        book = self.books[order.terms.symbol]
+        for part in meeting.parts:
+            self._settle(book, order, part)
+        if meeting.ending is fills.Ending.FILLED:
             self._close(order, Status.FILLED)
-        elif terms.kind is Kind.MARKET or terms.time_in_force is TimeInForce.IOC:
+        elif meeting.ending is fills.Ending.EXPIRED:
             self._close(order, Status.EXPIRED)
         else:
-            if matches:
+            if meeting.parts:
                 self._progress(order, Status.PARTLY_FILLED)
             book.rest(order)
 
-    def _settle(self, book: Book, taker: Order, match: Match) -> None:
+    def _settle(self, book: Book, taker: Order, part: Offer[Order]) -> None:
+        maker = part.maker
         self._trade_id += 1
-        self.last_price[book.symbol] = match.price
-        taken = self._settle_half(taker, match, is_maker=False)
-        self._settle_half(match.maker, match, is_maker=True)
-        book.traded(match.maker, match.quantity)
-        if match.maker.remaining == ZERO:
-            self._close(match.maker, Status.FILLED)
+        self.last_price[book.symbol] = part.price
+        taken = self._settle_half(taker, part, is_maker=False)
+        self._settle_half(maker, part, is_maker=True)
+        book.traded(maker, part.quantity)
+        if maker.remaining == ZERO:
+            self._close(maker, Status.FILLED)
         else:
-            self._progress(match.maker, Status.PARTLY_FILLED)
+            self._progress(maker, Status.PARTLY_FILLED)
         for listener in self.market_listeners:
             listener.traded(book.symbol, taken)
 
-    def _settle_half(self, order: Order, match: Match, *, is_maker: bool) -> Fill:
+    def _settle_half(self, order: Order, part: Offer[Order], *, is_maker: bool) -> Fill:
         now_ns = self.clock.wall_ns()
         fill = self.clearing.half(
-            order, match, is_maker=is_maker, trade_id=self._trade_id, at_ns=now_ns
+            order, part, is_maker=is_maker, trade_id=self._trade_id, at_ns=now_ns
         )
         self.clearing.settle(order, fill)
         if order.account is not self.house:
