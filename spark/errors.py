@@ -8,6 +8,7 @@ here, and the class says what the caller does about it:
     ├── RetryError          the same call may go through later
     │   ├── BusUnavailable      Kafka did not answer in time
     │   ├── DatabaseUnavailable PostgreSQL did not answer in time
+    │   ├── CalendarUnavailable the calendar of a venue that closes was not to be had
     │   ├── EmbeddedUnavailable a part of the embedded stack cannot be fetched or started
     │   └── VenueUnavailable    an exchange did not answer, on an idempotent call
     ├── QuarantineError     this one input is bad; dead-letter it and go on
@@ -51,6 +52,10 @@ class BusUnavailable(RetryError):  # noqa: N818  (reads as the state it names)
 
 class DatabaseUnavailable(RetryError):  # noqa: N818
     """PostgreSQL did not answer in time."""
+
+
+class CalendarUnavailable(RetryError):  # noqa: N818
+    """The calendar of a venue that closes did not answer."""
 
 
 class EmbeddedUnavailable(RetryError):  # noqa: N818

@@ -8,7 +8,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from spark import __version__
-from spark.cli import audit, bench, db, doctor, order, replay_feed, simulate, status, topics, up
+from spark.cli import (
+    audit,
+    bench,
+    db,
+    doctor,
+    order,
+    replay_feed,
+    session,
+    simulate,
+    status,
+    topics,
+    up,
+)
 from spark.cli.output import print_error, print_line
 from spark.errors import SparkError
 
@@ -30,6 +42,7 @@ app.command("up", rich_help_panel=_RUN)(up.up)
 app.command("down", rich_help_panel=_RUN)(up.down)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=_RUN)
 app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
+app.add_typer(session.app, name="session", rich_help_panel=_OBSERVE)
 app.command("replay-feed", rich_help_panel=_MAINTAIN)(replay_feed.replay_feed)
 app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)

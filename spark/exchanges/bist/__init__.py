@@ -1,0 +1,3 @@
+"""
+Borsa Istanbul: when it trades. Orders go nowhere yet (spec B7).
+"""
