@@ -16,6 +16,7 @@ from spark.errors import SettingError
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey
 from spark.names import Venue
+from spark.people import People, read_people
 from spark.secret_files import read_secret
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
@@ -65,6 +66,17 @@ class Keyring:
             raise SettingError(f"audit public key {path}: {error.strerror}") from None
         except ValueError:
             raise SettingError(f"audit public key {path}: not an Ed25519 key") from None
+
+    def people(self) -> People:
+        """Read whose signatures count; without a file nobody's do, which is safe."""
+        path = self._public / keys.OPERATORS
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return People({}, self.log_epoch)
+        except OSError as error:
+            raise SettingError(f"{path}: {error.strerror}") from None
+        return read_people(text, self.log_epoch)
 
     def binance_key(self, kind: str = keys.TRADE_KEY) -> BinanceKey:
         """

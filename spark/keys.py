@@ -16,6 +16,8 @@ SEAL: Final = f"seal.{Role.SIGNER}.{Role.GATEWAY}.key"
 AUDIT_PRIVATE: Final = "audit.ed25519"
 #: In the public directory, which every role may read.
 AUDIT_PUBLIC: Final = "audit.ed25519.pub"
+#: In the public directory: whose signatures count (people.py).
+OPERATORS: Final = "operators.toml"
 LOG_EPOCH: Final = "log_epoch"
 #: The signer's two exchange keys (S4): places and cancels, queries and logins.
 TRADE_KEY: Final = ""

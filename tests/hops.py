@@ -11,7 +11,8 @@ from spark import topics
 from spark.bus.port import Headers, Outgoing, Partition, Record
 from spark.codec import encode, type_name
 from spark.consumers.gateway_intake import GatewayKeys, Opened, Permit, open_request
-from spark.consumers.guardrail import Guardrail, GuardState
+from spark.consumers.guardrail import Guardrail
+from spark.consumers.guardrail_state import GuardState
 from spark.consumers.signer import Signer, SignerKeys, SignerRules, SignerState
 from spark.events import (
     ClockMeasured,
@@ -24,7 +25,6 @@ from spark.events import (
     Signed,
     Stamp,
 )
-from spark.guards.limits import Limits
 from spark.ledger.ceilings import Ceilings
 from spark.names import Endpoint, Role, TradingMode, Venue
 from spark.signing import Tagger, short_digest
@@ -33,16 +33,11 @@ from spark.worker.fence import Lineage
 from spark.worker.inbox import Inbox
 from tests import keyed
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, STRATEGY, instrument
+from tests.marks import START_PRICES, prices_marked
+from tests.start import start
+from tests.surroundings import auditor_pulsed, equity_marked
 
 NS_PER_MS: Final = 1_000_000
-LIMITS: Final = Limits(
-    version=0,
-    intent_life_ns_max=5 * SECOND_NS,
-    approval_life_ns_max=2 * SECOND_NS,
-    future_ns_max=2 * SECOND_NS,
-    instrument_age_ns_max=3600 * SECOND_NS,
-    order_notional_usd_max=Decimal(10_000),
-)
 CEILINGS: Final = Ceilings(
     quantity_max={"BTCUSDT": Decimal(1), "ETHUSDT": Decimal(20)}, orders_per_second_max=1_000
 )
@@ -52,13 +47,14 @@ GATEWAY_EPOCH: Final = 3
 
 def guardrail(mode: TradingMode = TradingMode.LIVE) -> Guardrail:
     """Make the guardrail."""
-    return Guardrail(LIMITS, mode, Endpoint.SIM)
+    return Guardrail(start(mode=mode), keyed.people())
 
 
 def signer(mode: TradingMode = TradingMode.LIVE, ceilings: Ceilings = CEILINGS) -> Signer:
     """Make the signer of the simulated exchange, with nonces that repeat between runs."""
     keys = SignerKeys(
         venues={Venue.BINANCE: keyed.venue_signer()},
+        dummies={Venue.BINANCE: keyed.dummy_signer()},
         seal=keyed.seal(),
         strategies=keyed.strategies(Role.SIGNER),
         log_epoch=keyed.LOG_EPOCH,
@@ -167,6 +163,11 @@ class Chain:
         self.see(instrument(), topics.VENUE_STATE, 0)
         self.see(instrument(symbol="ETHUSDT", base_asset="ETH"), topics.VENUE_STATE, 1)
         self.see(clock, topics.VENUE_STATE, 2)
+        for topic in (topics.VENUE_MARKS, topics.BINANCE_MARKS):
+            self.see(prices_marked(START_PRICES, NOW_NS), topic, 0)
+        for marked in equity_marked(NOW_NS):
+            self.see(marked, topics.RISK_EQUITY, 0)
+        self.see(auditor_pulsed(NOW_NS), topics.CONTROL_PULSE, 0)
         self.see(fence, topics.EVENTS, GATEWAY_EPOCH)
         self.see(ready, topics.EVENTS, GATEWAY_EPOCH + 1)
 

@@ -9,9 +9,10 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spark.exchanges.binance.auth import SecretKey
-from spark.exchanges.binance.signer import BinanceKey, BinanceSigner
+from spark.exchanges.binance.signer import BinanceKey, BinanceSigner, dummy_key
+from spark.people import People
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
-from spark.topics import BY_NAME, INTENTS
+from spark.topics import BY_NAME, INTENTS, OPERATORS
 from tests.simulated_venue import FULL, READ
 
 LOG_EPOCH: Final = "log-epoch-of-tests"
@@ -54,6 +55,16 @@ def audit() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(key_bytes("audit"))
 
 
+def person(name: str) -> Ed25519PrivateKey:
+    """Make an operator's key."""
+    return Ed25519PrivateKey.from_private_bytes(key_bytes(f"person {name}"))
+
+
+def people() -> People:
+    """Know the operators by their keys."""
+    return People({name: person(name).public_key() for name in OPERATORS}, LOG_EPOCH)
+
+
 def venue_signer() -> BinanceSigner:
     """Make the signer of the simulated exchange's keys: one trades, one reads."""
     return BinanceSigner(
@@ -61,3 +72,8 @@ def venue_signer() -> BinanceSigner:
         BinanceKey(READ[0], SecretKey(READ[1].encode())),
         RECV_WINDOW_MS,
     )
+
+
+def dummy_signer() -> BinanceSigner:
+    """Make the signer of paper and shadow."""
+    return BinanceSigner(dummy_key(), dummy_key(), RECV_WINDOW_MS)

@@ -35,6 +35,7 @@ from spark.events import (
     RequestNotSent,
 )
 from spark.exchanges.simulator.server import Options, Running, running
+from spark.guards.limits import Limits
 from spark.metrics import Metrics
 from spark.names import Role, Side, StrategyId, Symbol, TradingMode
 from spark.producers.intents import IntentWriter, OrderWish
@@ -42,6 +43,8 @@ from tests import keyed
 from tests.made import ACCOUNT, SECOND_NS
 from tests.order_stages import BTC, ETH, RUNNERS
 from tests.simulated_venue import FULL, Client, write_keys
+from tests.start import PATIENT
+from tests.surroundings import surroundings
 from tests.tape import PATIENCE_S, Tape
 
 _T = TypeVar("_T")
@@ -108,6 +111,7 @@ class OrderPath:
     reply_ms_max: int = 10_000
     concurrency_max: int = 8
     mode: TradingMode = TradingMode.LIVE
+    limits: Limits = PATIENT
     signature_life_ns: int = SIGNATURE_LIFE_NS
     #: Where the gateway sends to; the exchange, unless a test says otherwise.
     rest_url: str = ""
@@ -290,7 +294,8 @@ async def order_path(
                 **options,
             )
             try:
-                yield path
+                async with surroundings(bus):
+                    yield path
             finally:
                 await path.close()
     finally:

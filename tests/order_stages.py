@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from spark import topics
@@ -14,7 +13,6 @@ from spark.consumers.guardrail import Guardrail
 from spark.consumers.signer import Signer, SignerKeys, SignerRules
 from spark.consumers.signing_socket import SigningClient, SigningSocket
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
-from spark.guards.limits import Limits
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, Symbol, Venue
 from spark.producers.venue_watch import VenueWatch
@@ -22,23 +20,14 @@ from spark.worker.latch import KillLatch
 from spark.worker.loop import TransformLoop, Wiring
 from tests import keyed
 from tests.hops import CEILINGS, gateway_keys
-from tests.made import ACCOUNT, SECOND_NS
+from tests.made import ACCOUNT
+from tests.start import start
 
 if TYPE_CHECKING:
     from tests.order_path import OrderPath
 
 BTC: Final = Symbol("BTCUSDT")
 ETH: Final = Symbol("ETHUSDT")
-#: Lives that a busy machine does not outlast.
-LIMITS: Final = Limits(
-    version=0,
-    intent_life_ns_max=30 * SECOND_NS,
-    approval_life_ns_max=30 * SECOND_NS,
-    future_ns_max=2 * SECOND_NS,
-    instrument_age_ns_max=3600 * SECOND_NS,
-    order_notional_usd_max=Decimal(10_000),
-)
-
 _Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 _Runner = Callable[["OrderPath", Bus, Metrics, asyncio.Event], _Run]
 
@@ -72,7 +61,7 @@ def _guardrail(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Eve
         tagger=keyed.tagger(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY),
         checker=keyed.strategies(Role.GUARDRAIL),
     )
-    return TransformLoop(Guardrail(LIMITS, path.mode, Endpoint.SIM), wiring).run
+    return TransformLoop(Guardrail(start(path.limits, path.mode), keyed.people()), wiring).run
 
 
 def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
@@ -80,6 +69,7 @@ def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event)
     signer = Signer(
         SignerKeys(
             venues={Venue.BINANCE: venue},
+            dummies={Venue.BINANCE: keyed.dummy_signer()},
             seal=keyed.seal(),
             strategies=keyed.strategies(Role.SIGNER),
             log_epoch=keyed.LOG_EPOCH,

@@ -65,7 +65,7 @@ async def _guardrail(process: Process, stop: asyncio.Event) -> None:
 async def _signer(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.signer import Signer, SignerKeys, SignerRules
     from spark.consumers.signing_socket import SigningSocket
-    from spark.exchanges.binance.signer import BinanceSigner
+    from spark.exchanges.binance.signer import BinanceSigner, dummy_key
     from spark.ledger.ceilings import read_ceilings
     from spark.worker.loop import TransformLoop
 
@@ -78,6 +78,11 @@ async def _signer(process: Process, stop: asyncio.Event) -> None:
     signer = Signer(
         SignerKeys(
             venues={Venue.BINANCE: binance},
+            dummies={
+                Venue.BINANCE: BinanceSigner(
+                    dummy_key(), dummy_key(), settings.binance.recv_window_ms
+                )
+            },
             seal=keyring.seal(),
             strategies=keyring.checker(topics.BY_NAME[topics.INTENTS].writers),
             log_epoch=keyring.log_epoch,

@@ -1,33 +1,35 @@
 """
 Guardrail: turns each intent into an approved or a refused one.
 
-Reads   orders.intents; beside it orders.events, venue.state; the kill latch
+Reads   orders.intents; beside it orders.events, venue.state, venue.marks, the feed's
+        marks, risk.equity, control, control.halt, control.pulse; the kill latch
 Writes  orders.decisions, keyed by account, exactly one for each intent
-Owns    nothing on disk; its state is folded from Kafka at start
-Fails   closed: without instrument, ready gateway or price nothing is approved
+Owns    nothing but a kept state, which is a cache; the log is what it knows
+Fails   closed: what it does not know, it refuses on
 """
 
-from collections import deque
-from dataclasses import dataclass, field
-from decimal import Decimal
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Final
 
 from spark import topics
+from spark.consumers.guardrail_start import Start, start_settings
+from spark.consumers.guardrail_state import (
+    GuardState,
+    equity_key,
+    fold_decision,
+    fold_order_event,
+    fold_side,
+)
 from spark.errors import TagError
 from spark.events import (
     Basis,
     CancelApproved,
     CancelOrder,
-    ClockMeasured,
     Decision,
     Event,
-    GatewayReady,
-    InstrumentPublished,
     Intent,
     IntentRefused,
     OrderApproved,
-    PartitionFenced,
     PlaceOrder,
     Proof,
     Refusal,
@@ -40,51 +42,34 @@ from spark.guards.expiry import expires_ns, expiry, intent_time
 from spark.guards.limits import Limits
 from spark.guards.verdict import Refused
 from spark.ids import client_order_id, may_cancel
-from spark.ledger.fold import Orders, fold_event, forget
-from spark.ledger.snapshot import FirstResult, Snapshot, result_key
+from spark.ledger.control import fold_control
+from spark.ledger.prices import PriceRules, Worth, worth_of
+from spark.ledger.snapshot import Snapshot
 from spark.names import (
+    BOOK_OF,
     TAG_PREFIX,
     AccountId,
-    Endpoint,
     IntentId,
     Reason,
     Role,
     StrategyId,
-    Symbol,
     TradingMode,
 )
+from spark.people import People
 from spark.signing import find_tag
 from spark.worker.contract import Given, Place, Tick
 
-#: Dollars that are not called USD; anything else needs a rate (next: spec B5).
-_DOLLARS: Final = MappingProxyType(
-    {asset: Decimal(1) for asset in ("USD", "USDT", "USDC", "FDUSD", "TUSD")}
-)
-#: Refusals after which an id does not count as seen: its writer is not proven.
-_UNPROVEN: Final = frozenset(
-    {
-        Reason.TAG_MISSING,
-        Reason.STRATEGY_MISMATCH,
-        Reason.WRONG_PARTITION,
-        Reason.ACCOUNT_UNKNOWN,
-    }
-)
-_NO_RESUME: Final = -1
+_RULES_MAX: Final = 1_000
 
 
-@dataclass(slots=True)
-class GuardState:
-    """What the guardrail remembers of one partition."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is in force for one account and strategy."""
 
-    partition: int
-    orders: Orders = field(default_factory=Orders)
-    gateway_ready_epoch: int | None = None
-    gateway_fenced_epoch: int | None = None
-    instruments: dict[Symbol, InstrumentPublished] = field(default_factory=dict)
-    clock: ClockMeasured | None = None
-    first_results: dict[str, FirstResult] = field(default_factory=dict)
-    #: The keys of `first_results` in append order, with their time, to forget them by.
-    remembered: deque[tuple[int, str]] = field(default_factory=deque)
+    limits: Limits
+    policy: str
+    mode: TradingMode
+    prices: PriceRules
 
 
 class Guardrail:
@@ -93,93 +78,134 @@ class Guardrail:
     role = Role.GUARDRAIL.value
     source = topics.INTENTS
     output = topics.DECISIONS
-    sides = (topics.EVENTS, topics.VENUE_STATE)
+    sides = (
+        topics.EVENTS,
+        topics.VENUE_STATE,
+        topics.VENUE_MARKS,
+        topics.BINANCE_MARKS,
+        topics.RISK_EQUITY,
+        topics.CONTROL,
+        topics.CONTROL_HALT,
+        topics.CONTROL_PULSE,
+    )
     state_type = GuardState
 
-    def __init__(self, limits: Limits, mode: TradingMode, endpoint: Endpoint) -> None:
-        self._limits = limits
-        self._mode = mode
-        self._endpoint = endpoint
-        self._policy = limits.digest(POLICY_NAMES)
+    def __init__(self, start: Start, people: People) -> None:
+        self._start = start
+        self._people = people
         # Twice the window in which an id is accepted: a repetition is either
         # remembered or refused for its age (A7).
-        self._memory_ns = 2 * (limits.intent_life_ns_max + limits.future_ns_max)
+        self._memory_ns = 2 * (start.limits.intent_life_ns_max + start.limits.future_ns_max)
+        #: What was worked out from control, by what it depends on.
+        self._rules: dict[tuple[object, ...], Rules] = {}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Say what decisions follow from beside the log."""
+        return start_settings(self._start) | {"people": self._people.digest}
 
     def initial(self, partition: int) -> GuardState:
         """Start with nothing known: nothing is approved."""
         return GuardState(partition)
 
     def fold(self, state: GuardState, place: Place, event: Event) -> None:
-        """Take in a decision of our own, an order event, or a word from the exchange."""
-        match event:
-            case InstrumentPublished():
-                state.instruments[event.symbol] = event
-            case ClockMeasured():
-                state.clock = event
-            case OrderApproved() | CancelApproved() | IntentRefused():
-                self._remember(state, event)
-            case PartitionFenced() if place.topic == topics.EVENTS:
-                state.gateway_fenced_epoch = place.offset
-                fold_event(state.orders, event, place.offset, place.appended_ns)
-            case GatewayReady():
-                if event.epoch == state.gateway_fenced_epoch:
-                    state.gateway_ready_epoch = event.epoch
+        """Take in a decision of our own, an order event, or a word from anybody else."""
+        match place.topic:
+            case topics.DECISIONS:
+                if isinstance(event, Decision):
+                    fold_decision(state, event, self._memory_ns)
+            case topics.EVENTS:
+                fold_order_event(state, place, event, self._memory_ns)
+            case topics.CONTROL | topics.CONTROL_HALT:
+                fold_control(
+                    state.control,
+                    event,
+                    topic=place.topic,
+                    offset=place.offset,
+                    appended_ns=place.appended_ns,
+                    people=self._people,
+                    start_mode=self._start.mode,
+                )
             case _:
-                fold_event(state.orders, event, place.offset, place.appended_ns)
-                forget(state.orders, place.appended_ns - self._memory_ns)
+                fold_side(state, place, event)
 
     def step(self, state: GuardState, given: Given, tick: Tick, stamp: Stamp) -> Decision:
         """Decide one intent."""
-        basis = self._basis(given, tick)
         intent = given.event
+        account = getattr(intent, "account", AccountId(""))
+        rules = self._rules_for(state, account, getattr(intent, "strategy", StrategyId("")))
+        basis = Basis(
+            decided_ns=tick.now_ns,
+            appended_ns=given.appended_ns,
+            seen=tick.seen,
+            halts=tick.halts,
+            mode=rules.mode,
+            prices={},
+            limits_version=rules.limits.version,
+            policy=rules.policy,
+        )
         if given.fault is not None or not isinstance(intent, PlaceOrder | CancelOrder):
             fault = given.fault
             refusal = Refusal(
                 code=fault.reason if fault else Reason.MALFORMED,
                 found=fault.detail if fault else "not an intent",
             )
-            return self._refused(None, stamp, basis, reasons=(refusal,))
+            return _refused(None, stamp, basis, reasons=(refusal,))
         wrong = _misplaced(intent, given)
         if wrong is not None:
-            return self._refused(intent, stamp, basis, reasons=(wrong,))
-        snap = self._snapshot(state, given, tick, stamp=stamp)
+            return _refused(intent, stamp, basis, reasons=(wrong,))
+        snap = self._snapshot(state, given, tick, intent=intent, rules=rules, stamp=stamp)
         if isinstance(intent, CancelOrder):
-            return self._cancel(intent, given, snap, basis=basis, stamp=stamp)
-        verdict = evaluate(intent, snap, self._limits)
+            return self._cancel(intent, given, snap, rules=rules, basis=basis, stamp=stamp)
+        worth = snap.worth
+        if isinstance(worth, Worth):
+            basis = replace(basis, prices=dict(worth.used))
+        verdict = evaluate(intent, snap, rules.limits)
         if isinstance(verdict, Refused):
-            return self._refused(intent, stamp, basis, reasons=verdict.reasons)
+            return _refused(intent, stamp, basis, reasons=verdict.reasons)
         assert snap.gateway_ready_epoch is not None  # a guard refused otherwise
+        assert isinstance(worth, Worth)  # likewise
         return OrderApproved(
             stamp=stamp,
             account=intent.account,
             strategy=intent.strategy,
             intent_id=intent.intent_id,
             client_order_id=client_order_id(intent.account, intent.strategy, intent.intent_id),
-            endpoint=self._endpoint,
-            mode=self._mode,
+            endpoint=self._start.endpoint,
+            mode=rules.mode,
             symbol=intent.symbol,
             side=intent.side,
             order_type=intent.order_type,
             time_in_force=intent.time_in_force,
             quantity=intent.quantity,
             price=intent.price,
-            worth_usd=Decimal(0),
-            worth_try=Decimal(0),
+            worth_usd=worth.usd,
+            worth_try=worth.lira,
             proof=_proof(given),
             basis=basis,
             gateway_epoch=snap.gateway_ready_epoch,
-            resume_offset=_NO_RESUME,
-            expires_ns=self._expires_ns(intent, given, tick),
+            resume_offset=state.control.resume_offset,
+            expires_ns=min(
+                expires_ns(intent, given.appended_ns, rules.limits),
+                tick.now_ns + rules.limits.approval_life_ns_max,
+            ),
         )
 
     def _cancel(
-        self, intent: CancelOrder, given: Given, snap: Snapshot, *, basis: Basis, stamp: Stamp
+        self,
+        intent: CancelOrder,
+        given: Given,
+        snap: Snapshot,
+        *,
+        rules: Rules,
+        basis: Basis,
+        stamp: Stamp,
     ) -> Decision:
         # A guard made for new risk never stops a cancel; only its own age and id may.
-        asked = (guard(intent, snap, self._limits) for guard in (intent_time, expiry, duplicate_id))
+        asked = (guard(intent, snap, rules.limits) for guard in (intent_time, expiry, duplicate_id))
         reasons = tuple(refusal for refusal in asked if refusal is not None)
         if reasons:
-            return self._refused(intent, stamp, basis, reasons=reasons)
+            return _refused(intent, stamp, basis, reasons=reasons)
         return CancelApproved(
             stamp=stamp,
             account=intent.account,
@@ -190,73 +216,107 @@ class Guardrail:
             client_order_id=client_order_id(
                 intent.account, intent.target_strategy, intent.target_intent_id
             ),
-            endpoint=self._endpoint,
-            mode=self._mode,
+            endpoint=self._start.endpoint,
+            mode=rules.mode,
             symbol=intent.symbol,
             proof=_proof(given),
             basis=basis,
-            expires_ns=expires_ns(intent, given.appended_ns, self._limits),
+            expires_ns=expires_ns(intent, given.appended_ns, rules.limits),
         )
 
-    def _refused(
-        self, intent: Intent | None, stamp: Stamp, basis: Basis, *, reasons: tuple[Refusal, ...]
-    ) -> IntentRefused:
-        return IntentRefused(
-            stamp=stamp,
-            account=intent.account if intent else AccountId(""),
-            strategy=intent.strategy if intent else StrategyId(""),
-            intent_id=intent.intent_id if intent else IntentId(""),
-            reasons=reasons,
-            basis=basis,
-        )
-
-    def _basis(self, given: Given, tick: Tick) -> Basis:
-        return Basis(
-            decided_ns=tick.now_ns,
-            appended_ns=given.appended_ns,
-            seen=tick.seen,
-            halts=tick.halts,
-            mode=self._mode,
-            prices={},
-            limits_version=self._limits.version,
-            policy=self._policy,
-        )
-
-    def _expires_ns(self, intent: PlaceOrder, given: Given, tick: Tick) -> int:
-        return min(
-            expires_ns(intent, given.appended_ns, self._limits),
-            tick.now_ns + self._limits.approval_life_ns_max,
-        )
-
-    def _snapshot(self, state: GuardState, given: Given, tick: Tick, *, stamp: Stamp) -> Snapshot:
+    def _snapshot(
+        self,
+        state: GuardState,
+        given: Given,
+        tick: Tick,
+        *,
+        intent: Intent,
+        rules: Rules,
+        stamp: Stamp,
+    ) -> Snapshot:
+        book = BOOK_OF[rules.mode]
+        equity_ns, equity = state.equity.get(equity_key(intent.account, book), (0, None))
+        worth: Worth | Refusal | None = None
+        instrument = state.instruments.get(intent.symbol)
+        if instrument is not None and isinstance(intent, PlaceOrder):
+            worth = worth_of(
+                intent,
+                instrument.quote_asset,
+                state.prices,
+                now_ns=tick.now_ns,
+                rules=rules.prices,
+            )
         return Snapshot(
             now_ns=tick.now_ns,
             appended_ns=given.appended_ns,
-            mode=self._mode,
-            endpoint=self._endpoint,
-            halts=tick.halts,
+            mode=rules.mode,
+            book=book,
+            endpoint=self._start.endpoint,
+            halts=tick.halts + state.control.kills(intent.account),
             gateway_fenced_epoch=state.gateway_fenced_epoch,
             gateway_ready_epoch=state.gateway_ready_epoch,
             unknown_symbols=state.orders.unknown_symbols,
             instruments=state.instruments,
-            clock=state.clock,
-            usd_rates=_DOLLARS,
+            clock=state.clocks.get(intent.account.partition(":")[0]),
+            bist_sessions=state.bist_sessions,
+            audit_lag_ns=state.trail.lag_ns(given.appended_ns),
+            worth=worth,
+            rates=state.rates,
+            exposure=state.exposure,
+            equity=equity,
+            equity_ns=equity_ns,
+            recent=state.recent,
             first_results=state.first_results,
             intent_digest=stamp.src_digest,
         )
 
-    def _remember(self, state: GuardState, decision: Decision) -> None:
-        refusals = decision.reasons if isinstance(decision, IntentRefused) else ()
-        if not decision.intent_id or any(r.code in _UNPROVEN for r in refusals):
-            return
-        key = result_key(decision.strategy, decision.intent_id)
-        appended_ns = decision.basis.appended_ns
-        if key not in state.first_results:
-            digest, seq = decision.stamp.src_digest, decision.stamp.seq
-            state.first_results[key] = FirstResult(digest, seq)
-            state.remembered.append((appended_ns, key))
-        while state.remembered and state.remembered[0][0] < appended_ns - self._memory_ns:
-            del state.first_results[state.remembered.popleft()[1]]
+    def _rules_for(self, state: GuardState, account: AccountId, strategy: StrategyId) -> Rules:
+        """Work out what is in force; again only when something that it depends on changed."""
+        control, start = state.control, self._start
+        mode = control.mode(account, start.mode)
+        pct = control.volume_ramp_pct(account, start.volume_ramp_pct)
+        slow = control.orders_per_minute_max(account)
+        versions = (
+            control.limits_version(account),
+            control.limits_version(account, strategy),
+        )
+        key = (account, strategy, mode, pct, slow, *versions)
+        known = self._rules.get(key)
+        if known is not None:
+            return known
+        limits = start.limits.tightened(control.limit_values(account), versions[0])
+        limits = replace(limits, strategy=control.limit_values(account, strategy))
+        if mode is TradingMode.LIVE:
+            limits = limits.ramped(pct)
+        limits = limits.slowed(slow)
+        if len(self._rules) >= _RULES_MAX:
+            self._rules.clear()
+        made = Rules(
+            limits=limits,
+            policy=limits.digest(POLICY_NAMES),
+            mode=mode,
+            prices=PriceRules(
+                age_ns_max=limits.quote_age_ns_max,
+                check_age_ns_max=limits.check_age_ns_max,
+                apart_pct_max=limits.prices_apart_pct_max,
+                collar_pct=limits.price_collar_pct_max,
+            ),
+        )
+        self._rules[key] = made
+        return made
+
+
+def _refused(
+    intent: Intent | None, stamp: Stamp, basis: Basis, *, reasons: tuple[Refusal, ...]
+) -> IntentRefused:
+    return IntentRefused(
+        stamp=stamp,
+        account=intent.account if intent else AccountId(""),
+        strategy=intent.strategy if intent else StrategyId(""),
+        intent_id=intent.intent_id if intent else IntentId(""),
+        reasons=reasons,
+        basis=basis,
+    )
 
 
 def _misplaced(intent: Intent, given: Given) -> Refusal | None:

@@ -9,8 +9,12 @@ from collections.abc import Callable
 from typing import Final
 
 from spark.events import PlaceOrder, Refusal
-from spark.guards.duplicate import duplicate_id
+from spark.guards.audit_lag import audit_lag
+from spark.guards.clock_drift import append_drift, clock_drift
+from spark.guards.drawdown import drawdown, strategy_drawdown
+from spark.guards.duplicate import duplicate_id, duplicate_order
 from spark.guards.expiry import expiry, intent_time
+from spark.guards.exposure import exposure
 from spark.guards.instrument import (
     instrument_known,
     notional_minimum,
@@ -21,23 +25,38 @@ from spark.guards.instrument import (
 )
 from spark.guards.kill_switch import kill_switch
 from spark.guards.limits import Limits
-from spark.guards.mode import mode
 from spark.guards.notional import notional
+from spark.guards.notional_rate import notional_rate
+from spark.guards.open_orders import open_orders
+from spark.guards.order_rate import order_rate
+from spark.guards.price_collar import price_collar
 from spark.guards.readiness import gateway_ready, no_unknown_outcome
 from spark.guards.shape import order_shape
+from spark.guards.staleness import price_known
+from spark.guards.strategy_caps import (
+    strategy_exposure,
+    strategy_notional,
+    strategy_notional_rate,
+    strategy_open_orders,
+    strategy_order_rate,
+)
+from spark.guards.trickle import trickle_notional, trickle_symbol
 from spark.ledger.snapshot import Snapshot
 
 Guard = Callable[[PlaceOrder, Snapshot, Limits], Refusal | None]
 
 POLICY: Final[tuple[Guard, ...]] = (
     kill_switch,
-    mode,
     intent_time,
     expiry,
     duplicate_id,
+    order_shape,
+    clock_drift,
+    append_drift,
+    price_known,
     gateway_ready,
     no_unknown_outcome,
-    order_shape,
+    audit_lag,
     instrument_known,
     price_precision,
     price_range,
@@ -45,5 +64,20 @@ POLICY: Final[tuple[Guard, ...]] = (
     quantity_range,
     notional_minimum,
     notional,
+    exposure,
+    drawdown,
+    price_collar,
+    order_rate,
+    notional_rate,
+    duplicate_order,
+    open_orders,
+    strategy_notional,
+    strategy_exposure,
+    strategy_drawdown,
+    strategy_order_rate,
+    strategy_notional_rate,
+    strategy_open_orders,
+    trickle_symbol,
+    trickle_notional,
 )
 POLICY_NAMES: Final = tuple(guard.__name__ for guard in POLICY)

@@ -9,10 +9,18 @@ absent, and a guard refuses on it.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from decimal import Decimal
 
-from spark.events import ClockMeasured, InstrumentPublished
-from spark.names import Endpoint, IntentId, StrategyId, Symbol, TradingMode
+from spark.events import (
+    ClockMeasured,
+    EquityMarked,
+    InstrumentPublished,
+    Refusal,
+    SessionsPublished,
+)
+from spark.ledger.exposure import Exposure
+from spark.ledger.prices import Worth
+from spark.ledger.rates import Rates
+from spark.names import Book, Endpoint, IntentId, StrategyId, Symbol, TradingMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,10 @@ class Snapshot:
     now_ns: int
     appended_ns: int
     mode: TradingMode
+    #: Which orders count together with this one.
+    book: Book
     endpoint: Endpoint
+    #: Kills in force, on the log and outside.
     halts: tuple[str, ...]
     #: Latest fence of the gateway, and the epoch that last said it was ready.
     gateway_fenced_epoch: int | None
@@ -45,8 +56,18 @@ class Snapshot:
     unknown_symbols: AbstractSet[Symbol]
     instruments: Mapping[Symbol, InstrumentPublished]
     clock: ClockMeasured | None
-    #: Worth of one unit of a quote asset in US dollars.
-    usd_rates: Mapping[str, Decimal]
+    bist_sessions: SessionsPublished | None
+    #: Age of the oldest intent that the auditor has not chained; None where it is not heard of.
+    audit_lag_ns: int | None
+    #: The order in money; the reason where no price says it; None without an instrument.
+    worth: Worth | Refusal | None
+    rates: Rates
+    exposure: Exposure
+    #: The account's last equity in this book, and its append time.
+    equity: EquityMarked | None
+    equity_ns: int
+    #: Append time of the last approved order that was the same, by `order_key`.
+    recent: Mapping[str, int]
     #: By `result_key`.
     first_results: Mapping[str, FirstResult]
     #: Short digest of the bytes of the intent being judged.

@@ -11,67 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark.events import ClockMeasured, PlaceOrder, Refusal
+from spark.events import LimitValues, PlaceOrder, Refusal
 from spark.guards import POLICY, POLICY_NAMES
+from spark.guards.duplicate import order_key
 from spark.guards.evaluate import evaluate
 from spark.guards.limits import Limits
 from spark.guards.verdict import Approved, Refused
+from spark.ledger.prices import Known
 from spark.ledger.snapshot import FirstResult, Snapshot, result_key
-from spark.names import (
-    Endpoint,
-    IntentId,
-    OrderType,
-    Reason,
-    Symbol,
-    TimeInForce,
-    TradingMode,
-    Venue,
-)
+from spark.names import IntentId, OrderType, Reason, Symbol, TimeInForce, TradingMode
+from tests.guarded import DIGEST, MS, D, codes, equity, prices, snapshot, valued
 from tests.made import NOW_NS, SECOND_NS, STRATEGY, SYMBOL, events_of, instrument, named, place
-
-MS = 1_000_000
-DIGEST = "d" * 16
-
-LIMITS = Limits(
-    version=0,
-    intent_life_ns_max=5 * SECOND_NS,
-    approval_life_ns_max=2 * SECOND_NS,
-    future_ns_max=2 * SECOND_NS,
-    instrument_age_ns_max=3600 * SECOND_NS,
-    order_notional_usd_max=Decimal(10_000),
-)
-
-
-def snapshot(**changes: object) -> Snapshot:
-    """A world in which an ordinary order passes, but for the changes."""
-    made: dict[str, Any] = {
-        "now_ns": NOW_NS,
-        "appended_ns": NOW_NS,
-        "mode": TradingMode.LIVE,
-        "endpoint": Endpoint.SIM,
-        "halts": (),
-        "gateway_fenced_epoch": 3,
-        "gateway_ready_epoch": 3,
-        "unknown_symbols": frozenset(),
-        "instruments": {SYMBOL: instrument()},
-        "clock": ClockMeasured(
-            venue=Venue.BINANCE, offset_ns=0, uncertainty_ns=MS, measured_ns=NOW_NS
-        ),
-        "usd_rates": {"USDT": Decimal(1)},
-        "first_results": {},
-        "intent_digest": DIGEST,
-        **changes,
-    }
-    return Snapshot(**made)
+from tests.start import SPEC, WIDE
+from tests.unit.guards import test_amounts
 
 
 def rules(**changes: object) -> Snapshot:
     return snapshot(instruments={SYMBOL: instrument(**changes)})
-
-
-def codes(order: PlaceOrder, snap: Snapshot, limits: Limits = LIMITS) -> list[Reason]:
-    verdict = evaluate(order, snap, limits)
-    return [] if isinstance(verdict, Approved) else [refusal.code for refusal in verdict.reasons]
 
 
 def seen_before(digest: str) -> Snapshot:
@@ -85,21 +41,14 @@ def aged(seconds: float) -> Snapshot:
 
 def test_an_ordinary_order_passes() -> None:
     """What follows changes one thing at a time of an order that is approved."""
-    assert evaluate(place(), snapshot(), LIMITS) == Approved(place())
-
-
-def D(text: str) -> Decimal:  # noqa: N802  (a number in a table)
-    return Decimal(text)
+    assert evaluate(place(), valued(place(), snapshot(), WIDE), WIDE) == Approved(place())
 
 
 @pytest.mark.parametrize(
     ("order", "snap", "expected"),
     [
-        # kill switch and mode
+        # kill switch
         (place(), snapshot(halts=("latch:a", "environment")), Reason.KILL_SWITCH_ACTIVE),
-        (place(), snapshot(mode=TradingMode.PAPER), Reason.MODE_FORBIDS),
-        (place(), snapshot(mode=TradingMode.SHADOW), Reason.MODE_FORBIDS),
-        (place(), snapshot(mode=TradingMode.TRICKLE), Reason.MODE_FORBIDS),
         # the time inside the id
         (place(intent_id=named("a", NOW_NS + 2 * SECOND_NS)), snapshot(), None),
         (
@@ -172,18 +121,8 @@ def D(text: str) -> Decimal:  # noqa: N802  (a number in a table)
         (place(price=D("499.99"), quantity=D("0.01")), snapshot(), Reason.NOTIONAL_BELOW_MINIMUM),
         (place(price=D("50000"), quantity=D("0.2")), snapshot(), None),
         (place(price=D("50000.01"), quantity=D("0.2")), snapshot(), Reason.NOTIONAL_EXCEEDED),
-        (place(), snapshot(usd_rates={}), Reason.PRICE_MISSING),
-        (
-            place(price=D("50000"), quantity=D("0.2")),
-            snapshot(usd_rates={"USDT": D("1.01")}),
-            Reason.NOTIONAL_EXCEEDED,
-        ),
         # shape
-        (
-            place(order_type=OrderType.MARKET, price=None, time_in_force=None),
-            snapshot(),
-            Reason.PRICE_MISSING,
-        ),
+        (place(order_type=OrderType.MARKET, price=None, time_in_force=None), snapshot(), None),
         (place(order_type=OrderType.MARKET, time_in_force=None), snapshot(), Reason.MALFORMED),
         (place(time_in_force=None), snapshot(), Reason.MALFORMED),
         (place(time_in_force=TimeInForce.IOC), snapshot(), None),
@@ -193,7 +132,9 @@ def test_each_guard_under_at_and_over_its_limit(
     order: PlaceOrder, snap: Snapshot, expected: Reason | None
 ) -> None:
     """B1, B2, B5, B6, A7, A11, R11: exactly where each guard begins to refuse."""
-    found = codes(order, snap)
+    # The market is where the order is, so that the collar has no say here.
+    at = order.price if order.price is not None and order.price > 0 else Decimal(60_000)
+    found = codes(order, snap, marks=prices(snap.now_ns, BTCUSDT=f"{at} {at}"))
     if expected is None:
         assert found == []
     else:
@@ -202,11 +143,12 @@ def test_each_guard_under_at_and_over_its_limit(
 
 def test_every_guard_is_in_that_table() -> None:
     """A guard without a row there would be a guard without a proof."""
-    assert POLICY_NAMES == (
-        "kill_switch", "mode", "intent_time", "expiry", "duplicate_id", "gateway_ready",
-        "no_unknown_outcome", "order_shape", "instrument_known", "price_precision",
-        "price_range", "quantity_precision", "quantity_range", "notional_minimum", "notional",
+    here = (
+        "kill_switch", "intent_time", "expiry", "duplicate_id", "order_shape", "gateway_ready",
+        "no_unknown_outcome", "instrument_known", "price_precision", "price_range",
+        "quantity_precision", "quantity_range", "notional_minimum", "notional",
     )  # fmt: skip
+    assert sorted(POLICY_NAMES) == sorted(here + test_amounts.PROVED)
 
 
 def test_all_reasons_are_reported_in_the_order_of_the_policy() -> None:
@@ -214,13 +156,11 @@ def test_all_reasons_are_reported_in_the_order_of_the_policy() -> None:
     order = place(quantity=Decimal("-0.000001"), price=Decimal("0.001"), ttl_ns=0)
     snap = snapshot(
         halts=("environment",),
-        mode=TradingMode.PAPER,
         gateway_ready_epoch=None,
         unknown_symbols={SYMBOL},
     )
     assert codes(order, snap) == [
         Reason.KILL_SWITCH_ACTIVE,
-        Reason.MODE_FORBIDS,
         Reason.INTENT_EXPIRED,
         Reason.GATEWAY_NOT_READY,
         Reason.UNKNOWN_OUTCOME_OPEN,
@@ -229,14 +169,16 @@ def test_all_reasons_are_reported_in_the_order_of_the_policy() -> None:
         Reason.QUANTITY_PRECISION,
         Reason.QUANTITY_OUT_OF_RANGE,
         Reason.NOTIONAL_BELOW_MINIMUM,
+        Reason.PRICE_COLLAR_EXCEEDED,
     ]
 
 
 def test_a_refusal_says_what_was_found_and_what_the_limit_is() -> None:
     """A2: codes with found value and limit."""
-    verdict = evaluate(place(price=Decimal(50_001), quantity=Decimal("0.2")), snapshot(), LIMITS)
+    order = place(price=Decimal(50_001), quantity=Decimal("0.2"))
+    verdict = evaluate(order, valued(order, snapshot(), WIDE), WIDE)
     assert verdict == Refused(
-        (Refusal(code=Reason.NOTIONAL_EXCEEDED, found="10000.2 USD", limit="10000 USD"),)
+        (Refusal(code=Reason.NOTIONAL_EXCEEDED, found="10000.20000000 USD", limit="10000 USD"),)
     )
 
 
@@ -244,7 +186,9 @@ def test_a_refusal_says_what_was_found_and_what_the_limit_is() -> None:
     "missing",
     [
         {"instruments": {}},
-        {"usd_rates": {}},
+        {"clock": None},
+        {"audit_lag_ns": None},
+        {"equity": None},
         {"gateway_ready_epoch": None},
         {"gateway_fenced_epoch": None},
     ],
@@ -259,7 +203,10 @@ def test_missing_data_refuses(missing: dict[str, object]) -> None:
 def test_no_order_that_can_be_decoded_stops_a_guard(order: PlaceOrder, is_known: bool) -> None:
     """R20: whatever one strategy writes, every guard answers; a crash would stop all of them."""
     instruments = {order.symbol: instrument(symbol=order.symbol)} if is_known else {}
-    verdict = evaluate(order, snapshot(instruments=instruments), LIMITS)
+    marks = prices()
+    for known in (marks.feed, marks.watch):
+        known[order.symbol] = Known(Decimal(1), Decimal(2), NOW_NS)
+    verdict = evaluate(order, valued(order, snapshot(instruments=instruments), WIDE, marks), WIDE)
     assert isinstance(verdict, Refused)
 
 
@@ -273,14 +220,43 @@ def test_the_largest_and_smallest_decimals_are_refused(price: str, quantity: str
     assert codes(order, snapshot())
 
 
+def less_ns(value: Any, by: int) -> Any:  # noqa: ANN401
+    return value - by * MS
+
+
+def less(value: Any, by: int) -> Any:  # noqa: ANN401
+    return max(value - by, type(value)(1))
+
+
 #: What is changed, and which way is tighter.
 TIGHTER: list[tuple[str, Callable[[Any, int], Any]]] = [
-    ("intent_life_ns_max", lambda value, by: value - by * MS),
-    ("approval_life_ns_max", lambda value, by: value - by * MS),
-    ("future_ns_max", lambda value, by: value - by * MS),
-    ("instrument_age_ns_max", lambda value, by: value - by * SECOND_NS),
-    ("order_notional_usd_max", lambda value, by: value - by),
-]
+    *(
+        (name, less_ns)
+        for name in (
+            "intent_life_ns_max", "approval_life_ns_max", "future_ns_max",
+            "instrument_age_ns_max", "clock_drift_ns_max", "clock_age_ns_max",
+            "quote_age_ns_max", "check_age_ns_max", "audit_lag_ns_max", "equity_age_ns_max",
+        )
+    ),
+    *(
+        (name, less)
+        for name in (
+            "order_notional_usd_max", "exposure_usd_max", "drawdown_pct_max",
+            "notional_try_per_s_max", "price_collar_pct_max", "prices_apart_pct_max",
+            "trickle_order_try_max", "orders_per_minute_max", "open_orders_max",
+        )
+    ),
+    ("duplicate_window_ns", lambda value, by: value + by * MS),
+    ("trickle_symbols", lambda value, _: value - {SYMBOL}),
+    (
+        "strategy",
+        lambda _, by: LimitValues(
+            order_notional_usd_max=Decimal(by + 1),
+            orders_per_minute_max=by // 1_000 + 1,
+            open_orders_max=by // 1_000 + 1,
+        ),
+    ),
+]  # fmt: skip
 
 
 def test_every_limit_is_tightened_below() -> None:
@@ -306,16 +282,24 @@ def test_a_tighter_limit_never_turns_a_refusal_into_an_approval(  # noqa: PLR091
 ) -> None:
     """Limits order the verdicts: what is refused stays refused, with the same reasons and more."""
     name, tighten = change
-    tight = replace(LIMITS, **{name: tighten(getattr(LIMITS, name), by)})
+    tight = replace(SPEC, **{name: tighten(getattr(SPEC, name), by)})
     order = place(intent_id=named("a", NOW_NS - made_ms * MS), price=price, quantity=quantity)
-    snap = snapshot(now_ns=NOW_NS + age_ms * MS)
-    assert set(codes(order, snap)) <= set(codes(order, snap, tight))
+    snap = snapshot(
+        now_ns=NOW_NS + age_ms * MS,
+        mode=TradingMode.TRICKLE if by % 2 else TradingMode.LIVE,
+        recent={order_key(order): NOW_NS - by * MS},
+        equity=equity("9000", "10000"),
+        equity_ns=NOW_NS - by * 3 * MS,
+        audit_lag_ns=by * MS,
+    )
+    marks = prices(NOW_NS - by * MS, BTCUSDT="60000 60100")
+    assert set(codes(order, snap, SPEC, marks)) <= set(codes(order, snap, tight, marks))
 
 
 def test_the_policy_digest_names_guards_and_limits() -> None:
     """R15: a decision can be traced to the very guards and limits that made it."""
-    digest = LIMITS.digest(POLICY_NAMES)
+    digest = WIDE.digest(POLICY_NAMES)
     assert len(digest) == 16
-    assert LIMITS.digest(POLICY_NAMES[1:]) != digest
-    assert replace(LIMITS, order_notional_usd_max=Decimal(9_999)).digest(POLICY_NAMES) != digest
-    assert replace(LIMITS).digest(tuple(guard.__name__ for guard in POLICY)) == digest
+    assert WIDE.digest(POLICY_NAMES[1:]) != digest
+    assert replace(WIDE, order_notional_usd_max=Decimal(9_999)).digest(POLICY_NAMES) != digest
+    assert replace(WIDE).digest(tuple(guard.__name__ for guard in POLICY)) == digest

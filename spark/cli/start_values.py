@@ -1,0 +1,57 @@
+"""
+The environment's settings as the guardrail's start values.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from spark.consumers.guardrail_start import Start
+from spark.guards.limits import Limits
+from spark.names import Symbol
+from spark.settings import Settings
+
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+_FUTURE_NS_MAX: Final = 2 * _NS_PER_S
+
+
+def start_of(settings: Settings) -> Start:
+    """Turn settings into what the guardrail starts from."""
+    return Start(
+        limits=_limits(settings),
+        mode=settings.trading.mode_in_force,
+        endpoint=settings.trading.endpoint,
+        volume_ramp_pct=settings.trading.volume_ramp_pct,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    section = settings.limits
+    return Limits(
+        version=0,
+        intent_life_ns_max=_ns(section.intent_life_s),
+        approval_life_ns_max=_ns(section.approval_life_s),
+        future_ns_max=_FUTURE_NS_MAX,
+        instrument_age_ns_max=_ns(section.instrument_ttl_s),
+        clock_drift_ns_max=section.clock_drift_ms_max * _NS_PER_MS,
+        clock_age_ns_max=section.clock_age_ms_max * _NS_PER_MS,
+        quote_age_ns_max=section.quote_age_ms_max * _NS_PER_MS,
+        check_age_ns_max=section.check_age_ms_max * _NS_PER_MS,
+        prices_apart_pct_max=section.prices_apart_pct_max,
+        price_collar_pct_max=section.price_collar_pct_max,
+        audit_lag_ns_max=section.audit_lag_ms_max * _NS_PER_MS,
+        equity_age_ns_max=section.equity_age_ms_max * _NS_PER_MS,
+        drawdown_pct_max=section.drawdown_pct_max,
+        duplicate_window_ns=section.duplicate_window_ms * _NS_PER_MS,
+        order_notional_usd_max=section.order_notional_usd_max,
+        exposure_usd_max=section.exposure_usd_max,
+        orders_per_minute_max=section.orders_per_minute_max,
+        notional_try_per_s_max=section.notional_try_per_s_max,
+        open_orders_max=section.open_orders_max,
+        trickle_symbols=frozenset(Symbol(one) for one in section.trickle_symbol_list),
+        trickle_order_try_max=section.trickle_order_try_max,
+    )
+
+
+def _ns(seconds: Decimal) -> int:
+    return int(seconds * _NS_PER_S)

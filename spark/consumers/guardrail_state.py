@@ -1,0 +1,190 @@
+"""
+What the guardrail remembers of one partition, folded record by record. Pure.
+
+Each topic folds into its own part, so the order between topics cannot matter: decisions
+say what was approved, order events what became of it, marks what it is worth, and so on.
+Forgetting happens at decisions only, by their own time, so that the same log leaves the
+same state at each decision (R15).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import ROUND_UP
+from typing import Final
+
+from spark import topics
+from spark.events import (
+    CancelApproved,
+    ClockMeasured,
+    Decision,
+    EquityMarked,
+    Event,
+    GatewayReady,
+    InstrumentPublished,
+    IntentRefused,
+    OrderApproved,
+    PartitionFenced,
+    PricesMarked,
+    ProcessPulsed,
+    RequestNotSent,
+    SessionsPublished,
+)
+from spark.guards.duplicate import order_key
+from spark.ledger.control import Control
+from spark.ledger.exposure import Entry, Exposure
+from spark.ledger.fold import Orders, fold_event, forget
+from spark.ledger.prices import Prices, fold_marks
+from spark.ledger.rates import Rates
+from spark.ledger.snapshot import FirstResult, result_key
+from spark.ledger.trail import Trail
+from spark.names import BOOK_OF, AccountId, ClientOrderId, OrderState, Reason, Symbol, Venue
+from spark.worker.contract import Place
+
+#: Refusals after which an id does not count as seen: its writer is not proven.
+_UNPROVEN: Final = frozenset(
+    {
+        Reason.TAG_MISSING,
+        Reason.STRATEGY_MISMATCH,
+        Reason.WRONG_PARTITION,
+        Reason.ACCOUNT_UNKNOWN,
+    }
+)
+#: Before these the exchange has not answered.
+_UNANSWERED: Final = frozenset({OrderState.PENDING, OrderState.CLAIMED, OrderState.UNKNOWN})
+#: For how long an approved order may be the first of two that are the same.
+_RECENT_NS_MAX: Final = 60_000_000_000
+_UTRY_PER_TRY: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class GuardState:
+    """One partition's memory; plain values, because it is kept as JSON."""
+
+    partition: int
+    orders: Orders = field(default_factory=Orders)
+    rates: Rates = field(default_factory=Rates)
+    exposure: Exposure = field(default_factory=Exposure)
+    prices: Prices = field(default_factory=Prices)
+    trail: Trail = field(default_factory=Trail)
+    control: Control = field(default_factory=Control)
+    gateway_ready_epoch: int | None = None
+    gateway_fenced_epoch: int | None = None
+    instruments: dict[Symbol, InstrumentPublished] = field(default_factory=dict)
+    #: By venue.
+    clocks: dict[str, ClockMeasured] = field(default_factory=dict)
+    bist_sessions: SessionsPublished | None = None
+    #: By `equity_key`, with the append time.
+    equity: dict[str, tuple[int, EquityMarked]] = field(default_factory=dict)
+    first_results: dict[str, FirstResult] = field(default_factory=dict)
+    #: The keys of `first_results` in append order, with their time, to forget them by.
+    remembered: deque[tuple[int, str]] = field(default_factory=deque)
+    #: Append time of the last approved intent of each `order_key`, and these in order.
+    recent: dict[str, int] = field(default_factory=dict)
+    recent_at: deque[tuple[int, str]] = field(default_factory=deque)
+
+
+def equity_key(account: AccountId, book: str) -> str:
+    """Key the equity of an account in a book."""
+    return f"{account} {book}"
+
+
+def fold_decision(state: GuardState, decision: Decision, memory_ns: int) -> None:
+    """
+    Take in a decision of our own.
+
+    Args:
+        memory_ns: how long an intent id stays known.
+
+    """
+    appended_ns = decision.basis.appended_ns
+    state.trail.decided(decision.stamp.src_offset, appended_ns)
+    _remember(state, decision, memory_ns)
+    if isinstance(decision, OrderApproved):
+        _approve(state, decision)
+    state.rates.forget(appended_ns)
+    while state.recent_at and state.recent_at[0][0] < appended_ns - _RECENT_NS_MAX:
+        at_ns, key = state.recent_at.popleft()
+        if state.recent.get(key) == at_ns:
+            del state.recent[key]
+
+
+def fold_order_event(state: GuardState, place: Place, event: Event, memory_ns: int) -> None:
+    """Take in a record of `orders.events`; closed orders are forgotten by its own time."""
+    fold_event(state.orders, event, place.offset, place.appended_ns)
+    forget(state.orders, place.appended_ns - memory_ns)
+    if isinstance(event, PartitionFenced):
+        state.gateway_fenced_epoch = place.offset
+        return
+    if isinstance(event, GatewayReady):
+        if event.epoch == state.gateway_fenced_epoch:
+            state.gateway_ready_epoch = event.epoch
+        return
+    order = state.orders.by_id.get(getattr(event, "client_order_id", ClientOrderId("")))
+    if order is None:
+        return
+    state.exposure.see(order, place.appended_ns)
+    if order.state in _UNANSWERED:
+        return
+    if isinstance(event, RequestNotSent):
+        state.rates.release(order.client_order_id)
+    else:
+        state.rates.answer(order.client_order_id, place.appended_ns)
+
+
+def fold_side(state: GuardState, place: Place, event: Event) -> None:
+    """Take in what venues, marks, the sentinel and processes say."""
+    match event:
+        case PricesMarked():
+            is_watch = place.topic == topics.VENUE_MARKS
+            known = state.prices.watch if is_watch else state.prices.feed
+            fold_marks(known, event, place.appended_ns)
+        case InstrumentPublished():
+            state.instruments[event.symbol] = event
+        case ClockMeasured():
+            state.clocks[event.venue] = event
+        case SessionsPublished(venue=Venue.BIST):
+            state.bist_sessions = event
+        case EquityMarked():
+            key = equity_key(event.account, event.book)
+            state.equity[key] = (place.appended_ns, event)
+        case ProcessPulsed():
+            source = f"{topics.INTENTS}/{state.partition}"
+            state.trail.pulsed(event, source, place.appended_ns)
+        case _:
+            return
+
+
+def _approve(state: GuardState, order: OrderApproved) -> None:
+    worth_utry = int((order.worth_try * _UTRY_PER_TRY).to_integral_value(ROUND_UP))
+    state.rates.approve(order.client_order_id, order.strategy, worth_utry)
+    entry = Entry(
+        strategy=order.strategy,
+        symbol=order.symbol,
+        side=order.side,
+        book=BOOK_OF[order.mode],
+        quantity=order.quantity,
+        worth_usd=order.worth_usd,
+        open_usd=order.worth_usd,
+    )
+    state.exposure.approve(order.client_order_id, entry)
+    key, at_ns = order_key(order), order.basis.appended_ns
+    state.recent[key] = at_ns
+    state.recent_at.append((at_ns, key))
+    known = state.orders.by_id.get(order.client_order_id)
+    if known is not None:
+        state.exposure.see(known, at_ns)
+
+
+def _remember(state: GuardState, decision: Decision, memory_ns: int) -> None:
+    refusals = decision.reasons if isinstance(decision, IntentRefused) else ()
+    assert isinstance(decision, OrderApproved | CancelApproved | IntentRefused)
+    if not decision.intent_id or any(r.code in _UNPROVEN for r in refusals):
+        return
+    key = result_key(decision.strategy, decision.intent_id)
+    appended_ns = decision.basis.appended_ns
+    if key not in state.first_results:
+        digest, seq = decision.stamp.src_digest, decision.stamp.seq
+        state.first_results[key] = FirstResult(digest, seq)
+        state.remembered.append((appended_ns, key))
+    while state.remembered and state.remembered[0][0] < appended_ns - memory_ns:
+        del state.first_results[state.remembered.popleft()[1]]
