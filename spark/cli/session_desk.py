@@ -3,17 +3,13 @@ What `spark session` does: calendar, overrides and hours, put together for one m
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from spark.clock import SystemClock
-from spark.errors import SettingError
 from spark.events import Session
 from spark.exchanges.bist.child import ask_calendar
 from spark.exchanges.bist.days import day_of
-from spark.exchanges.bist.overrides import FILE_BYTES_MAX, read_overrides
 from spark.exchanges.bist.sessions import (
-    Override,
     PlannedDay,
     next_session,
     plan,
@@ -21,6 +17,7 @@ from spark.exchanges.bist.sessions import (
     session_at,
     sessions_of,
 )
+from spark.producers.bist_watch import announced
 from spark.settings import read_settings
 
 #: The longest pause of the exchange is 9 days; an announced one may be longer.
@@ -52,7 +49,7 @@ async def look(at_ns: int | None, *, days: int) -> Outlook:
     """
     settings = read_settings().bist
     hours = read_hours(settings.opens, settings.closes, settings.half_day_closes)
-    overrides = _overrides(settings.overrides)
+    overrides = announced(settings.overrides)
     moment_ns = SystemClock().wall_ns() if at_ns is None else at_ns
     calendar = await ask_calendar(day_of(moment_ns), max(days, 1) + _AHEAD_DAYS)
     planned = plan(calendar, overrides, hours)
@@ -68,14 +65,3 @@ async def look(at_ns: int | None, *, days: int) -> Outlook:
         closes_ns=None if ends is None else ends.closes_ns,
         days=planned[:days],
     )
-
-
-def _overrides(path: Path | None) -> tuple[Override, ...]:
-    if path is None:
-        return ()
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise SettingError(f"SPARK_BIST_OVERRIDES={path}: {error.strerror}") from None
-    return read_overrides(data, str(path))

@@ -24,6 +24,7 @@ from spark.settings import Settings
 from spark.worker.latch import KillLatch
 
 if TYPE_CHECKING:
+    from spark.producers.bist_watch import BistWatch
     from spark.worker.loop import Wiring
 
 _NS_PER_S: Final = 1_000_000_000
@@ -184,8 +185,20 @@ async def _venue_watch(process: Process, stop: asyncio.Event) -> None:
         symbols=tuple(Symbol(symbol) for symbol in binance.followed),
         instance=process.instance,
         ready=process.ready,
+        bist=_bist_watch(process),
     )
     await watch.run(stop)
+
+
+def _bist_watch(process: Process) -> "BistWatch | None":
+    from spark.exchanges.bist.sessions import read_hours
+    from spark.producers.bist_watch import BistWatch
+
+    bist = process.settings.bist
+    if not bist.is_enabled:
+        return None
+    hours = read_hours(bist.opens, bist.closes, bist.half_day_closes)
+    return BistWatch(clock=process.clock, hours=hours, overrides=bist.overrides)
 
 
 async def _binance_feed(process: Process, stop: asyncio.Event) -> None:

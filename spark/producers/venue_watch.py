@@ -22,6 +22,7 @@ from spark.exchanges.port import ClockReading, PublicVenue
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role, Symbol, Venue
+from spark.producers.bist_watch import BistWatch
 from spark.topics import CONTROL_PULSE, VENUE_MARKS, VENUE_STATE
 from spark.worker.pulse import Pulse
 
@@ -50,6 +51,8 @@ class VenueWatch:
     instance: str
     #: Set once instruments and clock have been said.
     ready: asyncio.Event
+    #: Said with the same writer: when an exchange is open that has no process of its own.
+    bist: BistWatch | None = None
     #: Symbols that the exchange was found to have; it refuses a question that names another.
     _listed: set[Symbol] = field(default_factory=set)
 
@@ -71,6 +74,8 @@ class VenueWatch:
                     group.create_task(self._watch_prices(writer)),
                     group.create_task(pulse.beat(list, dict)),
                 ]
+                if self.bist is not None:
+                    tasks.append(group.create_task(self.bist.watch(writer)))
                 await stop.wait()
                 for task in tasks:
                     task.cancel()
