@@ -5,9 +5,11 @@ A file that is not as it should be is a SettingError that names it and the
 remedy. No bytes of a secret live in a frame after this (S15, S18).
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -21,6 +23,8 @@ from spark.secret_files import read_secret
 from spark.signing import SealKey, TagChecker, Tagger, TagKey
 
 _T = TypeVar("_T")
+_PUBLIC_BYTES_MAX: Final = 64 * 1024
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Keyring:
@@ -67,16 +71,24 @@ class Keyring:
         except ValueError:
             raise SettingError(f"audit public key {path}: not an Ed25519 key") from None
 
-    def people(self) -> People:
-        """Read whose signatures count; without a file nobody's do, which is safe."""
-        path = self._public / keys.OPERATORS
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            return People({}, self.log_epoch)
-        except OSError as error:
-            raise SettingError(f"{path}: {error.strerror}") from None
-        return read_people(text, self.log_epoch)
+    def operator_key(self) -> Ed25519PrivateKey:
+        """Read the key with which this person signs proposals."""
+        return _made(self._secrets / keys.OPERATOR_PRIVATE, Ed25519PrivateKey.from_private_bytes)
+
+    def people(self, file: Path | None = None) -> People:
+        """
+        Read whose signatures count; without the file nobody's does.
+
+        Args:
+            file: in place of the public directory's.
+
+        Raises:
+            SettingError: others may write it, or it is not of its form.
+
+        """
+        path = file or self._public / keys.OPERATORS
+        text = _vouched_text(path)
+        return People({}, self.log_epoch) if text is None else read_people(text, self.log_epoch)
 
     def binance_key(self, kind: str = keys.TRADE_KEY) -> BinanceKey:
         """
@@ -116,3 +128,33 @@ def _text(secret: bytes) -> str:
     if not text.isprintable() or not text:
         raise ValueError
     return text
+
+
+def _vouched_text(path: Path) -> str | None:
+    """
+    Read a public file that nobody but root or this user can have written; None for no file.
+    """
+    try:
+        # O_NONBLOCK: a FIFO put in its place must not hang the reader.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+    try:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise SettingError(f"{path}: not a plain file")
+        if state.st_uid not in {0, os.geteuid()}:
+            raise SettingError(f"{path}: owned by uid {state.st_uid}; chown it to root")
+        if state.st_mode & _OTHERS_WRITE:
+            raise SettingError(f"{path}: others may write it; chmod 0644")
+        content = os.read(descriptor, _PUBLIC_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _PUBLIC_BYTES_MAX:
+        raise SettingError(f"{path}: larger than {_PUBLIC_BYTES_MAX} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise SettingError(f"{path}: not UTF-8") from None

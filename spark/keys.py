@@ -16,9 +16,11 @@ SEAL: Final = f"seal.{Role.SIGNER}.{Role.GATEWAY}.key"
 AUDIT_PRIVATE: Final = "audit.ed25519"
 #: In the public directory, which every role may read.
 AUDIT_PUBLIC: Final = "audit.ed25519.pub"
-#: In the public directory: whose signatures count (people.py).
+#: In the public directory: whose signatures count (people.py); its owner alone may write it.
 OPERATORS: Final = "operators.toml"
 LOG_EPOCH: Final = "log_epoch"
+#: A person's signing key, in the directory of that person alone (S11).
+OPERATOR_PRIVATE: Final = "operator.ed25519"
 #: The signer's two exchange keys (S4): places and cancels, queries and logins.
 TRADE_KEY: Final = ""
 READ_KEY: Final = "read."

@@ -258,6 +258,8 @@ class ProcessSettings(_Section):
     xdg_cache_home: Path | None = Field(default=None, validation_alias="XDG_CACHE_HOME")
     #: This role's own secrets; empty means `<home>/secrets/<role>`.
     secrets_dir: Path | None = Field(default=None, validation_alias="SPARK_SECRETS_DIR")
+    #: Whose signatures count (S11); empty means `<home>/public/operators.toml`.
+    operators_file: Path | None = Field(default=None, validation_alias="SPARK_OPERATORS_FILE")
     #: Directory whose files are kills (design §5); empty means `<home>/kill.d`.
     latch_dir: Path | None = Field(default=None, validation_alias="SPARK_LATCH_DIR")
     #: Port of /healthz and /metrics; 0 lets the system pick.

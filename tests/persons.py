@@ -5,8 +5,6 @@ Persons with their keys, and what they say on `control` and `control.halt`, for 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from spark.codec import encode
 from spark.events import (
     Event,
@@ -24,23 +22,13 @@ from spark.ledger.control import Control, fold_body
 from spark.names import HaltSource, StrategyId, TradingMode
 from spark.people import People, sign
 from spark.topics import CONTROL, CONTROL_HALT
-from tests.keyed import LOG_EPOCH, key_bytes
+from tests.keyed import LOG_EPOCH, people
+from tests.keyed import person as person_key
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS
 
 LOCAL: Final = "op-local"
 SECOND: Final = "op-second"
 MINUTE_NS: Final = 60 * SECOND_NS
-
-
-def person_key(person: str) -> Ed25519PrivateKey:
-    """Make a person's key of its name."""
-    return Ed25519PrivateKey.from_private_bytes(key_bytes(f"person {person}"))
-
-
-def people(*names: str, log_epoch: str = LOG_EPOCH) -> People:
-    """Make the persons who may sign; two, where none is named."""
-    known = names or (LOCAL, SECOND)
-    return People({name: person_key(name).public_key() for name in known}, log_epoch)
 
 
 def resume(*halts: tuple[str, int], **changes: object) -> ResumeTrading:

@@ -4,7 +4,9 @@ How a command finds the running stack, and as whom it speaks to it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.embedded.home import Home, default_home
@@ -12,9 +14,12 @@ from spark.embedded.state import StackState, find_stack
 from spark.errors import SettingError
 from spark.keyring import Keyring
 from spark.settings import Settings, read_settings
+from spark.topics import OPERATORS
 
 #: The person at the terminal of this machine.
 OPERATOR: Final = "op-local"
+#: For commands that another person may be asked to run.
+AsOption = Annotated[str, typer.Option("--as", metavar="PERSON", help="As whom to speak.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Attached:
     settings: Settings
     home: Home
     state: StackState
+    operator: str = OPERATOR
 
     def keyring(self) -> Keyring:
         """
@@ -33,16 +39,16 @@ class Attached:
             SettingError: they are another user's; the text says whose.
 
         """
-        directory = self.home.secrets_of(OPERATOR)
+        directory = self.home.secrets_of(self.operator)
         try:
-            return Keyring(OPERATOR, directory, self.home.public)
+            return Keyring(self.operator, directory, self.home.public)
         except SettingError as error:
             raise SettingError(f"{error}; use the account that started the stack") from None
 
     def login(self) -> KafkaLogin:
         """Give the operator's way to Kafka."""
         password = self.keyring().kafka_password()
-        return KafkaLogin(self.state.kafka_bootstrap, OPERATOR, password)
+        return KafkaLogin(self.state.kafka_bootstrap, self.operator, password)
 
     def bus(self) -> KafkaBus:
         """Make a bus as the operator; the caller closes it."""
@@ -54,14 +60,20 @@ def anchor(settings: Settings) -> Path:
     return default_home(settings.process)
 
 
-def attach() -> Attached:
+def attach(operator: str = OPERATOR) -> Attached:
     """
     Find the running stack.
 
+    Args:
+        operator: the person who speaks.
+
     Raises:
-        NotRunningError: there is none.
+        NotRunningError: there is no stack.
+        SettingError: there is no such person.
 
     """
+    if operator not in OPERATORS:
+        raise SettingError(f"no person {operator!r}; there are: {', '.join(sorted(OPERATORS))}")
     settings = read_settings()
     state = find_stack(Home(anchor(settings)))
-    return Attached(settings, Home(state.home), state)
+    return Attached(settings, Home(state.home), state, operator)

@@ -18,6 +18,8 @@ from spark import keys
 from spark.embedded.secrets import Secrets, claim_secret, remove_secret
 from spark.errors import IntegrityError
 from spark.names import Role, Venue
+from spark.people import read_people, write_people
+from spark.topics import OPERATORS
 
 SIMULATOR: Final = "simulator"
 SIMULATOR_KEYS: Final = "keys.json"
@@ -47,6 +49,7 @@ def mint_keys(secrets: Secrets, public: Path) -> None:
     _mint_audit(secrets, public)
     if not (public / keys.LOG_EPOCH).exists():
         renew_log_epoch(public)
+    _mint_operators(secrets, public)
 
 
 def renew_log_epoch(public: Path) -> None:
@@ -110,6 +113,32 @@ def _mint_audit(secrets: Secrets, public: Path) -> None:
     secrets.write(Role.AUDITOR, keys.AUDIT_PRIVATE, content)
     verifying = Ed25519PrivateKey.from_private_bytes(content).public_key().public_bytes_raw()
     write_public(public / keys.AUDIT_PUBLIC, verifying)
+
+
+def _mint_operators(secrets: Secrets, public: Path) -> None:
+    """
+    Give each person a key; who may sign is written once, from then on people edit it.
+    """
+    held = {}
+    for person in sorted(OPERATORS):
+        content = _held(secrets, person, keys.OPERATOR_PRIVATE)
+        if content is None:
+            content = Ed25519PrivateKey.generate().private_bytes_raw()
+        secrets.write(person, keys.OPERATOR_PRIVATE, content)
+        held[person] = Ed25519PrivateKey.from_private_bytes(content).public_key()
+    path = public / keys.OPERATORS
+    if not path.exists():
+        write_public(path, write_people(held).encode())
+        return
+    # Words are judged for one log; the keys are the same for each.
+    known = read_people(path.read_text(encoding="utf-8"), log_epoch="")
+    for person, key in held.items():
+        said = known.key_of(person)
+        if said is not None and said.public_bytes_raw() != key.public_bytes_raw():
+            raise IntegrityError(
+                f"{path} has another key for {person} than {secrets.directory(person)}; "
+                "put back the right one (runbook/keys.md)"
+            )
 
 
 def _held(secrets: Secrets, holder: str, name: str) -> bytes | None:

@@ -2,6 +2,7 @@
 Secret files: private, ours, plain, and what their names promise (S15).
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from spark import keys, log
 from spark.errors import SettingError
 from spark.keyring import Keyring
+from spark.people import sign, write_people
 
 SECRET = b"hunter2hunter2hunter2hunter2!!!!"
 
@@ -43,6 +45,7 @@ READERS: list[tuple[str, Callable[[Keyring], object]]] = [
     ("kafka.password", Keyring.kafka_password),
     (keys.SEAL, Keyring.seal),
     (keys.AUDIT_PRIVATE, Keyring.audit_key),
+    (keys.OPERATOR_PRIVATE, Keyring.operator_key),
     (keys.tag_key("signer", "gateway"), lambda ring: ring.tagger(["gateway"])),
     (keys.tag_key("guardrail", "signer"), lambda ring: ring.checker(["guardrail"])),
 ]
@@ -114,3 +117,66 @@ def test_s18_a_keyring_shows_its_role_alone(home: Path) -> None:
     assert ring.kafka_password() == SECRET.decode()
     assert repr(ring) == "Keyring(signer)"
     assert "hunter2" not in str(vars(ring))
+
+
+def operators(home: Path, mode: int = 0o644) -> Path:
+    """Write who may sign: the person whose key is SECRET."""
+    key = Ed25519PrivateKey.from_private_bytes(SECRET).public_key()
+    path = home / "public" / keys.OPERATORS
+    path.write_text(write_people({"op-local": key}))
+    path.chmod(mode)
+    return path
+
+
+def test_s11_who_may_sign_stands_in_a_public_file(home: Path) -> None:
+    """S11: each process reads it itself; a signature counts for this log's name."""
+    operators(home)
+    put(home, keys.OPERATOR_PRIVATE, SECRET)
+    ring = keyring(home)
+    made = sign(ring.operator_key(), "op-local", b"{}", log_epoch="epoch")
+    assert ring.people().has_signed("op-local", b"{}", made, offset=0)
+
+
+def test_s11_without_the_file_nobodys_signature_counts(home: Path) -> None:
+    """S11: doubt is safe: with nobody known no resume and no mode comes into force."""
+    found = keyring(home).people()
+    assert found.names == frozenset()
+    assert found.log_epoch == "epoch"
+    assert keyring(home).people(home / "nowhere.toml").names == frozenset()
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
+def test_s11_a_file_that_others_may_write_is_refused(home: Path, mode: int) -> None:
+    """S11: whoever can write it could make themselves a person."""
+    path = operators(home, mode)
+    with pytest.raises(SettingError, match="others may write it; chmod 0644"):
+        keyring(home).people()
+    path.chmod(0o644)
+    assert keyring(home).people().names == {"op-local"}
+
+
+def test_s11_who_may_sign_is_a_plain_small_text(home: Path, tmp_path: Path) -> None:
+    """S11: no link, no directory, nothing endless, nothing that is no text stands in its place."""
+    path = operators(home)
+    other = path.rename(tmp_path / "moved.toml")
+    path.symlink_to(other)
+    with pytest.raises(SettingError, match="symbolic links"):
+        keyring(home).people()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SettingError, match="not a plain file"):
+        keyring(home).people()
+    path.rmdir()
+    for content in (b"\xff\xfe", b"#" * 65_537):
+        path.write_bytes(content)
+        with pytest.raises(SettingError, match=r"not UTF-8|larger than"):
+            keyring(home).people()
+    assert keyring(home).people(other).names == {"op-local"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+def test_s11_a_file_of_another_user_is_refused(home: Path) -> None:
+    """S11: it is root's, or this user's own."""
+    os.chown(operators(home), 12_345, 12_345)
+    with pytest.raises(SettingError, match="owned by uid 12345"):
+        keyring(home).people()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from spark.errors import SettingError
 from spark.people import People, read_people, sign, write_people
-from tests.keyed import LOG_EPOCH
-from tests.persons import LOCAL, SECOND, people, person_key
+from tests.keyed import LOG_EPOCH, people
+from tests.keyed import person as person_key
+from tests.persons import LOCAL, SECOND
 
 BODY = b'{"any":"bytes"}'
 LOCAL_HEX = person_key(LOCAL).public_key().public_bytes_raw().hex()

@@ -19,7 +19,8 @@ from spark.embedded.secrets import Secrets
 from spark.errors import IntegrityError
 from spark.keyring import Keyring
 from spark.names import Role
-from spark.topics import BY_NAME, INTENTS
+from spark.people import sign, write_people
+from spark.topics import BY_NAME, INTENTS, OPERATORS
 
 
 @pytest.fixture
@@ -139,3 +140,48 @@ def test_the_simulator_knows_two_keys_and_only_one_trades(secrets: Secrets) -> N
     assert read["secret"] == secrets.read(Role.SIGNER, read_secret).decode()
     assert "trade" in trade["permissions"]
     assert read["permissions"] == ["read"]
+
+
+def test_s11_each_person_has_a_key_of_their_own(secrets: Secrets) -> None:
+    """
+    S11: what one signs verifies by the public file, for nobody else; the directories are apart.
+    """
+    mint_keys(secrets, _public(secrets))
+    rings = {
+        person: Keyring(person, secrets.root / person, _public(secrets)) for person in OPERATORS
+    }
+    people = rings["op-local"].people()
+    assert people.names == OPERATORS
+    for person, ring in rings.items():
+        made = sign(ring.operator_key(), person, b"{}", log_epoch=ring.log_epoch)
+        verified = {name for name in OPERATORS if people.has_signed(name, b"{}", made, offset=0)}
+        assert verified == {person}
+        private = secrets.directory(person) / keys.OPERATOR_PRIVATE
+        assert private.stat().st_mode & 0o777 == 0o400
+    assert (_public(secrets) / keys.OPERATORS).stat().st_mode & 0o777 == 0o644
+
+
+def test_who_may_sign_is_peoples_own_file_once_it_is_there(secrets: Secrets) -> None:
+    """
+    A person taken out of it stays out, an entry added stays in, at every start.
+    """
+    mint_keys(secrets, _public(secrets))
+    path = _public(secrets) / keys.OPERATORS
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("op-second")]
+    third = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    path.write_text("\n".join([*kept, f'op-third = "{third}"', ""]))
+    mint_keys(secrets, _public(secrets))
+    found = Keyring("op-local", secrets.root / "op-local", _public(secrets)).people()
+    assert found.names == {"op-local", "op-third"}
+
+
+def test_a_public_key_that_is_not_the_persons_stops_the_start(secrets: Secrets) -> None:
+    """
+    Somebody else's key under a person's name is an intruder's, or a half-done change.
+    """
+    mint_keys(secrets, _public(secrets))
+    path = _public(secrets) / keys.OPERATORS
+    stranger = Ed25519PrivateKey.generate().public_key()
+    path.write_text(write_people({"op-second": stranger}))
+    with pytest.raises(IntegrityError, match="another key for op-second"):
+        mint_keys(secrets, _public(secrets))

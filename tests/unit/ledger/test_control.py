@@ -17,7 +17,9 @@ from spark.ledger.control import (
 )
 from spark.ledger.control_state import OUTSIDE
 from spark.names import AccountId, TradingMode
+from spark.people import People
 from spark.topics import CONTROL, CONTROL_HALT
+from tests.keyed import LOG_EPOCH
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, Life
 from tests.persons import (
     LOCAL,
@@ -25,7 +27,6 @@ from tests.persons import (
     SECOND,
     Room,
     halted,
-    people,
     resume,
     set_limits,
     set_mode,
@@ -206,7 +207,7 @@ def test_an_unknown_person_is_named() -> None:
     assert room.say(signed(resume(("kill-1", 0)), "op-third")) == (
         "nobody here is called 'op-third'"
     )
-    empty = Room(PAPER, people("op-none"))
+    empty = Room(PAPER, People({}, LOG_EPOCH))
     assert empty.say(signed(resume(("kill-1", 0)))) == "nobody here is called 'op-local'"
 
 
