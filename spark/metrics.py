@@ -44,13 +44,24 @@ class Metrics:
         self.up = self._gauge("spark_up", "1 while the process serves its ops port", "role")
         self.place_ack = self._histogram(
             "spark_place_ack_duration_seconds",
-            "From the intent's append to the acknowledgement's append, both on the broker's clock",
+            "From the intent's append to the acknowledgement's append, both on the broker's clock; "
+            "in shadow to the sealed request's",
+            "mode",
+        )
+        self.place_sealed = self._histogram(
+            "spark_place_sealed_duration_seconds",
+            "From the intent's append to its sealed request's append, both on the broker's clock",
             "mode",
         )
         self.feed_to_db = self._row_histogram(
             "spark_feed_to_db_seconds",
             "From the socket's receive to the COMMIT that holds the row",
             "kind",
+        )
+        self.log_to_db = self._row_histogram(
+            "spark_log_to_db_seconds",
+            "From a record's append to the COMMIT that holds what the tables make of it",
+            "topic",
         )
         self.hop = self._histogram(
             "spark_hop_duration_seconds",

@@ -61,7 +61,11 @@ def signer(mode: TradingMode = TradingMode.LIVE, ceilings: Ceilings = CEILINGS) 
         entropy=lambda count: bytes(range(count)),
     )
     rules = SignerRules(
-        mode=mode, endpoint=Endpoint.SIM, signature_life_ns=SECOND_NS, ceilings=ceilings
+        mode=mode,
+        endpoint=Endpoint.SIM,
+        signature_life_ns=SECOND_NS,
+        ceilings=ceilings,
+        people=keyed.people(),
     )
     return Signer(keys, rules)
 

@@ -16,7 +16,9 @@ from spark.exchanges.binance.client import BinanceOrders, BinancePublic
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, Symbol, Venue
 from spark.producers.venue_watch import VenueWatch
+from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
+from spark.worker.latch_copy import LatchCopy, make_empty_copy
 from spark.worker.loop import TransformLoop, Wiring
 from tests import keyed
 from tests.hops import CEILINGS, gateway_keys
@@ -32,6 +34,16 @@ _Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 _Runner = Callable[["OrderPath", Bus, Metrics, asyncio.Event], _Run]
 
 
+def _halts(path: "OrderPath", role: str) -> Halts:
+    """Give what a process obeys, with its own copy of the latch, which outlives it."""
+    directory = path.place_ / "latches" / role
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        make_empty_copy(directory)
+    latch = KillLatch(path.latch_dir, is_killed_by_environment=False, copy=LatchCopy(directory))
+    return Halts(latch, keyed.people(), path.mode)
+
+
 def _wiring(
     path: "OrderPath",
     bus: Bus,
@@ -43,7 +55,7 @@ def _wiring(
         bus=bus,
         clock=SystemClock(),
         metrics=metrics,
-        latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
+        halts=_halts(path, metrics.role),
         instance=f"{metrics.role}-{len(path.stages)}",
         partitions=tuple(range(topics.ACCOUNT_PARTITIONS)),
         ready=ready,
@@ -80,6 +92,7 @@ def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event)
             endpoint=Endpoint.SIM,
             signature_life_ns=path.signature_life_ns,
             ceilings=CEILINGS,
+            people=keyed.people(),
         ),
     )
     wiring = _wiring(
@@ -133,7 +146,7 @@ def _gateway(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event
             bus=bus,
             clock=SystemClock(),
             metrics=metrics,
-            latch=KillLatch(path.latch_dir, is_killed_by_environment=False),
+            halts=_halts(path, metrics.role),
             checker=keyed.checker(Role.GATEWAY, {Role.SIGNER}),
             keys=gateway_keys(),
             signer=SigningClient(path.place_ / "q.sock"),

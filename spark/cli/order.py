@@ -10,7 +10,7 @@ import typer
 from spark.cli.durations import parse_duration
 from spark.cli.exit_codes import ExitCode
 from spark.cli.output import JsonOption, print_json, print_line
-from spark.names import OrderState, Side, TimeInForce
+from spark.names import OrderState, Reason, Side, TimeInForce
 
 if TYPE_CHECKING:
     from spark.ops.order_view import OrderRow
@@ -125,7 +125,7 @@ def row_line(row: "OrderRow") -> str:
     price = f"@ {row.price}" if row.price else ""
     took = "" if row.place_ack_ms is None else f"{row.place_ack_ms:.0f} ms"
     head = f"{row.intent_id}  {row.strategy:<14} {row.action:<6} {row.side:<4} {what} {price}"
-    return f"{head:<86} {outcome(row):<18} {took:>8}".rstrip()
+    return f"{head:<86} {row.mode or '-':<8} {outcome(row):<18} {took:>8}".rstrip()
 
 
 def outcome(row: "OrderRow") -> str:
@@ -154,6 +154,7 @@ def row_object(row: "OrderRow") -> dict[str, object]:
         "client_order_id": row.client_order_id or None,
         "exchange_order_id": row.exchange_order_id or None,
         "target_intent_id": row.target_intent_id or None,
+        "mode": row.mode or None,
         "state": outcome(row),
         "reasons": [
             {"code": str(reason.code), "found": reason.found, "limit": reason.limit}
@@ -181,7 +182,8 @@ def _print_story(row: "OrderRow") -> None:
         after_ms = (hop.appended_ns - first_ns) * _MS_PER_NS
         print_line(f"  +{after_ms:>6.0f} ms  {hop.kind:<18} {hop.detail}".rstrip())
     took = "" if row.place_ack_ms is None else f" · Place→ACK {row.place_ack_ms:.0f} ms"
-    print_line(f"{outcome(row)}{took}")
+    mode = f" · {row.mode}" if row.mode else ""
+    print_line(f"{outcome(row)}{took}{mode}")
     for reason in row.reasons:
         limit = "" if reason.limit is None else f", limit {reason.limit}"
         print_line(f"  {reason.code}: found {reason.found}{limit}")
@@ -197,7 +199,9 @@ def _end(row: "OrderRow", *, as_json: bool, is_awaited: bool) -> None:
 
 def _code(row: "OrderRow", *, is_awaited: bool) -> ExitCode:
     kinds = {hop.kind for hop in row.hops}
-    if kinds & _REFUSALS:
+    # A shadow order ends where it should: nobody refused it.
+    is_shadow = any(reason.code is Reason.SHADOW_MODE for reason in row.reasons)
+    if kinds & _REFUSALS and not is_shadow:
         return ExitCode.REFUSED
     if kinds & {"order_rejected", "cancel_rejected"}:
         return ExitCode.ERROR

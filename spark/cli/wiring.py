@@ -21,7 +21,7 @@ from spark.keyring import Keyring
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, StrategyId, Symbol, Venue
 from spark.settings import Settings
-from spark.worker.latch import KillLatch
+from spark.worker.halts import Halts
 
 if TYPE_CHECKING:
     from spark.producers.bist_watch import BistWatch
@@ -41,7 +41,7 @@ class Process:
     home: Home
     keyring: Keyring
     metrics: Metrics
-    latch: KillLatch
+    halts: Halts
     clock: Clock
     bus: Bus
     instance: str
@@ -57,7 +57,9 @@ async def _guardrail(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.guardrail import Guardrail
     from spark.worker.loop import TransformLoop
 
-    guardrail = Guardrail(start_of(process.settings), process.keyring.people())
+    guardrail = Guardrail(
+        start_of(process.settings), process.keyring.people(process.settings.process.operators_file)
+    )
     writers = topics.BY_NAME[topics.INTENTS].writers
     verifiers = (Role.SIGNER, Role.GATEWAY)
     await TransformLoop(guardrail, _wiring(process, writers, verifiers)).run(stop)
@@ -94,6 +96,7 @@ async def _signer(process: Process, stop: asyncio.Event) -> None:
             endpoint=settings.trading.endpoint,
             signature_life_ns=_ns(settings.limits.signature_life_s),
             ceilings=read_ceilings(settings.signer.ceilings),
+            people=process.halts.people,
         ),
     )
     writer = await process.bus.writer([topics.CONTROL_KEYS])
@@ -131,7 +134,7 @@ async def _gateway(process: Process, stop: asyncio.Event) -> None:
         bus=process.bus,
         clock=process.clock,
         metrics=process.metrics,
-        latch=process.latch,
+        halts=process.halts,
         checker=keyring.checker({Role.SIGNER}),
         keys=GatewayKeys(
             seal=keyring.seal(),
@@ -276,7 +279,7 @@ def _wiring(
         bus=process.bus,
         clock=process.clock,
         metrics=process.metrics,
-        latch=process.latch,
+        halts=process.halts,
         tagger=process.keyring.tagger(verifiers),
         checker=process.keyring.checker(writers),
         instance=process.instance,

@@ -14,20 +14,29 @@ from typing import Final
 from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
 from spark.codec import decode, encode
-from spark.consumers.gateway_lane import Lane, Now
+from spark.consumers.gateway_intake import Now
+from spark.consumers.gateway_lane import Lane
 from spark.consumers.gateway_resume import GatewayPast
 from spark.errors import MalformedError
-from spark.events import OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown, Refusal
+from spark.events import (
+    OrderAcked,
+    OrderApproved,
+    OrderEvent,
+    OrderRejected,
+    OutcomeUnknown,
+    Refusal,
+)
 from spark.exchanges.port import NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
-from spark.names import Reason
+from spark.names import ClientOrderId, Reason, TradingMode
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark, StateCache
-from spark.worker.latch import KillLatch
 from spark.worker.tenure import Tenure
 
 _NS_PER_S: Final = 1e9
+#: How far this clock and the exchange's may be apart; the bound is on the exchange's.
+_CLOCK_ERROR_NS_MAX: Final = 2_000_000_000
 #: Events since the last time, when quiet and in any case.
 _IDLE_EVENTS_MIN: Final = 1_000
 _BUSY_EVENTS_MAX: Final = 40_000
@@ -40,7 +49,6 @@ class Desk:
     lane: Lane
     tenure: Tenure
     venue: OrderVenue
-    latch: KillLatch
     clock: Clock
     metrics: Metrics
     #: Called whenever there is an answer to write down.
@@ -72,6 +80,7 @@ class Desk:
         accepted = self.lane.inbox.accept(record)
         if accepted is not None:
             self.pending.extend(self.lane.take(accepted, self.now()))
+            self._measure_sealed()
 
     async def turn(self, *, may_claim: bool) -> None:
         """
@@ -88,6 +97,8 @@ class Desk:
             self.pending.extend(self.lane.answer(ready, outcome, now))
         claimed: list[Ready] = []
         if may_claim:
+            control = self.lane.permit.control
+            self.lane.dispatch.limit(control.concurrency_max(self.lane.account))
             said, claimed = self.lane.claim(now)
             self.pending.extend(said)
         await self.append()
@@ -149,6 +160,23 @@ class Desk:
         self.pending.extend(events)
         self.wake()
 
+    def open_orders(self) -> frozenset[ClientOrderId]:
+        """
+        List the places of which a byte may be on its way: claimed and unanswered (R10).
+
+        An unknown counts until it is settled, or past the moment from which on the
+        exchange's denial of it is final.
+        """
+        now_ns = self.clock.wall_ns()
+        orders = self.lane.orders
+        unknown = {
+            key
+            for key in orders.unknown
+            if (order := orders.by_id.get(key)) is not None
+            if not 0 < order.final_after_ns < now_ns - _CLOCK_ERROR_NS_MAX
+        }
+        return self.lane.dispatch.places_in_flight | unknown
+
     @property
     def is_quiet(self) -> bool:
         """Tell whether nothing is in flight or waiting to be written."""
@@ -168,10 +196,12 @@ class Desk:
         def check() -> bool:
             # No await between here and the first byte: what is true now holds then.
             nonlocal refusal
-            halts = self.latch.in_force() if ready.is_place else ()
-            if halts:
-                refusal = Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=", ".join(halts))
-                return False
+            approval = ready.approval
+            if isinstance(approval, OrderApproved):
+                found = self.lane.permit.refusal_now(approval)
+                if found is not None:
+                    refusal = found
+                    return False
             if self.lane.is_late(ready, self.now()):
                 refusal = Refusal(code=Reason.SIGNATURE_EXPIRED)
                 return False
@@ -190,6 +220,15 @@ class Desk:
         except MalformedError:
             return
         self.lane.fold(event, self.now(), record.offset)
+
+    def _measure_sealed(self) -> None:
+        opened, self.lane.opened = self.lane.opened, []
+        for mode, took_ns in opened:
+            took_s = max(0, took_ns) / _NS_PER_S
+            self.metrics.place_sealed.labels(mode).observe(took_s)
+            if mode is TradingMode.SHADOW:
+                # There the path ends (spec H1).
+                self.metrics.place_ack.labels(mode).observe(took_s)
 
     def _measure(self, events: Sequence[OrderEvent]) -> None:
         now_ns = self.clock.wall_ns()

@@ -8,7 +8,8 @@ record, and have been made for this very gateway epoch, mode and endpoint.
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -17,9 +18,18 @@ from spark.codec import decode, type_name
 from spark.errors import MalformedError, TagError
 from spark.events import CancelApproved, OrderApproved, Refusal, RequestSealed, SigningSkipped
 from spark.exchanges.port import SignedRequest
-from spark.names import Action, Endpoint, Reason, TradingMode
+from spark.ledger.control import Control
+from spark.names import AccountId, Action, Endpoint, Reason, TradingMode
 from spark.signing import SealKey, TagChecker, bound_to
 from spark.worker.contract import Given
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One reading of both clocks."""
+
+    wall_ns: int
+    monotonic_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +46,33 @@ class GatewayKeys:
 class Permit:
     """What this gateway may send at all."""
 
+    #: The environment's; what is in force follows from `control`.
     mode: TradingMode
     endpoint: Endpoint
     #: By partition: the epoch that this instance holds.
     epochs: dict[int, int]
+    #: What people and protections have said, as this process folds it.
+    control: Control = field(default_factory=Control)
+    #: Looks now: every kill in force for an account, on the log and outside.
+    kills: Callable[[AccountId], tuple[str, ...]] = lambda _: ()
+
+    def refusal_now(self, approval: OrderApproved) -> Refusal | None:
+        """
+        Look whether an approval still holds: no kill, the mode, and no resume since (S9).
+
+        Asked at intake, and again with no `await` before the first byte (R10).
+        """
+        if kills := self.kills(approval.account):
+            return Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=", ".join(kills))
+        mode = self.control.mode(approval.account, self.mode)
+        if approval.mode is not mode:
+            return Refusal(code=Reason.MODE_FORBIDS, found=approval.mode, limit=mode)
+        resume = self.control.resume_offset
+        if approval.resume_offset != resume:
+            # Approved before a kill, or by a guardrail that has not read the resume yet.
+            found, limit = str(approval.resume_offset), str(resume)
+            return Refusal(code=Reason.RESUME_MISMATCH, found=found, limit=limit)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +127,9 @@ def _opened(sealed: RequestSealed, keys: GatewayKeys) -> Opened:
             raise _MismatchError(name)
     if (sealed.action is Action.PLACE) != isinstance(approval, OrderApproved):
         raise _MismatchError("action")
+    # A cancel's mode is its target's: it goes the way on which the order went.
+    if isinstance(approval, OrderApproved) and sealed.mode is not approval.mode:
+        raise _MismatchError("mode")
     bound = bound_to(
         sealed.seal_kid,
         body,
@@ -118,8 +154,8 @@ def _forbidden(opened: Opened, permit: Permit, *, partition: int, now_ns: int) -
     if now_ns >= opened.sealed.not_after_ns:
         return Refusal(code=Reason.SIGNATURE_EXPIRED)
     if isinstance(approval, OrderApproved):
-        if approval.mode is not permit.mode:
-            return Refusal(code=Reason.MODE_FORBIDS, found=approval.mode, limit=permit.mode)
+        if (refusal := permit.refusal_now(approval)) is not None:
+            return refusal
         if approval.gateway_epoch != permit.epochs.get(partition):
             # Approved for a gateway that is gone: the guardrail must decide anew (R11).
             return Refusal(code=Reason.GATEWAY_NOT_READY, found=str(approval.gateway_epoch))

@@ -9,48 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from spark.consumers.gateway_intake import GatewayKeys, Opened, Permit, open_request
+from spark.consumers import gateway_words as words
+from spark.consumers.gateway_intake import GatewayKeys, Now, Opened, Permit, open_request
 from spark.consumers.gateway_resume import MEMORY_NS
 from spark.events import (
     CancelApproved,
     Event,
     GatewayReady,
-    OrderApproved,
-    OrderClaimed,
     OrderEvent,
     Origin,
-    OutcomeUnknown,
     Refusal,
     RequestNotSent,
-    RequestSealed,
 )
 from spark.exchanges.port import Answer, Outcome
 from spark.ledger.dispatch import Dispatch, Ready
-from spark.ledger.fold import Order, Orders, cancel_key, fold_event, forget
+from spark.ledger.fold import Orders, cancel_key, fold_event, forget
 from spark.ledger.orders import CLOSED
 from spark.names import (
     AccountId,
     Action,
-    ClientOrderId,
     Endpoint,
-    IntentId,
     OrderState,
     Reason,
-    StrategyId,
     TradingMode,
 )
 from spark.worker.inbox import Accepted, Inbox
 
 #: Longer than any signature, approval and intent together live.
 _MEMORY_NS: Final = 120_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """One reading of both clocks."""
-
-    wall_ns: int
-    monotonic_ns: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +54,8 @@ class Lane:
     open_offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: Signed records at or above the resume point that have their event already.
     handled: set[int] = field(default_factory=set)
+    #: Of each place that was opened: its mode, and ns from its intent's append to its sealing's.
+    opened: list[tuple[TradingMode, int]] = field(default_factory=list)
 
     def begin(self, mode: TradingMode, endpoint: Endpoint, now: Now) -> list[OrderEvent]:
         """
@@ -76,12 +64,12 @@ class Lane:
         Call once, after folding the log up to the own fence.
         """
         places = [
-            _unknown(order, Action.PLACE, epoch=self.epoch, cause="restart", now=now)
+            words.unknown(order, Action.PLACE, epoch=self.epoch, cause="restart", now=now)
             for order in self.orders.by_id.values()
             if order.state is OrderState.CLAIMED
         ]
         cancels = [
-            _unknown(claim, Action.CANCEL, epoch=self.epoch, cause="restart", now=now)
+            words.unknown(claim, Action.CANCEL, epoch=self.epoch, cause="restart", now=now)
             for claim in self.orders.cancels.values()
         ]
         ready = GatewayReady(
@@ -119,6 +107,11 @@ class Lane:
             offset=given.offset,
             too_old_ns=now.monotonic_ns + found.sealed.not_after_ns - now.wall_ns,
         )
+        if ready.is_place:
+            asked_ns = ready.approval.basis.appended_ns
+            self.opened.append((ready.mode, given.appended_ns - asked_ns))
+        if ready.mode is TradingMode.SHADOW:
+            return self._said([self._shadowed(ready, now)], now)
         if isinstance(found.approval, CancelApproved):
             return self._said(self._take_cancel(ready, now), now)
         self.dispatch.add(ready)
@@ -138,7 +131,10 @@ class Lane:
             for ready in leaving:
                 refusal = self._refusal(ready, now)
                 if refusal is None:
-                    event: OrderEvent = self._claimed(ready, now)
+                    origin = self._origin(ready.offset)
+                    event: OrderEvent = words.claimed(
+                        ready, epoch=self.epoch, origin=origin, now=now
+                    )
                     claimed.append(ready)
                 else:
                     self.dispatch.done(ready)
@@ -153,7 +149,9 @@ class Lane:
             said: list[OrderEvent] = [self._ended(ready.offset, ready.sealed, (outcome,), now=now)]
         elif outcome.answer is Answer.UNKNOWN:
             sealed = ready.sealed
-            said = [_unknown(sealed, sealed.action, epoch=self.epoch, cause=outcome.cause, now=now)]
+            said = [
+                words.unknown(sealed, sealed.action, epoch=self.epoch, cause=outcome.cause, now=now)
+            ]
         else:
             said = list(outcome.evidence)
         return self._said(said, now)
@@ -175,6 +173,14 @@ class Lane:
         for event in events:
             self.fold(event, now)
         return events
+
+    def _shadowed(self, ready: Ready, now: Now) -> RequestNotSent:
+        """End where the send would be: a shadow order is guarded, signed and measured (B1)."""
+        reasons = [Refusal(code=Reason.SHADOW_MODE)]
+        # What would have kept it from being sent belongs to what is measured.
+        if (refusal := self._refusal(ready, now)) is not None:
+            reasons.append(refusal)
+        return self._ended(ready.offset, ready.sealed, reasons, now=now)
 
     def _take_cancel(self, ready: Ready, now: Now) -> list[OrderEvent]:
         target = ready.sealed.client_order_id
@@ -209,40 +215,12 @@ class Lane:
         """Tell whether a request is too old, by the wall clock or by our own patience."""
         return now.wall_ns >= ready.sealed.not_after_ns or now.monotonic_ns >= ready.too_old_ns
 
-    def _claimed(self, ready: Ready, now: Now) -> OrderClaimed:
-        approval = ready.approval
-        order = approval if isinstance(approval, OrderApproved) else None
-        return OrderClaimed(
-            epoch=self.epoch,
-            origin=self._origin(ready.offset),
-            action=ready.sealed.action,
-            account=approval.account,
-            strategy=approval.strategy,
-            intent_id=approval.intent_id,
-            client_order_id=approval.client_order_id,
-            symbol=approval.symbol,
-            mode=approval.mode,
-            side=order.side if order else None,
-            order_type=order.order_type if order else None,
-            quantity=order.quantity if order else None,
-            price=order.price if order else None,
-            final_after_ns=ready.request.final_after_ns,
-            claimed_ns=now.wall_ns,
-        )
-
     def _ended(
         self, offset: int, event: Event | None, reasons: Sequence[Refusal], *, now: Now
     ) -> RequestNotSent:
-        return RequestNotSent(
-            epoch=self.epoch,
-            origin=self._origin(offset),
-            action=getattr(event, "action", Action.PLACE),
-            account=self.account,
-            strategy=getattr(event, "strategy", StrategyId("")),
-            intent_id=getattr(event, "intent_id", IntentId("")),
-            client_order_id=getattr(event, "client_order_id", ClientOrderId("")),
-            reasons=tuple(reasons),
-            at_ns=now.wall_ns,
+        origin = self._origin(offset)
+        return words.not_sent(
+            event, reasons, account=self.account, epoch=self.epoch, origin=origin, now=now
         )
 
     def _origin(self, offset: int) -> Origin:
@@ -255,19 +233,3 @@ class Lane:
         else:
             below, epoch, seq = self.inbox.position, lineage.epoch, lineage.seq
         return Origin(offset=offset, done_below=below, done_epoch=epoch, done_seq=seq)
-
-
-def _unknown(
-    about: Order | OrderClaimed | RequestSealed, action: Action, *, epoch: int, cause: str, now: Now
-) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        epoch=epoch,
-        action=action,
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        cause=cause,
-        at_ns=now.wall_ns,
-    )

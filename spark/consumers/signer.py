@@ -1,7 +1,8 @@
 """
 Signer: turns each decision into a sealed request, or says why there is none.
 
-Reads   orders.decisions; beside it orders.events, venue.state; the kill latch
+Reads   orders.decisions; beside it orders.events, venue.state, control, control.halt;
+        the kill latch
 Writes  orders.signed, keyed by account, exactly one for each decision
 Owns    the exchange keys; nothing else on this machine can read them
 Fails   closed: it believes the guardrail only as far as the strategy's own tag
@@ -17,6 +18,7 @@ from typing import Final
 
 from spark import topics
 from spark.codec import decode, encode, type_name
+from spark.consumers.signer_intent import difference
 from spark.errors import MalformedError, TagError
 from spark.events import (
     CancelApproved,
@@ -39,12 +41,14 @@ from spark.events import (
     Stamp,
 )
 from spark.exchanges.port import OrderSigner, SignedRequest
-from spark.ids import client_order_id, may_cancel
 from spark.ledger.ceilings import Ceilings, OrderRate
+from spark.ledger.control import Control, fold_control
 from spark.names import (
+    BOOK_OF,
     TAG_PREFIX,
     AccountId,
     Action,
+    Book,
     ClientOrderId,
     Endpoint,
     IntentId,
@@ -54,6 +58,7 @@ from spark.names import (
     StrategyId,
     TradingMode,
 )
+from spark.people import People
 from spark.signing import NONCE_BYTES, SealKey, TagChecker, bound_to, find_tag
 from spark.worker.contract import Given, Place, Tick
 
@@ -61,6 +66,7 @@ _CANCELS_PER_ORDER_MAX: Final = 10
 #: How long a closed order's id stays known; longer than any approval lives.
 _MEMORY_NS: Final = 120_000_000_000
 _CLOCK_AGE_NS_MAX: Final = 60_000_000_000
+_CONTROL_TOPICS: Final = frozenset({topics.CONTROL, topics.CONTROL_HALT})
 
 Approval = OrderApproved | CancelApproved
 
@@ -71,10 +77,14 @@ class SignerState:
 
     #: Orders signed and not forgotten, with the number of cancels signed for each.
     cancels: dict[ClientOrderId, int] = field(default_factory=dict)
+    #: The mode that each of them was signed in: its cancels are signed with the same key.
+    modes: dict[ClientOrderId, TradingMode] = field(default_factory=dict)
     #: Ids whose order is over, with when, to forget them by.
     over: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
     clock: ClockMeasured | None = None
     rate: OrderRate = field(default_factory=OrderRate)
+    #: What people and protections have said.
+    control: Control = field(default_factory=Control)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +93,8 @@ class SignerKeys:
 
     #: By venue name, the part of an account before the colon.
     venues: dict[str, OrderSigner]
+    #: The same with a key that everybody knows and no exchange does, for paper and shadow (S5).
+    dummies: dict[str, OrderSigner]
     seal: SealKey
     #: Verifies the strategies' tags inside decisions.
     strategies: TagChecker
@@ -95,10 +107,13 @@ class SignerKeys:
 class SignerRules:
     """What the signer insists on, whatever the guardrail says."""
 
+    #: The environment's; what is in force follows from `control`.
     mode: TradingMode
     endpoint: Endpoint
     signature_life_ns: int
     ceilings: Ceilings
+    #: Whose signatures count on `control`.
+    people: People
 
 
 class _SkipError(Exception):
@@ -113,7 +128,7 @@ class Signer:
     role = Role.SIGNER.value
     source = topics.DECISIONS
     output = topics.SIGNED
-    sides = (topics.EVENTS, topics.VENUE_STATE)
+    sides = (topics.EVENTS, topics.VENUE_STATE, topics.CONTROL, topics.CONTROL_HALT)
     state_type = SignerState
 
     def __init__(self, keys: SignerKeys, rules: SignerRules) -> None:
@@ -125,18 +140,36 @@ class Signer:
     def __repr__(self) -> str:
         return "Signer()"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Say what signatures follow from beside the log."""
+        rules = self._rules
+        return {"mode": rules.mode, "endpoint": rules.endpoint, "people": rules.people.digest}
+
     def initial(self, partition: int) -> SignerState:
         """Start with nothing signed."""
         del partition
         return SignerState()
 
     def fold(self, state: SignerState, place: Place, event: Event) -> None:
-        """Take in a request of our own, the end of an order, or the exchange's clock."""
+        """Take in a request of our own, an order's end, the exchange's clock, or a halt."""
+        if place.topic in _CONTROL_TOPICS:
+            fold_control(
+                state.control,
+                event,
+                topic=place.topic,
+                offset=place.offset,
+                appended_ns=place.appended_ns,
+                people=self._rules.people,
+                start_mode=self._rules.mode,
+            )
+            return
         match event:
             case ClockMeasured():
                 state.clock = self.latest_clock = event
             case RequestSealed(action=Action.PLACE):
                 state.cancels.setdefault(event.client_order_id, 0)
+                state.modes.setdefault(event.client_order_id, event.mode)
                 state.rate.count(event.signed_ns)
             case RequestSealed():
                 if event.client_order_id in state.cancels:
@@ -160,7 +193,8 @@ class Signer:
             approval = _approval(given)
             _check_place_in_log(approval, given)
             request = self._sign(state, approval, tick)
-            return self._sealed(approval, given, request, tick=tick, stamp=stamp)
+            mode = _mode(state, approval)
+            return self._sealed(approval, given, request, mode=mode, tick=tick, stamp=stamp)
         except _SkipError as skip:
             return _skipped(given.event, skip.refusal, stamp, now_ns=tick.now_ns)
 
@@ -171,7 +205,9 @@ class Signer:
             self._check_place(state, approval, tick)
         else:
             _check_cancel(state, approval)
-        venue = self._keys.venues.get(approval.account.partition(":")[0])
+        is_sent = BOOK_OF[_mode(state, approval)] is Book.LIVE
+        venues = self._keys.venues if is_sent else self._keys.dummies
+        venue = venues.get(approval.account.partition(":")[0])
         if venue is None:
             raise _SkipError(Reason.CREDENTIALS_MISSING, approval.account)
         exchange_ns = tick.now_ns + _clock(state, tick).offset_ns
@@ -185,8 +221,6 @@ class Signer:
             raise _SkipError(Reason.APPROVAL_EXPIRED)
         if approval.endpoint is not rules.endpoint:
             raise _SkipError(Reason.APPROVAL_MISMATCH, approval.endpoint, rules.endpoint)
-        if approval.mode is not rules.mode and isinstance(approval, OrderApproved):
-            raise _SkipError(Reason.MODE_FORBIDS, approval.mode, rules.mode)
 
     def _check_intent(self, approval: Approval) -> None:
         """Believe what the strategy said, not what the guardrail says that it said (S3)."""
@@ -204,13 +238,17 @@ class Signer:
             raise _SkipError(Reason.TAG_INVALID, str(error)) from None
         if not isinstance(intent, PlaceOrder | CancelOrder) or intent.strategy != writer:
             raise _SkipError(Reason.STRATEGY_MISMATCH, writer)
-        found = _difference(approval, intent)
+        found = difference(approval, intent)
         if found:
             raise _SkipError(Reason.APPROVAL_MISMATCH, found)
 
     def _check_place(self, state: SignerState, approval: OrderApproved, tick: Tick) -> None:
-        if tick.halts:
-            raise _SkipError(Reason.KILL_SWITCH_ACTIVE, ", ".join(tick.halts))
+        kills = (*tick.halts, *state.control.kills(approval.account))
+        if kills:
+            raise _SkipError(Reason.KILL_SWITCH_ACTIVE, ", ".join(kills))
+        mode = state.control.mode(approval.account, self._rules.mode)
+        if approval.mode is not mode:
+            raise _SkipError(Reason.MODE_FORBIDS, approval.mode, mode)
         if approval.client_order_id in state.cancels:
             raise _SkipError(Reason.ALREADY_SIGNED)
         is_market = approval.order_type is OrderType.MARKET
@@ -226,6 +264,7 @@ class Signer:
         given: Given,
         request: SignedRequest,
         *,
+        mode: TradingMode,
         tick: Tick,
         stamp: Stamp,
     ) -> RequestSealed:
@@ -256,6 +295,7 @@ class Signer:
             decision_kid=kid,
             decision_tag=tag.hex(),
             seal_kid=self._keys.seal.kid,
+            mode=mode,
             nonce=base64.b64encode(nonce).decode(),
             sealed=base64.b64encode(sealed).decode(),
             signed_ns=tick.now_ns,
@@ -278,9 +318,16 @@ def _approval(given: Given) -> Approval:
     return given.event
 
 
+def _mode(state: SignerState, approval: Approval) -> TradingMode:
+    """Give the mode of an order: a cancel goes the way on which its order went, whatever is now."""
+    if isinstance(approval, OrderApproved):
+        return approval.mode
+    return state.modes[approval.client_order_id]
+
+
 def _check_cancel(state: SignerState, approval: CancelApproved) -> None:
     count = state.cancels.get(approval.client_order_id)
-    if count is None:
+    if count is None or approval.client_order_id not in state.modes:
         raise _SkipError(Reason.CANCEL_TARGET_UNKNOWN, approval.client_order_id)
     if count >= _CANCELS_PER_ORDER_MAX:
         raise _SkipError(Reason.CANCEL_LIMIT, str(count), str(_CANCELS_PER_ORDER_MAX))
@@ -291,30 +338,6 @@ def _clock(state: SignerState, tick: Tick) -> ClockMeasured:
     if clock is None or tick.now_ns - clock.measured_ns > _CLOCK_AGE_NS_MAX:
         raise _SkipError(Reason.CLOCK_UNKNOWN)
     return clock
-
-
-def _difference(approval: Approval, intent: PlaceOrder | CancelOrder) -> str:
-    """Name the first field in which the approval is not what the strategy asked for."""
-    fields = ["account", "strategy", "intent_id", "symbol"]
-    target, owner = intent.intent_id, intent.strategy
-    if isinstance(approval, OrderApproved):
-        if not isinstance(intent, PlaceOrder):
-            return "type"
-        fields += ["side", "order_type", "time_in_force", "price"]
-        if approval.quantity > intent.quantity:
-            return "quantity"
-    else:
-        if not isinstance(intent, CancelOrder):
-            return "type"
-        if not may_cancel(intent):
-            return "target_strategy"
-        fields += ["target_intent_id", "target_strategy"]
-        target, owner = intent.target_intent_id, intent.target_strategy
-    for name in fields:
-        if getattr(approval, name) != getattr(intent, name):
-            return name
-    derived = client_order_id(intent.account, owner, target)
-    return "" if approval.client_order_id == derived else "client_order_id"
 
 
 def _skipped(event: Event | None, refusal: Refusal, stamp: Stamp, *, now_ns: int) -> SigningSkipped:
@@ -350,4 +373,6 @@ def _ends_its_order(event: RequestNotSent) -> bool:
 
 def _forget(state: SignerState, now_ns: int) -> None:
     while state.over and state.over[0][0] < now_ns - _MEMORY_NS:
-        state.cancels.pop(state.over.popleft()[1], None)
+        _, key = state.over.popleft()
+        state.cancels.pop(key, None)
+        state.modes.pop(key, None)

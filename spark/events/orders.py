@@ -185,6 +185,8 @@ class RequestSealed:
     decision_kid: str
     decision_tag: str
     seal_kid: str
+    #: The order's; a cancel's is that of the order it cancels, which went the same way.
+    mode: TradingMode
     #: Base64 of the 96-bit nonce and of the AES-256-GCM cipher text (signing.py).
     nonce: str
     sealed: str

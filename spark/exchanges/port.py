@@ -16,9 +16,11 @@ from spark.names import (
     AccountId,
     ClientOrderId,
     IntentId,
+    OrderType,
     Side,
     StrategyId,
     Symbol,
+    TimeInForce,
     TradingMode,
 )
 
@@ -80,6 +82,10 @@ class About:
     side: Side | None
     quantity: Decimal | None
     mode: TradingMode
+    #: Of a place alone, for a venue that carries it out itself.
+    order_type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    price: Decimal | None = None
     #: The cancel's own intent id; empty for a place or a query.
     cancel_intent_id: str = ""
 

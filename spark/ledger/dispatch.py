@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from spark.events import CancelApproved, OrderApproved, RequestSealed
 from spark.exchanges.port import About, SignedRequest
-from spark.names import Action, ClientOrderId, Symbol
+from spark.names import Action, ClientOrderId, Symbol, TradingMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,11 @@ class Ready:
         """Tell a place from a cancel."""
         return self.sealed.action is Action.PLACE
 
+    @property
+    def mode(self) -> TradingMode:
+        """Give the mode that the order was placed in; a cancel's is its target's."""
+        return self.sealed.mode
+
     def about(self) -> About:
         """Say which order the request concerns."""
         approval = self.approval
@@ -42,7 +47,10 @@ class Ready:
                 symbol=approval.symbol,
                 side=approval.side,
                 quantity=approval.quantity,
-                mode=approval.mode,
+                mode=self.mode,
+                order_type=approval.order_type,
+                time_in_force=approval.time_in_force,
+                price=approval.price,
             )
         return About(
             account=approval.account,
@@ -52,7 +60,7 @@ class Ready:
             symbol=approval.symbol,
             side=None,
             quantity=None,
-            mode=approval.mode,
+            mode=self.mode,
             cancel_intent_id=approval.intent_id,
         )
 
@@ -68,12 +76,23 @@ class Dispatch:
     """The queues of one account."""
 
     def __init__(self, concurrency_max: int) -> None:
-        self._slots_max = concurrency_max
-        # Half for each symbol: one that hangs leaves the other half to the rest.
-        self._symbol_max = max(1, concurrency_max // 2)
+        self._most = concurrency_max
+        self.limit(None)
         self._queues: dict[Symbol, _Queue] = {}
         self._places_in_flight: set[ClientOrderId] = set()
         self.in_flight = 0
+
+    @property
+    def places_in_flight(self) -> frozenset[ClientOrderId]:
+        """List the places that left and are not done."""
+        return frozenset(self._places_in_flight)
+
+    def limit(self, concurrency_max: int | None) -> None:
+        """Lower the number of slots, as a protection may; None gives all of them back."""
+        most = self._most if concurrency_max is None else min(self._most, max(1, concurrency_max))
+        self._slots_max = most
+        # Half for each symbol: one that hangs leaves the other half to the rest.
+        self._symbol_max = max(1, most // 2)
 
     def add(self, ready: Ready) -> None:
         """Queue a request."""

@@ -248,7 +248,7 @@ def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
         # It ends a request that made no order; an id that it names is another's.
         return
     orders.taken[event.client_order_id] = appended_ns
-    if Reason.CANCELLED_BEFORE_SEND in codes:
+    if codes & {Reason.CANCELLED_BEFORE_SEND, Reason.SHADOW_MODE}:
         seen = Seen.DROPPED
     elif codes <= _LAPSES:
         seen = Seen.LAPSED

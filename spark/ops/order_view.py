@@ -73,6 +73,8 @@ class OrderRow:
     quantity: str = ""
     price: str = ""
     client_order_id: str = ""
+    #: What was done with it: `live`, `paper`…; empty before a decision. A cancel's is its own.
+    mode: str = ""
     #: The order that a cancel is about.
     target_intent_id: str = ""
     exchange_order_id: str = ""
@@ -154,7 +156,7 @@ def _apply(row: OrderRow, event: Event) -> None:  # noqa: C901, PLR0912  (a case
             row.account, row.strategy, row.symbol = event.account, event.strategy, event.symbol
             row.target_intent_id = event.target_intent_id
         case OrderApproved() | CancelApproved():
-            row.client_order_id = event.client_order_id
+            row.client_order_id, row.mode = event.client_order_id, event.mode
         case IntentRefused() | RequestNotSent() if _is_repetition(event):
             return
         case IntentRefused():
@@ -200,7 +202,7 @@ def _is_repetition(event: IntentRefused | RequestNotSent) -> bool:
 
 def _ending(event: RequestNotSent) -> Seen:
     codes = {refusal.code for refusal in event.reasons}
-    if Reason.CANCELLED_BEFORE_SEND in codes:
+    if codes & {Reason.CANCELLED_BEFORE_SEND, Reason.SHADOW_MODE}:
         return Seen.DROPPED
     return Seen.LAPSED if codes <= _LAPSES else Seen.REFUSED
 

@@ -6,6 +6,9 @@ signs questions. A signed request is good for `recvWindow` on the exchange's clo
 and its denial is final 10 s later, when the exchange's own processing timeout
 is over, plus our uncertainty of its clock. Source: rest-api.md "General Info on
 Endpoints" (10 s), facts: reliability.md §0 finding 5.
+
+Paper and shadow sign with a third, the dummy key: its id and its secret stand below for
+everybody to read, no exchange has it, so what it signs opens nothing anywhere (S5).
 """
 
 from dataclasses import dataclass
@@ -26,6 +29,9 @@ from spark.names import ClientOrderId, Symbol
 
 _NS_PER_MS: Final = 1_000_000
 _PROCESSING_NS_MAX: Final = 10_000_000_000
+#: Public, as long as a real one, and nobody's.
+DUMMY_API_KEY: Final = "SparkPublicDummyKeyOpensNothing".ljust(64, "0")
+DUMMY_SECRET: Final = b"a public secret that opens nothing"
 #: More than the venue watch ever accepts as an uncertainty of the clock.
 _CLOCK_ERROR_NS_MAX: Final = 1_000_000_000
 
@@ -39,6 +45,11 @@ class BinanceKey:
 
     def __repr__(self) -> str:
         return "BinanceKey()"
+
+
+def dummy_key() -> BinanceKey:
+    """Make the key that paper and shadow sign with."""
+    return BinanceKey(DUMMY_API_KEY, SecretKey(DUMMY_SECRET))
 
 
 class BinanceSigner:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spark import topics
 from spark.bus.port import Outgoing, Partition, Record
-from spark.consumers.gateway_intake import Opened
-from spark.consumers.gateway_lane import Lane, Now
+from spark.consumers.gateway_intake import Now, Opened
+from spark.consumers.gateway_lane import Lane
 from spark.consumers.gateway_resume import GatewayPast
 from spark.events import (
     Intent,

@@ -230,6 +230,8 @@ def test_a_duplicate_that_was_not_sent_says_nothing_of_the_order() -> None:
         ((Reason.SIGNATURE_EXPIRED,), OrderState.EXPIRED),
         ((Reason.APPROVAL_EXPIRED, Reason.INTENT_EXPIRED), OrderState.EXPIRED),
         ((Reason.CANCELLED_BEFORE_SEND,), OrderState.CANCELLED),
+        ((Reason.SHADOW_MODE,), OrderState.CANCELLED),
+        ((Reason.SHADOW_MODE, Reason.SIGNATURE_EXPIRED), OrderState.CANCELLED),
         ((Reason.KILL_SWITCH_ACTIVE,), OrderState.REJECTED),
         ((Reason.SIGNATURE_EXPIRED, Reason.KILL_SWITCH_ACTIVE), OrderState.REJECTED),
     ],

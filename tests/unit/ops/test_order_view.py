@@ -2,6 +2,7 @@
 An order's life as screens show it, from records in any order between topics.
 """
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from spark import topics
 from spark.events import Event, IntentRefused, OrderApproved
-from spark.names import Action, OrderState, Reason
+from spark.names import Action, OrderState, Reason, TradingMode
 from spark.ops.order_view import OrderRow, OrderView
 from tests.hops import Chain, intent_written
 from tests.made import NOW_NS, Life, cancel, place
@@ -151,6 +152,17 @@ def test_a_repetition_leaves_the_first_ones_row_alone() -> None:
     assert (row.state, row.reasons) == (OrderState.PENDING, ())
     assert len(row.hops) == 3
     assert on_events(LIFE.not_sent(Reason.DUPLICATE_CLAIM)).reasons == ()
+
+
+def test_a_shadow_order_shows_its_mode_and_why_it_was_not_sent() -> None:
+    """B1: cancelled before it was sent, with the one reason that is no refusal."""
+    _, (_, decision), *_ = HOPS
+    assert isinstance(decision, OrderApproved)
+    shadow = replace(decision, mode=TradingMode.SHADOW)
+    ended = LIFE.not_sent(Reason.SHADOW_MODE)
+    row = shown([HOPS[0], (topics.DECISIONS, shadow), (topics.EVENTS, ended)])[ORDER.intent_id]
+    assert (row.mode, row.state, row.is_settled) == ("shadow", OrderState.CANCELLED, True)
+    assert [one.code for one in row.reasons] == [Reason.SHADOW_MODE]
 
 
 def test_a_refusal_shows_its_reasons() -> None:
