@@ -123,6 +123,12 @@ class OrderPath:
         """Give the directory whose files are kills."""
         return self.place_ / "kill.d"
 
+    def latch(self, file: str) -> str:
+        """Pull the latch; gives the kill's name."""
+        entry = self.latch_dir / file
+        entry.touch()
+        return f"latch:{file}@{entry.lstat().st_mtime_ns}"
+
     async def up(self, *roles: Role) -> None:
         """Start stages, all of the order path by default, each when the one before it serves."""
         for role in roles or STAGES:

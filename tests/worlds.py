@@ -23,6 +23,7 @@ from spark.exchanges.port import OrderVenue
 from spark.metrics import Metrics
 from spark.names import AccountId, Endpoint, Role, TradingMode
 from spark.worker.contract import Transform
+from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from spark.worker.loop import TransformLoop, Wiring
 from tests import hops, keyed
@@ -92,9 +93,10 @@ class World:
         await self.broker.wait(is_found, int(_WAIT_S_MAX * 1000))
         assert is_found(), [event.type for event in events]
 
-    def latch(self) -> KillLatch:
-        """Give a latch that nobody pulled."""
-        return KillLatch(self._latch, is_killed_by_environment=False)
+    def halts(self, mode: TradingMode = TradingMode.LIVE) -> Halts:
+        """Give what a process obeys; nobody pulled the latch."""
+        latch = KillLatch(self._latch, is_killed_by_environment=False)
+        return Halts(latch, keyed.people(), mode)
 
     def transform(
         self, transform: Transform[Any], *, is_kept: bool = True, bus: Bus | None = None
@@ -106,7 +108,7 @@ class World:
             bus=bus or self.bus,
             clock=self.clock,
             metrics=Metrics(transform.role),
-            latch=self.latch(),
+            halts=self.halts(),
             tagger=keyed.tagger(transform.role, *verifiers),
             checker=keyed.checker(transform.role, writers),
             instance="here",
@@ -126,7 +128,7 @@ class World:
             bus=self.bus,
             clock=self.clock,
             metrics=Metrics(Role.GATEWAY),
-            latch=self.latch(),
+            halts=self.halts(),
             checker=keyed.checker(Role.GATEWAY, {Role.SIGNER}),
             keys=hops.gateway_keys(),
             signer=SigningClient(self.files / "nobody.sock"),

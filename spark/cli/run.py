@@ -13,7 +13,7 @@ from spark import topics
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.cli.wiring import BUILDERS, Process
 from spark.clock import SystemClock
-from spark.embedded.home import Home, default_home
+from spark.embedded.home import OBEYING, Home, default_home
 from spark.embedded.plan import require_loopback
 from spark.errors import BusUnavailable, SettingError
 from spark.keyring import Keyring
@@ -23,7 +23,9 @@ from spark.names import Role, TradingMode
 from spark.settings import Settings, read_settings
 from spark.worker import supervise
 from spark.worker.authority import check_authority
+from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
+from spark.worker.latch_copy import LatchCopy
 from spark.worker.lock import PartitionLock
 from spark.worker.ops import served
 
@@ -50,17 +52,15 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
     bootstrap = _bootstrap(settings)
     keyring = Keyring(name, settings.process.secrets_dir or home.secrets_of(name), home.public)
     metrics = Metrics(name)
-    latch = KillLatch(
-        settings.process.latch_dir or home.kill,
-        is_killed_by_environment=settings.trading.is_killed,
-    )
+    people = keyring.people(settings.process.operators_file)
+    halts = Halts(_latch(name, settings, home), people, settings.trading.mode_in_force)
     process = Process(
         name=name,
         settings=settings,
         home=home,
         keyring=keyring,
         metrics=metrics,
-        latch=latch,
+        halts=halts,
         clock=SystemClock(),
         bus=KafkaBus(KafkaLogin(bootstrap, name, keyring.kafka_password())),
         instance=f"{socket.gethostname()}:{os.getpid()}",
@@ -69,7 +69,7 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
     )
     _say_mode(metrics, settings)
     for gauge in (metrics.kill_switch, metrics.risk_killswitch):
-        at_scrape(gauge, lambda: float(bool(latch.in_force())))
+        at_scrape(gauge, lambda: float(bool(halts.all())))
     locks = [PartitionLock(home.run_of(name), name, n) for n in process.partitions]
     for lock in locks:
         lock.take()
@@ -89,6 +89,14 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
         await process.bus.close()
         for lock in locks:
             lock.release()
+
+
+def _latch(name: str, settings: Settings, home: Home) -> KillLatch:
+    return KillLatch(
+        settings.process.latch_dir or home.kill,
+        is_killed_by_environment=settings.trading.is_killed,
+        copy=LatchCopy(home.latch_of(name)) if name in OBEYING else None,
+    )
 
 
 async def _until_kafka_answers(process: Process, stop: asyncio.Event) -> None:

@@ -1,8 +1,9 @@
 """
 Gateway: sends each sealed request at most once and writes down what came of it.
 
-Reads   orders.signed; its own orders.events at start; the kill latch
-Writes  orders.events: claims before sending, evidence and unknowns after
+Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch
+Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
+        how far it obeys a kill
 Owns    the connections to the exchanges; no key that could sign
 Fails   closed: without a valid claim, a deadline ahead and no halt, not a byte
         goes; an answer that proves nothing is an unknown, never a repetition
@@ -30,8 +31,9 @@ from spark.metrics import Metrics
 from spark.names import AccountId, Endpoint, Role, TradingMode
 from spark.signing import TagChecker
 from spark.worker.cache import StateCache
+from spark.worker.confirm import Confirmer
+from spark.worker.halts import CONTROL_TOPICS, Halts
 from spark.worker.inbox import Inbox
-from spark.worker.latch import KillLatch
 from spark.worker.pulse import Pulse
 from spark.worker.resume import check_partition_counts
 from spark.worker.tenure import Holder, Tenure, take
@@ -49,7 +51,7 @@ class GatewayWiring:
     bus: Bus
     clock: Clock
     metrics: Metrics
-    latch: KillLatch
+    halts: Halts
     #: Verifies the signer's tags on records.
     checker: TagChecker
     keys: GatewayKeys
@@ -88,11 +90,17 @@ class Gateway:
         """
         wiring = self._wiring
         writer = await wiring.bus.writer([topics.EVENTS, topics.CONTROL_PULSE])
-        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
+        who, halts = (_ROLE, wiring.instance, writer), wiring.halts
+        pulse = Pulse(*who, clock=wiring.clock, halts=halts.all)
+        confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
-            await self._open(writer)
+            words = await self._open(writer)
             async with asyncio.TaskGroup() as group:
                 tasks = [
+                    group.create_task(halts.follow(wiring.bus, words)),
+                    group.create_task(
+                        confirmer.watch(self._tenures, self._open_orders, are_orders=True)
+                    ),
                     group.create_task(pulse.beat(self._tenures, self._positions)),
                     group.create_task(self._wake_at(stop)),
                 ]
@@ -110,11 +118,12 @@ class Gateway:
             for _, venue in wiring.accounts.values():
                 await venue.close()
 
-    async def _open(self, writer: Writer) -> None:
+    async def _open(self, writer: Writer) -> dict[Partition, int]:
+        """Take the partitions, fold what was said and done, then say that we are ready."""
         wiring = self._wiring
+        names = (topics.SIGNED, topics.EVENTS, *CONTROL_TOPICS)
         ids = await check_partition_counts(
-            wiring.bus,
-            {name: topics.BY_NAME[name].partitions for name in (topics.SIGNED, topics.EVENTS)},
+            wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
         )
         holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
         for number in wiring.accounts:
@@ -122,16 +131,20 @@ class Gateway:
             tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
             desk = await self._desk(number, tenure, ids)
             self._desks[number] = desk
+        # To ends of after the fences: what was said before them is known when we are ready.
+        words = await wiring.halts.read(wiring.bus)
+        for desk in self._desks.values():
             desk.pending.extend(desk.lane.begin(wiring.mode, wiring.endpoint, desk.now()))
             await desk.append()
             logger().info(
                 "ready",
                 account=desk.lane.account,
-                epoch=tenure.epoch,
+                epoch=desk.tenure.epoch,
                 position=desk.lane.inbox.position,
                 unknown=len(desk.lane.orders.unknown),
             )
         wiring.ready.set()
+        return words
 
     async def _desk(self, number: int, tenure: Tenure, ids: dict[str, str]) -> Desk:
         wiring = self._wiring
@@ -158,7 +171,11 @@ class Gateway:
             dispatch=Dispatch(wiring.concurrency_max),
             keys=wiring.keys,
             permit=Permit(
-                mode=wiring.mode, endpoint=wiring.endpoint, epochs={number: tenure.epoch}
+                mode=wiring.mode,
+                endpoint=wiring.endpoint,
+                epochs={number: tenure.epoch},
+                control=wiring.halts.control,
+                kills=wiring.halts.kills,
             ),
             handled=past.handled,
         )
@@ -166,7 +183,6 @@ class Gateway:
             lane=lane,
             tenure=tenure,
             venue=venue,
-            latch=wiring.latch,
             clock=wiring.clock,
             metrics=wiring.metrics,
             wake=self._wake.set,
@@ -213,6 +229,9 @@ class Gateway:
             if not all(desk.is_quiet for desk in self._desks.values()):
                 await self._wake.wait()
                 self._wake.clear()
+
+    def _open_orders(self) -> frozenset[str]:
+        return frozenset(order for desk in self._desks.values() for order in desk.open_orders())
 
     def _tenures(self) -> list[Tenure]:
         return [desk.tenure for desk in self._desks.values()]

@@ -9,18 +9,22 @@ Where one stack keeps its things, and the lock that makes it the only one there.
            public/    what every process may know
            state/     one directory for each process's caches
            kill.d/    any file in it stops new orders (design §5)
+           latches/   what guardrail, signer and gateway have seen there; no cache
            kafka/ postgres/ simulator/
 """
 
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from spark.embedded.ownership import own_directory
 from spark.errors import AlreadyRunningError, SettingError
+from spark.names import Role
 from spark.settings import ProcessSettings
+from spark.worker.latch_copy import make_empty_copy
 
 _MARKER: Final = ".spark-home"
 _UIDS: Final = "uids.json"
@@ -31,6 +35,7 @@ _KNOWN: Final = (
     "public",
     "state",
     "kill.d",
+    "latches",
     "kafka",
     "postgres",
     "simulator",
@@ -41,6 +46,8 @@ _SHARED: Final = 0o755
 _PASSABLE: Final = 0o711
 _PRIVATE: Final = 0o700
 _KILL_MODE: Final = 0o3775
+#: Who keeps a copy of the kills that it has seen (S10).
+OBEYING: Final = (Role.GUARDRAIL.value, Role.SIGNER.value, Role.GATEWAY.value)
 
 
 class Home:
@@ -53,6 +60,7 @@ class Home:
         self.secrets = self.root / "secrets"
         self.public = self.root / "public"
         self.kill = self.root / "kill.d"
+        self.latches = self.root / "latches"
         self.simulator = self.root / "simulator"
         #: Which uid each role has had here, from one start to the next.
         self.uids = self.root / _UIDS
@@ -67,6 +75,10 @@ class Home:
     def state_of(self, principal: str) -> Path:
         """Name the directory of a process's caches; deleting it changes nothing."""
         return self.root / "state" / principal
+
+    def latch_of(self, principal: str) -> Path:
+        """Name the directory of a process's copy of kills; deleting it is a kill."""
+        return self.latches / principal
 
     def secrets_of(self, principal: str) -> Path:
         """Name a principal's directory of secrets."""
@@ -91,9 +103,18 @@ class Home:
                 )
             for directory in (self.root, self.run):
                 directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            if not self.is_marked():
+                # In a home that is new, and never again: one that is missing later was removed.
+                self._make_latches()
             (self.root / _MARKER).touch()
         except OSError as error:
             raise self._unusable(error) from None
+
+    def _make_latches(self) -> None:
+        for principal in OBEYING:
+            self.latch_of(principal).mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                make_empty_copy(self.latch_of(principal))
 
     def make(self, *, is_shared: bool) -> None:
         """
@@ -109,7 +130,9 @@ class Home:
         self.found()
         mode = _SHARED if is_shared else _PRIVATE
         try:
-            for directory in (self.root, self.run, self.public, self.root / "state"):
+            for directory in (
+                self.root, self.run, self.public, self.root / "state", self.latches
+            ):  # fmt: skip
                 directory.mkdir(mode=mode, exist_ok=True)
                 directory.chmod(mode)
             if os.geteuid() == 0 and not is_shared:
@@ -131,7 +154,9 @@ class Home:
 
         Raises: SettingError when one cannot be made, or when the uid cannot reach it.
         """
-        for directory in (self.run_of(principal), self.state_of(principal)):
+        directories = [self.run_of(principal), self.state_of(principal)]
+        directories += [self.latch_of(principal)] if principal in OBEYING else []
+        for directory in directories:
             own_directory(directory, uid)
         if uid is not None:
             # Others may pass, not look: the gateway asks the signer through a socket here.

@@ -7,7 +7,7 @@ idempotent by id. guardrail and signer are Transforms; gateway and feed_writer
 are Effects; the auditor folds many topics into one and has its own loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -49,7 +49,7 @@ class Tick:
     now_ns: int
     #: `topic/partition` -> next offset of each side input, as folded.
     seen: dict[str, int]
-    #: Kills in force outside the log.
+    #: Kills in force outside the log; those on it come as records of the sides.
     halts: tuple[str, ...]
 
 
@@ -80,6 +80,10 @@ class Transform(Protocol[_S]):
         A topic with as many partitions as the input is read partition by
         partition; one with a single partition goes to every partition's state.
         """
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Say what the outputs follow from beside the log; the fence tells it (R15)."""
 
     @property
     def state_type(self) -> type[_S]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from spark import topics as table
-from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, Record, Writer
+from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import encode, type_name
 from spark.events import Event, Refusal, Stamp
@@ -21,17 +21,18 @@ from spark.log import logger
 from spark.metrics import Metrics
 from spark.signing import TagChecker, Tagger, short_digest
 from spark.worker import resume
+from spark.worker.confirm import Confirmer
 from spark.worker.contract import Given, Place, Tick, Transform
+from spark.worker.halts import CONTROL_TOPICS, Halts
 from spark.worker.inbox import Accepted, Inbox
 from spark.worker.keeper import Keeper
-from spark.worker.latch import KillLatch
 from spark.worker.pulse import Pulse
 from spark.worker.quarantine import Quarantine
+from spark.worker.sides import follow
 from spark.worker.tenure import Holder, Tenure, take
 
 _S = TypeVar("_S")
 _READ_WAIT_MS: Final = 200
-_SIDE_WAIT_MS: Final = 500
 _NS_PER_S: Final = 1e9
 
 
@@ -42,7 +43,7 @@ class Wiring:
     bus: Bus
     clock: Clock
     metrics: Metrics
-    latch: KillLatch
+    halts: Halts
     tagger: Tagger
     checker: TagChecker
     #: Distinguishes two processes of one role in fences and pulses.
@@ -62,6 +63,9 @@ class _Lane(Generic[_S]):
     inbox: Inbox
     tenure: Tenure
     keeper: Keeper[_S]
+    #: Batches begun, and whether the last of them is still being written down.
+    batches: int = 0
+    is_writing: bool = False
 
 
 class TransformLoop(Generic[_S]):
@@ -72,6 +76,8 @@ class TransformLoop(Generic[_S]):
         self._wiring = wiring
         self._lanes: dict[int, _Lane[_S]] = {}
         self._side_positions: dict[Partition, int] = {}
+        # Kills and resumes concern every stage, whether its own state holds them or not.
+        self._sides = tuple(dict.fromkeys((*transform.sides, *CONTROL_TOPICS)))
         self._quarantine = Quarantine(transform.role)
         self._log = logger()
 
@@ -87,39 +93,42 @@ class TransformLoop(Generic[_S]):
         transform, wiring = self._transform, self._wiring
         dead = f"dlq.{transform.role}"
         writer = await wiring.bus.writer([transform.output, dead, table.CONTROL_PULSE])
-        pulse = Pulse(transform.role, wiring.instance, writer, clock=wiring.clock)
+        who, halts = (transform.role, wiring.instance, writer), wiring.halts
+        pulse = Pulse(*who, clock=wiring.clock, halts=halts.all)
+        confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
             await self._open(writer)
-            side = await wiring.bus.reader(self._side_positions, Pace.SIDE)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    beside = [
-                        group.create_task(self._follow_sides(side)),
-                        group.create_task(pulse.beat(self._tenures, self._positions)),
-                    ]
-                    serving = [
-                        group.create_task(self._serve(lane, stop)) for lane in self._lanes.values()
-                    ]
-                    await asyncio.gather(*serving)
-                    for task in beside:
-                        task.cancel()
-            finally:
-                await side.close()
+            words = [p for p in self._side_positions if p.topic in CONTROL_TOPICS]
+            rest = [p for p in self._side_positions if p.topic not in CONTROL_TOPICS]
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(self._follow(words, Pace.HOT)),
+                    group.create_task(self._follow(rest, Pace.SIDE)),
+                    group.create_task(pulse.beat(self._tenures, self._positions)),
+                    group.create_task(confirmer.watch(self._tenures, self._open_batches)),
+                ]
+                serving = [
+                    group.create_task(self._serve(lane, stop)) for lane in self._lanes.values()
+                ]
+                await asyncio.gather(*serving)
+                for task in beside:
+                    task.cancel()
         finally:
             await writer.close()
 
     async def _open(self, writer: Writer) -> None:
         transform, wiring = self._transform, self._wiring
-        names = [transform.source, transform.output, *transform.sides]
+        names = [transform.source, transform.output, *self._sides]
         ids = await resume.check_partition_counts(
             wiring.bus, {name: table.BY_NAME[name].partitions for name in names}
         )
-        holder = Holder(role=transform.role, instance=wiring.instance, topic_ids=ids)
+        holder = _holder(transform, wiring.instance, ids)
         known: dict[Partition, int] = {}
         for number in wiring.partitions:
             self._lanes[number] = await self._take(writer, holder, number, known=known)
+        sides = _side_partitions(self._sides, wiring.partitions)
         self._side_positions = await resume.read_sides(
-            wiring.bus, self._side_partitions(), self._take_side, known=known
+            wiring.bus, sides, self._take_side, known=known
         )
         self._wiring.ready.set()
         self._log.info(
@@ -158,14 +167,11 @@ class TransformLoop(Generic[_S]):
         )
         return _Lane(state, inbox, tenure, keeper)
 
-    def _side_partitions(self) -> list[Partition]:
-        return [
-            Partition(name, number)
-            for name in self._transform.sides
-            for number in (self._wiring.partitions if table.BY_NAME[name].partitions > 1 else (0,))
-        ]
-
     def _take_side(self, record: Record) -> None:
+        if record.partition.topic in CONTROL_TOPICS:
+            self._wiring.halts.take(record)
+        if record.partition.topic not in self._transform.sides:
+            return
         resume.fold_record(record, self._fold_side)
         lane = self._lanes.get(record.partition.number)
         if lane is not None:
@@ -178,13 +184,11 @@ class TransformLoop(Generic[_S]):
         for lane in self._lanes.values():
             self._transform.fold(lane.state, place, event)
 
-    async def _follow_sides(self, side: Reader) -> None:
-        while True:
-            for record in await side.read(_SIDE_WAIT_MS):
-                # Folding here is safe: the serving task never awaits between
-                # taking its tick and finishing its steps.
-                self._take_side(record)
-                self._side_positions[record.partition] = record.offset + 1
+    async def _follow(self, partitions: Sequence[Partition], pace: Pace) -> None:
+        # Folding beside the serving task is safe: it never awaits between taking
+        # its tick and finishing its steps.
+        positions, bus = self._side_positions, self._wiring.bus
+        await follow(bus, positions, self._take_side, partitions=partitions, pace=pace)
 
     async def _serve(self, lane: _Lane[_S], stop: asyncio.Event) -> None:
         # A reader for each partition: one that is busy never makes another wait.
@@ -202,9 +206,15 @@ class TransformLoop(Generic[_S]):
     async def _handle(self, lane: _Lane[_S], records: Sequence[Record]) -> None:
         tick = Tick(
             now_ns=self._wiring.clock.wall_ns(),
-            seen={str(p): offset for p, offset in self._side_positions.items()},
-            halts=self._wiring.latch.in_force(),
+            seen={
+                str(p): offset
+                for p, offset in self._side_positions.items()
+                if p.topic in self._transform.sides
+            },
+            halts=self._wiring.halts.outside(),
         )
+        lane.batches += 1
+        lane.is_writing = True
         outputs: list[Outgoing] = []
         letters: list[Outgoing] = []
         appended_ns: list[int] = []
@@ -214,13 +224,17 @@ class TransformLoop(Generic[_S]):
                 continue
             given = accepted.given
             if given.fault is not None:
-                letters.extend(self._letter(given, tick))
+                letter = _letter(self._quarantine, lane.inbox, given, now_ns=tick.now_ns)
+                self._wiring.metrics.dead_letters.labels(given.fault.reason).inc()
+                self._wiring.metrics.dead_letters_muted.inc(letter is None)
+                letters += [] if letter is None else [letter]
             outputs.append(self._step(lane, accepted, tick))
             appended_ns.append(given.appended_ns)
         if letters:
             # First, so that a crash between the two repeats a letter and loses none.
             await lane.tenure.writer.write(letters)
         offsets = await lane.tenure.write(outputs)
+        lane.is_writing = False
         lane.keeper.wrote(outputs, offsets)
         _measure(self._wiring.metrics, lane.inbox, appended_ns, now_ns=self._wiring.clock.wall_ns())
 
@@ -242,18 +256,10 @@ class TransformLoop(Generic[_S]):
         _count(self._wiring.metrics, output)
         return Outgoing(lane.tenure.partition, _key_of(output), body, headers)
 
-    def _letter(self, given: Given, tick: Tick) -> list[Outgoing]:
-        assert given.fault is not None
-        self._wiring.metrics.dead_letters.labels(given.fault.reason).inc()
-        letter = self._quarantine.letter(
-            self._lanes[given.partition].inbox.partition,
-            given.offset,
-            given.body,
-            fault=given.fault,
-            now_ns=tick.now_ns,
-        )
-        self._wiring.metrics.dead_letters_muted.inc(letter is None)
-        return [] if letter is None else [letter]
+    def _open_batches(self) -> frozenset[str]:
+        """Name the batches whose outputs are decided and may not stand yet."""
+        lanes = self._lanes.items()
+        return frozenset(f"{n}:{lane.batches}" for n, lane in lanes if lane.is_writing)
 
     def _tenures(self) -> list[Tenure]:
         return [lane.tenure for lane in self._lanes.values()]
@@ -261,6 +267,27 @@ class TransformLoop(Generic[_S]):
     def _positions(self) -> dict[str, int]:
         inputs = {str(lane.inbox.partition): lane.inbox.position for lane in self._lanes.values()}
         return inputs | {str(p): offset for p, offset in self._side_positions.items()}
+
+
+def _holder(transform: Transform[_S], instance: str, ids: dict[str, str]) -> Holder:
+    settings = dict(transform.settings)
+    return Holder(role=transform.role, instance=instance, topic_ids=ids, settings=settings)
+
+
+def _side_partitions(sides: Sequence[str], numbers: Sequence[int]) -> list[Partition]:
+    return [
+        Partition(name, number)
+        for name in sides
+        for number in (numbers if table.BY_NAME[name].partitions > 1 else (0,))
+    ]
+
+
+def _letter(quarantine: Quarantine, inbox: Inbox, given: Given, *, now_ns: int) -> Outgoing | None:
+    """Write a dead letter for an input with a fault; None where its writer is muted."""
+    assert given.fault is not None
+    return quarantine.letter(
+        inbox.partition, given.offset, given.body, fault=given.fault, now_ns=now_ns
+    )
 
 
 def _own_sides(sides: Sequence[str], number: int) -> list[Partition]:

@@ -224,12 +224,12 @@ async def test_b2_a_kill_file_stops_places_and_lets_cancels_pass(path: OrderPath
     order = path.order()
     await path.ask(order)
     await path.hear(order, OrderAcked)
-    (path.latch_dir / "operator").touch()
+    kill = path.latch("operator")
     refused, cancel = path.order(), path.cancel(order)
     await path.ask(refused, cancel)
     decision = await path.hear(refused, IntentRefused, topics.DECISIONS)
     assert [(one.code, one.found) for one in decision.reasons] == [
-        (Reason.KILL_SWITCH_ACTIVE, "latch:operator")
+        (Reason.KILL_SWITCH_ACTIVE, kill)
     ]
     await path.hear(order, OrderCancelled)
     (path.latch_dir / "operator").unlink()

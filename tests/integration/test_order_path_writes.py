@@ -137,12 +137,12 @@ async def test_r10_a_kill_after_the_claim_stops_the_first_byte(
     order = path.order()
     await path.ask(order)
     await held.is_waiting.wait()
-    (path.latch_dir / "now").touch()
+    kill = path.latch("now")
     held.release()
     await path.hear(order, OrderClaimed)
     ended = await path.ended(order)
     assert [(one.code, one.found) for one in ended.reasons] == [
-        (Reason.KILL_SWITCH_ACTIVE, "latch:now")
+        (Reason.KILL_SWITCH_ACTIVE, kill)
     ]
     assert await path.requests() == []
 

@@ -6,10 +6,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from spark.codec import encode
 from spark.worker.latch import KillLatch
+from spark.worker.latch_copy import LatchCopy, make_empty_copy
+
+#: What the latch's clock says, to name doubts by.
+NOW = 77
 
 
 @pytest.fixture
@@ -19,8 +24,28 @@ def directory(tmp_path: Path) -> Path:
     return made
 
 
-def latch(directory: Path, *, environment: bool = False) -> KillLatch:
-    return KillLatch(directory, is_killed_by_environment=environment)
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A process's own directory, as a new home makes it."""
+    made = tmp_path / "latches"
+    made.mkdir()
+    make_empty_copy(made)
+    return made
+
+
+def latch(directory: Path, own: Path | None = None, *, environment: bool = False) -> KillLatch:
+    return KillLatch(
+        directory,
+        is_killed_by_environment=environment,
+        copy=None if own is None else LatchCopy(own),
+        now_ns=lambda: NOW,
+    )
+
+
+def named(path: Path) -> str:
+    """Name an entry as a kill."""
+    name = os.fsencode(path.name).decode("utf-8", "replace")
+    return f"latch:{name}@{path.lstat().st_mtime_ns}"
 
 
 def test_an_empty_directory_stops_nothing(directory: Path) -> None:
@@ -32,7 +57,14 @@ def test_the_environment_kills_for_the_life_of_the_process(directory: Path) -> N
     """B2: `KILL_SWITCH` is one of the three that are or-ed together."""
     killed = latch(directory, environment=True)
     (directory / "now").touch()
-    assert killed.in_force() == ("environment", "latch:now")
+    assert killed.in_force() == ("environment", named(directory / "now"))
+
+
+def test_no_resume_clears_the_environment_while_it_says_so(directory: Path) -> None:
+    """B2: of the three the variable is the one that people's words do not reach."""
+    killed = latch(directory, environment=True)
+    killed.clear(lambda _: True)
+    assert killed.in_force() == ("environment",)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +86,7 @@ def test_s10_any_entry_is_a_kill(
     """S10: whatever it is and whatever is in it; nobody has to get a file right to stop."""
     make(directory / name)
     killed = latch(directory).in_force()
-    assert killed == (f"latch:{name}".replace("\udcff", "\ufffd"),)
+    assert killed == (named(directory / name),)
     assert encode(killed)
 
 
@@ -62,11 +94,35 @@ def test_s10_deleting_a_file_resumes_nothing(directory: Path) -> None:
     """S10: the latch is one way; only a new process looks afresh."""
     seen = latch(directory)
     (directory / "now").touch()
-    assert seen.in_force() == ("latch:now",)
+    now = named(directory / "now")
+    assert seen.in_force() == (now,)
     (directory / "now").unlink()
-    assert seen.in_force() == ("latch:now",)
+    assert seen.in_force() == (now,)
     (directory / "again").touch()
-    assert seen.in_force() == ("latch:now", "latch:again")
+    assert seen.in_force() == (now, named(directory / "again"))
+
+
+def test_s10_only_a_resume_that_names_a_kill_clears_it(directory: Path) -> None:
+    """S10: the others stay, and a file that was named may lie there until it is removed."""
+    seen = latch(directory)
+    (directory / "a").touch()
+    (directory / "b").touch()
+    first, second = named(directory / "a"), named(directory / "b")
+    assert set(seen.in_force()) == {first, second}
+    seen.clear(lambda name: name == first)
+    assert seen.in_force() == (second,)
+
+
+def test_s10_a_file_touched_again_is_another_kill(directory: Path) -> None:
+    """S10: what a resume named is that one touch, and none that comes later."""
+    seen = latch(directory)
+    (directory / "a").touch()
+    first = named(directory / "a")
+    assert seen.in_force() == (first,)
+    seen.clear(lambda name: name == first)
+    assert seen.in_force() == ()
+    os.utime(directory / "a", ns=(5, 5))
+    assert seen.in_force() == ("latch:a@5",)
 
 
 def _missing(directory: Path) -> None:
@@ -91,10 +147,10 @@ def _dangling(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("hurt", "kill"),
     [
-        (_missing, "latch:No such file or directory"),
-        (_file, "latch:not a directory"),
-        (_link, "latch:not a directory"),
-        (_dangling, "latch:not a directory"),
+        (_missing, f"latch:No such file or directory@{NOW}"),
+        (_file, f"latch:not a directory@{NOW}"),
+        (_link, f"latch:not a directory@{NOW}"),
+        (_dangling, f"latch:not a directory@{NOW}"),
     ],
 )
 def test_s10_a_directory_in_doubt_is_a_kill(
@@ -110,23 +166,137 @@ def test_s10_a_directory_in_doubt_is_a_kill(
         assert watched.in_force() == (kill,)
 
 
+def test_s10_a_doubt_that_lasts_outlasts_its_resume(directory: Path) -> None:
+    """S10: what is wrong now kills now, whatever people said of it before."""
+    watched = latch(directory)
+    directory.rmdir()
+    (first,) = watched.in_force()
+    named_by_resume = {first}
+    watched.clear(named_by_resume.__contains__)
+    (second,) = watched.in_force()
+    assert second != first
+    directory.mkdir()
+    assert watched.in_force() == (second,)
+    named_by_resume.add(second)
+    watched.clear(named_by_resume.__contains__)
+    assert watched.in_force() == ()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
 def test_s10_a_foreign_directory_is_a_kill(directory: Path) -> None:
     """S10: somebody else's directory says nothing."""
     os.chown(directory, 4242, -1)
-    assert latch(directory).in_force() == ("latch:foreign owner",)
+    assert latch(directory).in_force() == (f"latch:foreign owner@{NOW}",)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_s10_an_unreadable_directory_is_a_kill(directory: Path) -> None:
     """S10: what cannot be looked into may hold a kill."""
     directory.chmod(0)
-    assert latch(directory).in_force() == ("latch:Permission denied",)
+    assert latch(directory).in_force() == (f"latch:Permission denied@{NOW}",)
     directory.chmod(0o700)
 
 
 def test_a_flood_of_files_costs_no_more_than_some(directory: Path) -> None:
-    """One entry kills; thousands must not make each look at them slow."""
+    """One entry kills; thousands must not make each look at them slow, nor hide one."""
     for number in range(1_000):
         (directory / f"{number}").touch()
-    assert 1 <= len(latch(directory).in_force()) <= 64
+    watched = latch(directory)
+    seen = watched.in_force()
+    assert 1 <= len(seen) <= 65
+    watched.clear(seen.__contains__)
+    assert watched.in_force(), "those that were not listed kill on"
+
+
+def test_s10_what_was_seen_survives_the_process(directory: Path, own: Path) -> None:
+    """S10: seen once, it stands in the process's own file, although its entry was removed."""
+    (directory / "now").touch()
+    now = named(directory / "now")
+    assert latch(directory, own).in_force() == (now,)
+    (directory / "now").unlink()
+    again = latch(directory, own)
+    assert again.in_force() == (now,)
+    assert (own / "kills.json").stat().st_mode & 0o777 == 0o600
+    again.clear(lambda name: name == now)
+    assert latch(directory, own).in_force() == ()
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _rubbish(path: Path) -> None:
+    path.write_bytes(b"\xff{")
+
+
+def _other_form(path: Path) -> None:
+    path.write_bytes(b'{"kills": []}')
+
+
+def _numbers(path: Path) -> None:
+    path.write_bytes(b"[1]")
+
+
+def _to_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def _to_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _to_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def _open_to_all(path: Path) -> None:
+    path.chmod(0o666)
+
+
+_HURTS = [
+    Path.unlink, _truncate, _rubbish, _other_form, _numbers, _to_link, _to_directory, _to_pipe,
+    _open_to_all,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hurt", _HURTS)
+def test_s10_an_own_copy_in_doubt_is_a_kill_until_a_resume(
+    directory: Path, own: Path, hurt: Callable[[Path], object]
+) -> None:
+    """S10: deleted, a link, unreadable, somebody else's or rubbish: killed, over restarts too."""
+    hurt(own / "kills.json")
+    (kill,) = latch(directory, own).in_force()
+    assert kill.startswith("latch:own copy: ")
+    again = latch(directory, own)
+    assert kill in again.in_force() or hurt is _to_directory
+    again.clear(again.in_force().__contains__)
+    assert again.in_force() == () or hurt is _to_directory
+
+
+@pytest.mark.parametrize("hurt", [Path.unlink, _to_link, _open_to_all, _to_pipe])
+def test_s10_an_own_copy_hurt_while_the_process_runs_is_a_kill(
+    directory: Path, own: Path, hurt: Callable[[Path], object]
+) -> None:
+    """S10: the next look finds it, and the next one does not forget it."""
+    watched = latch(directory, own)
+    assert watched.in_force() == ()
+    hurt(own / "kills.json")
+    (kill,) = watched.in_force()
+    assert kill.startswith("latch:own copy: ")
+    assert watched.in_force() == (kill,)
+    assert kill in orjson.loads((own / "kills.json").read_bytes())
+
+
+def test_s10_a_copy_that_cannot_be_written_keeps_no_kill_from_being_obeyed(
+    directory: Path, own: Path
+) -> None:
+    """S10: a full or lost disk costs the copy, never the kill."""
+    watched = latch(directory, own)
+    (own / "kills.json").unlink()
+    own.rmdir()
+    (directory / "now").touch()
+    assert named(directory / "now") in watched.in_force()
+    assert named(directory / "now") in watched.in_force()

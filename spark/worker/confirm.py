@@ -1,0 +1,106 @@
+"""
+The side task of guardrail, signer and gateway: obey a kill at once, and say so (R10).
+
+Two confirmations for each change of what is in force: `halted`, when no new order
+begins any more, with what is still open; `drained`, when all of that has ended. The
+kill's name stands in the process's own copy before it is confirmed.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Literal
+
+from spark.bus.port import Outgoing, Partition, Writer
+from spark.clock import Clock
+from spark.codec import encode
+from spark.events import HaltConfirmed
+from spark.log import logger
+from spark.names import ClientOrderId
+from spark.topics import CONTROL_PULSE
+from spark.worker.halts import Halts
+from spark.worker.tenure import Tenure
+
+#: Seconds between two looks at the latch, of a process that has nothing to do.
+_PERIOD_S: Final = 0.02
+
+#: What began before now and has not ended: batches, or orders by their client order id.
+OpenWork = Callable[[], frozenset[str]]
+
+
+class Confirmer:
+    """One process's word on how far it obeys."""
+
+    def __init__(
+        self, role: str, instance: str, writer: Writer, *, clock: Clock, halts: Halts
+    ) -> None:
+        self._role = role
+        self._instance = instance
+        self._writer = writer
+        self._clock = clock
+        self._halts = halts
+
+    async def watch(
+        self,
+        tenures: Callable[[], Sequence[Tenure]],
+        open_work: OpenWork,
+        *,
+        are_orders: bool = False,
+    ) -> None:
+        """
+        Watch the latch and what the log says, and confirm; runs until cancelled.
+
+        Args:
+            tenures: what is held now.
+            open_work: what has begun and not ended.
+            are_orders: it is orders by their client order id, which are listed.
+
+        Raises:
+            WriteError: as the writer; exit.
+
+        """
+        known: frozenset[str] = frozenset()
+        waiting: frozenset[str] = frozenset()
+        is_drained = True
+        while True:
+            self._halts.spoken.clear()
+            halts = self._halts.all()
+            if news := set(halts) - known:
+                waiting, is_drained = open_work(), False
+                logger().warning("halted", halts=sorted(news), open=len(waiting))
+                in_flight = waiting if are_orders else frozenset()
+                await self._say("halted", halts, tenures(), in_flight=in_flight)
+            elif known - set(halts):
+                logger().warning("halts_cleared", halts=sorted(known - set(halts)))
+            known = frozenset(halts)
+            waiting &= open_work()
+            if not is_drained and not waiting:
+                is_drained = True
+                await self._say("drained", halts, tenures(), in_flight=frozenset())
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PERIOD_S):
+                await self._halts.spoken.wait()
+
+    async def _say(
+        self,
+        stage: Literal["halted", "drained"],
+        halts: tuple[str, ...],
+        held: Sequence[Tenure],
+        *,
+        in_flight: frozenset[str],
+    ) -> None:
+        confirmed = HaltConfirmed(
+            role=self._role,
+            instance=self._instance,
+            epochs={str(tenure.partition): tenure.epoch for tenure in held},
+            halts=halts,
+            stage=stage,
+            in_flight=tuple(sorted(ClientOrderId(one) for one in in_flight)),
+            at_ns=self._clock.wall_ns(),
+        )
+        await self._writer.write(
+            [Outgoing(Partition(CONTROL_PULSE, 0), self._role.encode(), encode(confirmed))]
+        )
