@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from spark import topics
-from spark.consumers.guardrail_start import Start, start_settings
+from spark.consumers.guardrail_start import Start, limits_in_force, start_settings
 from spark.consumers.guardrail_state import (
     GuardState,
     equity_key,
@@ -284,11 +284,7 @@ class Guardrail:
         known = self._rules.get(key)
         if known is not None:
             return known
-        limits = start.limits.tightened(control.limit_values(account), versions[0])
-        limits = replace(limits, strategy=control.limit_values(account, strategy))
-        if mode is TradingMode.LIVE:
-            limits = limits.ramped(pct)
-        limits = limits.slowed(slow)
+        limits = limits_in_force(start, control, account, strategy)
         if len(self._rules) >= _RULES_MAX:
             self._rules.clear()
         made = Rules(

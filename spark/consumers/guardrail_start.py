@@ -1,12 +1,15 @@
 """
 What the guardrail starts from: the environment's values, written into its fence. Pure.
+
+Also what is in force when people and protections have spoken: the stricter of the two.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spark.guards.limits import Limits, from_settings, to_settings
-from spark.names import Endpoint, TradingMode
+from spark.ledger.control_state import Control
+from spark.names import AccountId, Endpoint, StrategyId, TradingMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +48,20 @@ def read_start(settings: Mapping[str, str]) -> Start:
         )
     except KeyError as error:
         raise ValueError(f"{error.args[0]} is missing") from None
+
+
+def limits_in_force(
+    start: Start, control: Control, account: AccountId, strategy: StrategyId | str
+) -> Limits:
+    """
+    Work out an account's limits, with those that one strategy has beside them.
+
+    In mode live the ramp scales the caps; a protection's order rate is not scaled.
+    """
+    limits = replace(
+        start.limits.tightened(control.limit_values(account), control.limits_version(account)),
+        strategy=control.limit_values(account, strategy),
+    )
+    if control.mode(account, start.mode) is TradingMode.LIVE:
+        limits = limits.ramped(control.volume_ramp_pct(account, start.volume_ramp_pct))
+    return limits.slowed(control.orders_per_minute_max(account))
