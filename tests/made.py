@@ -14,9 +14,11 @@ from spark.events import (
     EVENT_TYPES,
     CancelOrder,
     CancelRejected,
+    ClockMeasured,
     Event,
     InstrumentPublished,
     OrderAcked,
+    OrderApproved,
     OrderCancelled,
     OrderClaimed,
     OrderExpired,
@@ -247,7 +249,9 @@ class Life:
             answered_ns=NOW_NS,
         )
 
-    def filled(self, quantity: str, cumulative: str, trade_id: str = "") -> OrderFilled:
+    def filled(
+        self, quantity: str, cumulative: str, trade_id: str = "", *, side: Side = Side.BUY
+    ) -> OrderFilled:
         """Show one execution."""
         return OrderFilled(
             **self._about,
@@ -255,7 +259,7 @@ class Life:
             exchange_order_id="77",
             mode=TradingMode.LIVE,
             trade_id=trade_id,
-            side=Side.BUY,
+            side=side,
             quantity=Decimal(quantity),
             price=Decimal(10),
             cumulative=Decimal(cumulative),
@@ -293,6 +297,26 @@ class Life:
             sent_ns=NOW_NS,
             answered_ns=NOW_NS,
         )
+
+
+def clock(**changes: object) -> ClockMeasured:
+    """Measure the exchange's clock."""
+    fields_: dict[str, Any] = {
+        "venue": Venue.BINANCE,
+        "offset_ns": 0,
+        "uncertainty_ns": 1_000_000,
+        "measured_ns": NOW_NS,
+        **changes,
+    }
+    return ClockMeasured(**fields_)
+
+
+def life_of(order: OrderApproved) -> Life:
+    """Tell the life of an approved order."""
+    life = Life("unused", quantity=order.quantity, symbol=order.symbol)
+    life.intent_id, life.client_order_id = order.intent_id, order.client_order_id
+    life._about |= {"intent_id": order.intent_id, "client_order_id": order.client_order_id}
+    return life
 
 
 def origin(offset: int) -> Origin:
