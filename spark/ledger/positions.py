@@ -46,8 +46,11 @@ _DIGITS_MAX: Final = 45
 _EXPONENT_MAX: Final = 30
 #: A cost is kept to this.
 _QUANTUM: Final = Decimal("1e-12")
-#: How long an order that is over is remembered, for evidence that comes again.
-MEMORY_NS: Final = 600_000_000_000
+#: How long an order that is over is remembered with its trades, for what is told late.
+MEMORY_NS: Final = 120_000_000_000
+#: And how long its quantity is after that, for what is told again.
+SETTLED_NS: Final = 86_400_000_000_000
+_SETTLED_MAX: Final = 100_000
 _SIGN: Final = {Side.BUY: Decimal(1), Side.SELL: Decimal(-1)}
 
 
@@ -102,6 +105,8 @@ class Filling:
     limit: Decimal | None = None
     #: How much is to be traded; 0 while unknown.
     wanted: Decimal = _ZERO
+    #: What was settled before this was begun again: only what is beyond counts.
+    base: Decimal = _ZERO
     filled: Decimal = _ZERO
     #: By trade id.
     trades: dict[str, Execution] = field(default_factory=dict)
@@ -122,6 +127,8 @@ class Positions:
     orders: dict[ClientOrderId, Filling] = field(default_factory=dict)
     #: Orders that are over and have traded, with when.
     over_at: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
+    #: Orders that are remembered by what they traded alone, oldest first, with when.
+    settled: dict[ClientOrderId, tuple[int, Decimal]] = field(default_factory=dict)
     #: Orders that traded at prices that nobody told.
     unpriced: set[ClientOrderId] = field(default_factory=set)
     #: Records whose numbers nobody can mean; not applied.
@@ -170,7 +177,11 @@ def _fill(positions: Positions, event: OrderFilled, appended_ns: int) -> Positio
         return None
     filling = positions.orders.get(event.client_order_id)
     if filling is None:
+        _, base = positions.settled.get(event.client_order_id, (0, _ZERO))
+        if event.cumulative <= base:
+            return None
         filling = positions.orders[event.client_order_id] = _begin(event, event.side)
+        filling.base = filling.booked = base
     filling.wanted = filling.wanted or event.order_quantity
     if event.trade_id:
         filling.trades.setdefault(event.trade_id, _execution(event, event.quantity))
@@ -180,7 +191,7 @@ def _fill(positions: Positions, event: OrderFilled, appended_ns: int) -> Positio
         if known is None or (found.quantity, found.price) > (known.quantity, known.price):
             filling.average = found
     traded = _sum(trade.quantity for trade in filling.trades.values())
-    filling.filled = max(filling.filled, event.cumulative, traded)
+    filling.filled = max(filling.filled, event.cumulative, _EXACT.add(filling.base, traded))
     return _book(positions, event.client_order_id, appended_ns)
 
 
@@ -219,8 +230,19 @@ def _forget(positions: Positions, before_ns: int) -> None:
     while over and over[0][0] < before_ns:
         _, order = over.popleft()
         # What has no price yet is waited for.
-        if order not in positions.unpriced:
-            positions.orders.pop(order, None)
+        if order in positions.unpriced:
+            continue
+        filling = positions.orders.pop(order, None)
+        if filling is not None:
+            positions.settled.pop(order, None)
+            positions.settled[order] = (before_ns, filling.filled)
+    settled = positions.settled
+    while settled:
+        oldest = next(iter(settled))
+        is_old = settled[oldest][0] < before_ns - SETTLED_NS
+        if not is_old and len(settled) <= _SETTLED_MAX:
+            return
+        del settled[oldest]
 
 
 def _begin(event: OrderClaimed | OrderFilled, side: Side) -> Filling:
@@ -283,18 +305,20 @@ def _worth(filling: Filling) -> Decimal | None:
     trades = filling.trades.values()
     traded = _sum(trade.quantity for trade in trades)
     known = _sum(_EXACT.multiply(trade.quantity, trade.price) for trade in trades)
-    if traded >= filling.filled:
+    told = _EXACT.subtract(filling.filled, filling.base)
+    if traded >= told:
         return known
     average = filling.average
-    if average is not None and average.quantity > traded:
+    if average is not None and average.quantity - filling.base > traded:
         # The average is that of the trades, too.
-        traded, known = average.quantity, _EXACT.multiply(average.quantity, average.price)
+        traded = _EXACT.subtract(average.quantity, filling.base)
+        known = _EXACT.multiply(traded, average.price)
     price = filling.limit
     if traded:
         price = _WIDE.divide(known, traded).quantize(_QUANTUM, context=_WIDE)
     if price is None:
         return None
-    return _EXACT.add(known, _EXACT.multiply(_EXACT.subtract(filling.filled, traded), price))
+    return _EXACT.add(known, _EXACT.multiply(_EXACT.subtract(told, traded), price))
 
 
 def _fees(filling: Filling) -> dict[str, Decimal]:

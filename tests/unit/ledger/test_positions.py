@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from spark.events import Event, OrderFilled
-from spark.ledger.positions import MEMORY_NS, Position, Positions, fold_positions
+from spark.ledger.positions import MEMORY_NS, SETTLED_NS, Position, Positions, fold_positions
 from spark.names import BOOK_OF, Book, Reason, Side, StrategyId, Symbol, TradingMode
 from tests.made import NOW_NS, Life, events_of
 
@@ -186,6 +186,23 @@ def test_orders_that_are_over_are_forgotten_and_positions_are_not() -> None:
 
     assert only(positions).quantity == 50
     assert len(positions.orders) <= 12
+
+
+def test_what_is_told_again_long_after_the_end_changes_nothing() -> None:
+    """R4: the trades of yesterday, told again on a reconnect; only what is beyond them counts."""
+    life = Life(quantity=_D(2))
+    trades = [fill(life, "1", "1", "1"), fill(life, "2", "1", "2")]
+    positions = folded([life.claimed(), *trades])
+    later = NOW_NS + 100 * MEMORY_NS
+    for event in [*trades, life.filled("2", "2")]:
+        assert fold_positions(positions, event, later) is None
+    assert not positions.orders
+
+    fold_positions(positions, fill(life, "3", "0.5", "2.5", price=_D(12)), later)
+    assert amounts(only(positions)) == (_D("2.5"), _D(-26))
+    for days in (1, 3):
+        fold_positions(positions, Life("other").acked(), later + days * SETTLED_NS)
+    assert not positions.settled
 
 
 _ORDERS: Final = [Life(f"p{number}", quantity=_D(10)) for number in range(3)]
