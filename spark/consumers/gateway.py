@@ -1,7 +1,8 @@
 """
 Gateway: sends each sealed request at most once and writes down what came of it.
 
-Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch
+Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch;
+        for orders on paper market.binance.books and trades, venue.state
 Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
         how far it obeys a kill
 Owns    the connections to the exchanges; no key that could sign
@@ -20,10 +21,13 @@ from spark.bus.port import Bus, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_intake import GatewayKeys, Permit
-from spark.consumers.gateway_lane import Lane
+from spark.consumers.gateway_lane import Lane, open_orders
+from spark.consumers.gateway_market import PaperRules, follow_market
 from spark.consumers.gateway_resume import GatewayPast, read_past
 from spark.consumers.gateway_settle import settle
 from spark.consumers.signing_socket import SigningClient
+from spark.exchanges.paper.market import PaperMarket
+from spark.exchanges.paper.venue import PaperVenue
 from spark.exchanges.port import OrderVenue
 from spark.ledger.dispatch import Dispatch
 from spark.log import logger
@@ -68,6 +72,7 @@ class GatewayWiring:
     ready: asyncio.Event
     #: Where states are kept between runs; None keeps none.
     state_dir: Path | None = None
+    paper: PaperRules = PaperRules()
 
 
 class Gateway:
@@ -78,6 +83,7 @@ class Gateway:
         self._desks: dict[int, Desk] = {}
         self._arrived: list[Record] = []
         self._wake = asyncio.Event()
+        self._market = PaperMarket(book_age_ns_max=wiring.paper.book_age_ns_max)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -103,6 +109,7 @@ class Gateway:
                     ),
                     group.create_task(pulse.beat(self._tenures, self._positions)),
                     group.create_task(self._wake_at(stop)),
+                    group.create_task(follow_market(wiring.bus, self._market)),
                 ]
                 for desk in self._desks.values():
                     tasks.append(group.create_task(self._read(desk)))
@@ -143,6 +150,9 @@ class Gateway:
                 position=desk.lane.inbox.position,
                 unknown=len(desk.lane.orders.unknown),
             )
+        if wiring.mode is TradingMode.PAPER:
+            # Now, so that the first order finds a book.
+            self._market.wanted.set()
         wiring.ready.set()
         return words
 
@@ -179,16 +189,25 @@ class Gateway:
             ),
             handled=past.handled,
         )
-        return Desk(
+        paper = PaperVenue(
+            self._market,
+            past.orders,
+            say=lambda events: desk.say(events),
+            rate=wiring.paper.fee_rate,
+            clock=wiring.clock,
+        )
+        desk = Desk(
             lane=lane,
             tenure=tenure,
             venue=venue,
+            paper=paper,
             clock=wiring.clock,
             metrics=wiring.metrics,
             wake=self._wake.set,
             cache=cache,
             topic_ids=ids,
         )
+        return desk
 
     async def _read(self, desk: Desk) -> None:
         inbox = desk.lane.inbox
@@ -231,7 +250,9 @@ class Gateway:
                 self._wake.clear()
 
     def _open_orders(self) -> frozenset[str]:
-        return frozenset(order for desk in self._desks.values() for order in desk.open_orders())
+        now_ns = self._wiring.clock.wall_ns()
+        lanes = [desk.lane for desk in self._desks.values()]
+        return frozenset(order for lane in lanes for order in open_orders(lane, now_ns))
 
     def _tenures(self) -> list[Tenure]:
         return [desk.tenure for desk in self._desks.values()]

@@ -29,14 +29,12 @@ from spark.events import (
 from spark.exchanges.port import NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
-from spark.names import ClientOrderId, Reason, TradingMode
+from spark.names import Reason, TradingMode
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.tenure import Tenure
 
 _NS_PER_S: Final = 1e9
-#: How far this clock and the exchange's may be apart; the bound is on the exchange's.
-_CLOCK_ERROR_NS_MAX: Final = 2_000_000_000
 #: Events since the last time, when quiet and in any case.
 _IDLE_EVENTS_MIN: Final = 1_000
 _BUSY_EVENTS_MAX: Final = 40_000
@@ -49,6 +47,8 @@ class Desk:
     lane: Lane
     tenure: Tenure
     venue: OrderVenue
+    #: Carries orders out on paper, and sends nothing.
+    paper: OrderVenue
     clock: Clock
     metrics: Metrics
     #: Called whenever there is an answer to write down.
@@ -160,22 +160,9 @@ class Desk:
         self.pending.extend(events)
         self.wake()
 
-    def open_orders(self) -> frozenset[ClientOrderId]:
-        """
-        List the places of which a byte may be on its way: claimed and unanswered (R10).
-
-        An unknown counts until it is settled, or past the moment from which on the
-        exchange's denial of it is final.
-        """
-        now_ns = self.clock.wall_ns()
-        orders = self.lane.orders
-        unknown = {
-            key
-            for key in orders.unknown
-            if (order := orders.by_id.get(key)) is not None
-            if not 0 < order.final_after_ns < now_ns - _CLOCK_ERROR_NS_MAX
-        }
-        return self.lane.dispatch.places_in_flight | unknown
+    def way(self, mode: TradingMode) -> OrderVenue:
+        """Choose the way of an order by the mode that it was placed in."""
+        return self.paper if mode is TradingMode.PAPER else self.venue
 
     @property
     def is_quiet(self) -> bool:
@@ -207,7 +194,8 @@ class Desk:
                 return False
             return True
 
-        send = self.venue.place if ready.is_place else self.venue.cancel
+        venue = self.way(ready.mode)
+        send = venue.place if ready.is_place else venue.cancel
         try:
             return await send(ready.request, ready.about(), check)
         except NotSentError:

@@ -28,6 +28,7 @@ from spark.ledger.orders import CLOSED
 from spark.names import (
     AccountId,
     Action,
+    ClientOrderId,
     Endpoint,
     OrderState,
     Reason,
@@ -35,8 +36,8 @@ from spark.names import (
 )
 from spark.worker.inbox import Accepted, Inbox
 
-#: Longer than any signature, approval and intent together live.
-_MEMORY_NS: Final = 120_000_000_000
+#: How far this clock and the exchange's may be apart; the bound is on the exchange's.
+_CLOCK_ERROR_NS_MAX: Final = 2_000_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -233,3 +234,20 @@ class Lane:
         else:
             below, epoch, seq = self.inbox.position, lineage.epoch, lineage.seq
         return Origin(offset=offset, done_below=below, done_epoch=epoch, done_seq=seq)
+
+
+def open_orders(lane: Lane, now_ns: int) -> frozenset[ClientOrderId]:
+    """
+    List the places of which a byte may be on its way: claimed and unanswered (R10).
+
+    An unknown counts until it is settled, or past the moment from which on the
+    exchange's denial of it is final.
+    """
+    orders = lane.orders
+    unknown = {
+        key
+        for key in orders.unknown
+        if (order := orders.by_id.get(key)) is not None
+        if not 0 < order.final_after_ns < now_ns - _CLOCK_ERROR_NS_MAX
+    }
+    return lane.dispatch.places_in_flight | unknown
