@@ -191,6 +191,15 @@ class GatewaySettings(_Section):
         default=10_000, ge=100, le=60_000, validation_alias="SPARK_REPLY_TIMEOUT_MS"
     )
 
+    #: Fee of orders on paper, maker and taker, in basis points.
+    paper_fee_bps: Decimal = Field(
+        default=Decimal(10), ge=0, le=1_000, validation_alias="SPARK_PAPER_FEE_BPS"
+    )
+    #: Seconds after which a book that said nothing fills no order on paper.
+    paper_book_age_s: Decimal = Field(
+        default=Decimal(5), gt=0, le=60, validation_alias="SPARK_PAPER_BOOK_AGE_S"
+    )
+
 
 class SignerSettings(_Section):
     """What the signer never signs past, whoever approved it (S3)."""

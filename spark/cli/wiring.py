@@ -5,7 +5,8 @@ What each process is made of: settings, keys and ports become parts, here only.
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,10 +25,13 @@ from spark.settings import Settings
 from spark.worker.halts import Halts
 
 if TYPE_CHECKING:
+    from spark.db.pool import Database
     from spark.producers.bist_watch import BistWatch
     from spark.worker.loop import Wiring
 
 _NS_PER_S: Final = 1_000_000_000
+#: Basis points of the whole.
+_BPS: Final = 10_000
 #: How an address of this machine begins.
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -119,6 +123,7 @@ async def _signer(process: Process, stop: asyncio.Event) -> None:
 async def _gateway(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.gateway import Gateway, GatewayWiring
     from spark.consumers.gateway_intake import GatewayKeys
+    from spark.consumers.gateway_market import PaperRules
     from spark.consumers.signing_socket import SigningClient
     from spark.exchanges.binance.client import BinanceOrders
 
@@ -150,6 +155,10 @@ async def _gateway(process: Process, stop: asyncio.Event) -> None:
         mode=settings.trading.mode_in_force,
         endpoint=settings.trading.endpoint,
         concurrency_max=settings.gateway.concurrency_max,
+        paper=PaperRules(
+            fee_rate=settings.gateway.paper_fee_bps / _BPS,
+            book_age_ns_max=_ns(settings.gateway.paper_book_age_s),
+        ),
         instance=process.instance,
         ready=process.ready,
         state_dir=process.home.state_of(process.name),
@@ -229,14 +238,8 @@ async def _binance_feed(process: Process, stop: asyncio.Event) -> None:
 
 async def _feed_writer(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.feed_writer import FeedWriter
-    from spark.db.pool import Database
 
-    section = process.settings.database
-    if not section.url:
-        raise SettingError("DATABASE_URL is not set; `spark up` sets it for its processes")
-    database = Database(section.url, name=process.name, settings=section, metrics=process.metrics)
-    await database.open()
-    try:
+    async with _database(process) as database:
         writer = FeedWriter(
             bus=process.bus,
             database=database,
@@ -246,8 +249,22 @@ async def _feed_writer(process: Process, stop: asyncio.Event) -> None:
             ready=process.ready,
         )
         await writer.run(stop)
-    finally:
-        await database.close()
+
+
+async def _projector(process: Process, stop: asyncio.Event) -> None:
+    from spark.consumers.projector import Projector
+
+    async with _database(process) as database:
+        projector = Projector(
+            bus=process.bus,
+            database=database,
+            clock=process.clock,
+            metrics=process.metrics,
+            instance=process.instance,
+            partitions=process.partitions,
+            ready=process.ready,
+        )
+        await projector.run(stop)
 
 
 async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
@@ -266,8 +283,24 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.VENUE_WATCH: _venue_watch,
     Role.BINANCE_FEED: _binance_feed,
     Role.FEED_WRITER: _feed_writer,
+    Role.PROJECTOR: _projector,
     "strategy-demo": _strategy_demo,
 }
+
+
+@asynccontextmanager
+async def _database(process: Process) -> "AsyncIterator[Database]":
+    from spark.db.pool import Database
+
+    section = process.settings.database
+    if not section.url:
+        raise SettingError("DATABASE_URL is not set; `spark up` sets it for its processes")
+    database = Database(section.url, name=process.name, settings=section, metrics=process.metrics)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def _wiring(

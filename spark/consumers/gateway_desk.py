@@ -221,12 +221,17 @@ class Desk:
     def _measure(self, events: Sequence[OrderEvent]) -> None:
         now_ns = self.clock.wall_ns()
         hop = self.metrics.hop.labels("gateway")
-        exchange = self.lane.account.partition(":")[0]
         for event in events:
             if isinstance(event, OrderAcked | OrderRejected | OutcomeUnknown):
                 asked_ns = self.asked_ns.pop(event.client_order_id, None)
             else:
                 continue
+            order = self.lane.orders.by_id.get(event.client_order_id)
+            mode = (order and order.mode) or TradingMode.LIVE
+            exchange = self.lane.account.partition(":")[0]
+            if mode is TradingMode.PAPER:
+                # No exchange has erred, and none was fast.
+                exchange = mode.value
             if isinstance(event, OutcomeUnknown):
                 self.metrics.exchange_errors.labels(exchange, _error_code(event.cause)).inc()
                 continue
@@ -237,7 +242,6 @@ class Desk:
                 if is_limit:
                     self.metrics.rate_limit_hits.labels(exchange).inc()
             elif asked_ns is not None:
-                mode = self.lane.permit.mode
                 self.metrics.place_ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
                 hop.observe((now_ns - event.sent_ns) / _NS_PER_S)
             if event.sent_ns:  # 0 where a question brought it to light

@@ -21,10 +21,11 @@ from spark.events import (
     OrderRejected,
     OrderResolved,
 )
-from spark.exchanges.port import About, Answer
+from spark.exchanges.paper.evidence import about_of
+from spark.exchanges.port import Answer, unsigned
 from spark.ledger.fold import Order
 from spark.log import logger
-from spark.names import ClientOrderId, OrderState
+from spark.names import ClientOrderId, OrderState, TradingMode
 
 _PERIOD_S: Final = 1.0
 #: Questions for each round: the weight budget belongs to orders first.
@@ -56,18 +57,14 @@ async def settle(desk: Desk, signer: SigningClient) -> None:
 
 
 async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEvent]:
-    request = await signer.query(order.account, order.symbol, order.client_order_id)
-    about = About(
-        account=order.account,
-        strategy=order.strategy,
-        intent_id=order.intent_id,
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        mode=order.mode or desk.lane.permit.mode,
-    )
-    outcome = await desk.venue.query(request, about)
+    # One that only evidence tells of was found at the exchange: no order on paper is.
+    about = about_of(order, order.mode or TradingMode.LIVE)
+    if about.mode is TradingMode.PAPER:
+        # Nobody outside knows of it, so nothing is signed.
+        request = unsigned(desk.clock.wall_ns())
+    else:
+        request = await signer.query(order.account, order.symbol, order.client_order_id)
+    outcome = await desk.way(about.mode).query(request, about)
     if outcome.answer is Answer.DEFINITE:
         is_cancel_open = request.stamp_ns <= order.cancel_final_after_ns
         if is_cancel_open and not any(map(_is_end, outcome.evidence)):

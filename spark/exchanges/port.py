@@ -43,6 +43,13 @@ class SignedRequest:
         return f"SignedRequest({self.method} {self.path})"
 
 
+def unsigned(stamp_ns: int) -> SignedRequest:
+    """Make a request that says no more than its time, for a venue that reads no more of it."""
+    return SignedRequest(
+        method="", path="", query="", headers={}, body="", stamp_ns=stamp_ns, final_after_ns=0
+    )
+
+
 class OrderSigner(Protocol):
     """Pure: builds and signs; holds the keys inside keyed objects. Never blocks."""
 

@@ -29,7 +29,7 @@ LAYERS: Final = (
     ("spark.people", "spark.topics", "spark.log", "spark.metrics", "spark.settings"),
     ("spark.secret_files", "spark.audit", "spark.keys", "spark.schemas", "spark.exchanges.port"),
     ("spark.exchanges.binance", "spark.exchanges.bist", "spark.ledger"),
-    ("spark.guards", "spark.keyring", "spark.bus", "spark.db"),
+    ("spark.guards", "spark.keyring", "spark.bus", "spark.db", "spark.exchanges.paper"),
     ("spark.worker",),
     ("spark.consumers", "spark.producers"),
     ("spark.strategies", "spark.exchanges.simulator", "spark.embedded"),

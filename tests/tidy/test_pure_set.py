@@ -38,6 +38,7 @@ PURE: Final = (
     "spark.exchanges.*.wire*",
     "spark.exchanges.*.auth",
     "spark.exchanges.*.evidence",
+    "spark.exchanges.*.local_book",
     "spark.exchanges.*.signer",
 )
 #: From Python's own library: values, types and text; nothing that asks the machine.
