@@ -1,0 +1,113 @@
+"""How orders fare, told as the records of their topics: for tests of who watches that."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from spark import topics
+from spark.events import (
+    Basis,
+    Event,
+    OrderApproved,
+    PartitionFenced,
+    Proof,
+    Stamp,
+)
+from spark.names import Endpoint, OrderType, Side, TimeInForce, TradingMode
+from tests.made import ACCOUNT, EPOCH, NOW_NS, SECOND_NS, STRATEGY, SYMBOL, Life
+
+MS: Final = 1_000_000
+
+
+def approved(life: Life, appended_ns: int, mode: TradingMode = TradingMode.LIVE) -> OrderApproved:
+    """Approve the place of an order whose intent was appended then."""
+    return OrderApproved(
+        stamp=Stamp(epoch=0, seq=0, src_offset=0, src_epoch=-1, src_digest=""),
+        account=ACCOUNT,
+        strategy=STRATEGY,
+        intent_id=life.intent_id,
+        client_order_id=life.client_order_id,
+        endpoint=Endpoint.SIM,
+        mode=mode,
+        symbol=SYMBOL,
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        quantity=life.quantity,
+        price=Decimal(10),
+        worth_usd=Decimal(10),
+        worth_try=Decimal(400),
+        proof=Proof(body="", kid="", tag=""),
+        basis=Basis(
+            decided_ns=appended_ns,
+            appended_ns=appended_ns,
+            seen={},
+            halts=(),
+            mode=mode,
+            prices={},
+            limits_version=0,
+            policy="",
+        ),
+        gateway_epoch=EPOCH,
+        resume_offset=-1,
+        expires_ns=appended_ns + SECOND_NS,
+    )
+
+
+def fence() -> PartitionFenced:
+    """Fence the gateway's partition."""
+    return PartitionFenced(
+        role="gateway", instance="test", topic_ids={}, settings={}, fenced_ns=NOW_NS
+    )
+
+
+@dataclass(slots=True)
+class Told:
+    """Records in the order in which they were appended: topic, event, append time."""
+
+    records: list[tuple[str, Event, int]] = field(default_factory=list)
+    #: The epoch of the gateway's claims.
+    epoch: int = 0
+    mode: TradingMode = TradingMode.LIVE
+    _count: int = 0
+
+    def life(self) -> Life:
+        """Begin another order."""
+        self._count += 1
+        return Life(f"t{self._count}")
+
+    def claimed(self, at_ns: int) -> Life:
+        """Approve and claim an order."""
+        life = self.life()
+        self.tell(topics.DECISIONS, approved(life, at_ns, self.mode), at_ns)
+        self.tell(topics.EVENTS, replace(life.claimed(self.epoch), mode=self.mode), at_ns)
+        return life
+
+    def tell(self, topic: str, event: Event, at_ns: int) -> None:
+        """Append a record."""
+        self.records.append((topic, event, at_ns))
+
+    def ends(self, life: Life, event: Event, at_ns: int) -> Life:
+        """Append what became of an order."""
+        self.tell(topics.EVENTS, event, at_ns)
+        return life
+
+    def acked(self, at_ns: int, took_ms: int = 20) -> Life:
+        """Let an order be acknowledged so late after its intent."""
+        life = self.claimed(at_ns - took_ms * MS)
+        return self.ends(life, life.acked(), at_ns)
+
+    def refused(self, at_ns: int, code: str, status: int = 400) -> Life:
+        """Let the exchange refuse an order with a code."""
+        life = self.claimed(at_ns)
+        return self.ends(life, replace(life.rejected(), code=code, http_status=status), at_ns)
+
+    def unanswered(self, at_ns: int, **changes: Any) -> Life:  # noqa: ANN401
+        """Let an order go without an answer."""
+        life = self.claimed(at_ns)
+        return self.ends(life, replace(life.unknown(self.epoch), **changes), at_ns)
+
+    def many(self, count: int, at_ns: int, took_ms: int = 20) -> None:
+        """Let so many orders be acknowledged."""
+        for _ in range(count):
+            self.acked(at_ns, took_ms)
