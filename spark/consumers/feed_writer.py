@@ -11,7 +11,6 @@ Fails   without loss: an aborted transaction is forgotten, the offset rows are r
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Reader
 from spark.clock import Clock
+from spark.consumers.comeback import come_back
 from spark.consumers.feed_batch import Batch, Cutter
 from spark.consumers.feed_positions import take_positions
 from spark.consumers.feed_rows import READERS
@@ -40,10 +40,6 @@ _NS_PER_S: Final = 1e9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Transactions lost in a row to another writer, after which this one leaves.
 _LOST_MAX: Final = 5
-_PAUSE_S_MIN: Final = 0.05
-_PAUSE_S_MAX: Final = 2.0
-#: So long a database may be away before the process ends and says so by its exit code.
-_AWAY_S_MAX: Final = 60.0
 
 Committed = Callable[[int, Mapping[str, Mapping[int, int]]], None]
 
@@ -182,22 +178,9 @@ class FeedWriter:
     ) -> None:
         """Forget what was in hand; the offset rows say what was committed (R19)."""
         await self._forget_sent()
-        pause_s = _PAUSE_S_MIN
-        began_ns = self.clock.monotonic_ns()
-        while not stop.is_set():
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
-            try:
-                if is_away:
-                    await self.database.reopen()
-                await self._find_place()
-            except DatabaseUnavailable:
-                if self.clock.monotonic_ns() - began_ns > _AWAY_S_MAX * _NS_PER_S:
-                    raise
-                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-            else:
-                for partition, offset in self._positions.items():
-                    reader.seek(partition, offset)
-                return
+        await come_back(self._find_place, self.database, stop, clock=self.clock, is_away=is_away)
+        for partition, offset in self._positions.items():
+            reader.seek(partition, offset)
 
     def _count(self, batch: Batch) -> None:
         now_ns = self.clock.wall_ns()

@@ -81,6 +81,37 @@ ALTER FUNCTION market.prepare_day(day date) OWNER TO spark_owner;
 
 COMMENT ON FUNCTION market.prepare_day(day date) IS 'Make the partitions of one day (UTC); repeatable';
 
+CREATE FUNCTION public.move_projection(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[], epochs bigint[], seqs bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    WITH move AS (
+        SELECT * FROM unnest(topics, partitions, olds, news, digests, epochs, seqs)
+            AS m (topic, partition, old, new, digest, epoch, seq)
+    ), locked AS (
+        -- In one order, so that two projectors never wait for each other (facts: R19).
+        SELECT o.topic, o.partition FROM public.projector_offsets AS o
+        WHERE (o.topic, o.partition) IN (SELECT m.topic, m.partition FROM move AS m)
+        ORDER BY o.topic, o.partition FOR UPDATE
+    )
+    UPDATE public.projector_offsets AS o
+    SET next_offset = m.new, last_digest = m.digest, epoch = m.epoch, seq = m.seq
+    FROM move AS m JOIN locked AS l USING (topic, partition)
+    WHERE o.topic = m.topic AND o.partition = m.partition AND o.next_offset = m.old;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> cardinality(topics) THEN
+        RAISE EXCEPTION 'another projector moved the offsets'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$;
+
+ALTER FUNCTION public.move_projection(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[], epochs bigint[], seqs bigint[]) OWNER TO spark_owner;
+
+COMMENT ON FUNCTION public.move_projection(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[], epochs bigint[], seqs bigint[]) IS 'Move offsets by compare-and-swap, all of them or none; aborts the transaction otherwise';
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -272,19 +303,63 @@ ALTER TABLE public.evidence ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.intents (
+    partition integer NOT NULL,
+    record_offset bigint NOT NULL,
+    account text,
+    strategy text,
+    intent_id text,
+    action text,
+    symbol text,
+    side text,
+    order_type text,
+    time_in_force text,
+    quantity numeric,
+    price numeric,
+    target_intent_id text,
+    appended_ns bigint,
+    outcome text,
+    is_proven boolean,
+    client_order_id text,
+    mode text,
+    endpoint text,
+    reasons jsonb DEFAULT '[]'::jsonb NOT NULL,
+    decided_ns bigint,
+    CONSTRAINT intents_action_check CHECK ((action = ANY (ARRAY['place'::text, 'cancel'::text]))),
+    CONSTRAINT intents_outcome_check CHECK ((outcome = ANY (ARRAY['approved'::text, 'refused'::text])))
+);
+
+ALTER TABLE public.intents OWNER TO spark_owner;
+
+COMMENT ON TABLE public.intents IS 'Each record of orders.intents, readable or not, and what was decided of it';
+
+COMMENT ON COLUMN public.intents.strategy IS 'As the intent says; whether it wrote the intent is is_proven';
+
+COMMENT ON COLUMN public.intents.decided_ns IS 'Append time of the decision';
+
+CREATE TABLE public.order_parts (
+    account text NOT NULL,
+    client_order_id text NOT NULL,
+    parts jsonb NOT NULL
+);
+
+ALTER TABLE public.order_parts OWNER TO spark_owner;
+
+COMMENT ON TABLE public.order_parts IS 'What each topic says of an order, folded apart; its row in orders follows from this alone';
+
 CREATE TABLE public.orders (
     account text NOT NULL,
     client_order_id text NOT NULL,
     intent_id text NOT NULL,
     strategy text NOT NULL,
     exchange text NOT NULL,
-    symbol text NOT NULL,
-    mode text NOT NULL,
-    endpoint text NOT NULL,
-    side text NOT NULL,
-    order_type text NOT NULL,
+    symbol text,
+    mode text,
+    endpoint text,
+    side text,
+    order_type text,
     time_in_force text,
-    quantity numeric NOT NULL,
+    quantity numeric,
     price numeric,
     status text NOT NULL,
     filled_quantity numeric DEFAULT 0 NOT NULL,
@@ -297,15 +372,17 @@ CREATE TABLE public.orders (
     CONSTRAINT orders_endpoint_check CHECK ((endpoint = ANY (ARRAY['sim'::text, 'real'::text]))),
     CONSTRAINT orders_filled_quantity_check CHECK ((filled_quantity >= (0)::numeric)),
     CONSTRAINT orders_mode_check CHECK ((mode = ANY (ARRAY['paper'::text, 'shadow'::text, 'trickle'::text, 'live'::text]))),
-    CONSTRAINT orders_price_check CHECK ((price > (0)::numeric)),
-    CONSTRAINT orders_quantity_check CHECK ((quantity > (0)::numeric)),
     CONSTRAINT orders_side_check CHECK ((side = ANY (ARRAY['buy'::text, 'sell'::text]))),
     CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'claimed'::text, 'unknown'::text, 'submitted'::text, 'partially_filled'::text, 'filled'::text, 'settled'::text, 'rejected'::text, 'expired'::text, 'cancelled'::text, 'not_found'::text])))
 );
 
 ALTER TABLE public.orders OWNER TO spark_owner;
 
+COMMENT ON TABLE public.orders IS 'Each order with a valid decision, refused ones included, or with an event that names it';
+
 COMMENT ON COLUMN public.orders.place_latency_ms IS 'From the intent''s append to the acknowledgement''s append';
+
+COMMENT ON COLUMN public.orders.error_class IS 'What went wrong last: a refusal''s code, the exchange''s code, the cause of an unknown outcome';
 
 CREATE TABLE public.positions (
     account text NOT NULL,
@@ -327,11 +404,32 @@ CREATE TABLE public.projector_offsets (
     topic_id uuid NOT NULL,
     next_offset bigint NOT NULL,
     last_digest text NOT NULL,
+    epoch bigint DEFAULT '-1'::integer NOT NULL,
+    seq bigint DEFAULT '-1'::integer NOT NULL,
     CONSTRAINT projector_offsets_next_offset_check CHECK ((next_offset >= 0))
 )
 WITH (fillfactor='10');
 
 ALTER TABLE public.projector_offsets OWNER TO spark_owner;
+
+COMMENT ON COLUMN public.projector_offsets.epoch IS 'Offset of the last fence before next_offset; -1 before any';
+
+COMMENT ON COLUMN public.projector_offsets.seq IS 'The last valid seq before next_offset, on stamped topics; -1 before any';
+
+CREATE TABLE public.projector_rejects (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    record_offset bigint NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    body bytea NOT NULL,
+    appended_ns bigint NOT NULL,
+    CONSTRAINT projector_rejects_body_check CHECK ((octet_length(body) <= 4096))
+);
+
+ALTER TABLE public.projector_rejects OWNER TO spark_owner;
+
+COMMENT ON TABLE public.projector_rejects IS 'Records that no table can be made from, and why';
 
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
@@ -510,6 +608,28 @@ CREATE VIEW reading.quotes AS
 
 ALTER VIEW reading.quotes OWNER TO spark_owner;
 
+CREATE VIEW reading.refusals AS
+ SELECT reading.at_time(appended_ns) AS asked_at,
+    reading.at_time(decided_ns) AS decided_at,
+    account,
+    strategy,
+    action,
+    symbol,
+    side,
+    order_type,
+    quantity,
+    price,
+    mode,
+    reasons,
+    is_proven,
+    intent_id,
+    partition,
+    record_offset
+   FROM public.intents
+  WHERE (outcome = 'refused'::text);
+
+ALTER VIEW reading.refusals OWNER TO spark_owner;
+
 CREATE VIEW reading.trades AS
  SELECT reading.at_time(received_ns) AS received_at,
     reading.at_time(exchange_ns) AS exchange_at,
@@ -544,8 +664,11 @@ ALTER TABLE ONLY public.backtests
 ALTER TABLE ONLY public.evidence
     ADD CONSTRAINT evidence_pkey PRIMARY KEY (id);
 
-ALTER TABLE ONLY public.orders
-    ADD CONSTRAINT orders_account_strategy_intent_id_key UNIQUE (account, strategy, intent_id);
+ALTER TABLE ONLY public.intents
+    ADD CONSTRAINT intents_pkey PRIMARY KEY (partition, record_offset);
+
+ALTER TABLE ONLY public.order_parts
+    ADD CONSTRAINT order_parts_pkey PRIMARY KEY (account, client_order_id);
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (account, client_order_id);
@@ -555,6 +678,9 @@ ALTER TABLE ONLY public.positions
 
 ALTER TABLE ONLY public.projector_offsets
     ADD CONSTRAINT projector_offsets_pkey PRIMARY KEY (topic, partition);
+
+ALTER TABLE ONLY public.projector_rejects
+    ADD CONSTRAINT projector_rejects_pkey PRIMARY KEY (topic, partition, record_offset);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
@@ -580,7 +706,11 @@ CREATE INDEX quotes_received ON ONLY market.quotes USING brin (received_ns) WITH
 
 CREATE INDEX trades_received ON ONLY market.trades USING brin (received_ns) WITH (autosummarize='on');
 
+CREATE INDEX intents_refused ON public.intents USING btree (decided_ns) WHERE (outcome = 'refused'::text);
+
 CREATE INDEX orders_created ON public.orders USING btree (created_ns);
+
+CREATE INDEX orders_intent ON public.orders USING btree (intent_id);
 
 CREATE INDEX orders_open ON public.orders USING btree (account, symbol) WHERE (status = ANY (ARRAY['pending'::text, 'claimed'::text, 'unknown'::text, 'submitted'::text, 'partially_filled'::text]));
 
@@ -618,6 +748,9 @@ GRANT ALL ON FUNCTION market.move_offsets(topics text[], partitions integer[], o
 REVOKE ALL ON FUNCTION market.prepare_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION market.prepare_day(day date) TO spark_feed_writer;
 
+REVOKE ALL ON FUNCTION public.move_projection(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[], epochs bigint[], seqs bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.move_projection(topics text[], partitions integer[], olds bigint[], news bigint[], digests text[], epochs bigint[], seqs bigint[]) TO spark_projector;
+
 GRANT INSERT ON TABLE market.book_updates TO spark_feed_writer;
 GRANT SELECT ON TABLE market.book_updates TO spark_api;
 
@@ -646,6 +779,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.backtests TO spark_api;
 
 GRANT SELECT ON TABLE public.evidence TO spark_api;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.intents TO spark_projector;
+GRANT SELECT ON TABLE public.intents TO spark_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.order_parts TO spark_projector;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.orders TO spark_projector;
 GRANT SELECT ON TABLE public.orders TO spark_api;
 
@@ -653,6 +791,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.positions TO spark_projector;
 GRANT SELECT ON TABLE public.positions TO spark_api;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.projector_offsets TO spark_projector;
+
+GRANT INSERT ON TABLE public.projector_rejects TO spark_projector;
+GRANT SELECT ON TABLE public.projector_rejects TO spark_api;
 
 GRANT SELECT ON TABLE public.schema_migrations TO spark_feed_writer;
 GRANT SELECT ON TABLE public.schema_migrations TO spark_projector;
@@ -684,6 +825,9 @@ GRANT SELECT ON TABLE reading.positions TO spark_api;
 
 GRANT SELECT ON TABLE reading.quotes TO spark_reader;
 GRANT SELECT ON TABLE reading.quotes TO spark_api;
+
+GRANT SELECT ON TABLE reading.refusals TO spark_reader;
+GRANT SELECT ON TABLE reading.refusals TO spark_api;
 
 GRANT SELECT ON TABLE reading.trades TO spark_reader;
 GRANT SELECT ON TABLE reading.trades TO spark_api;

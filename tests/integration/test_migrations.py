@@ -149,10 +149,16 @@ _GRANTS = {
         "market.feed_rejects": "INSERT",
         "market.feed_offsets": "SELECT INSERT UPDATE",
     },
-    "projector": dict.fromkeys(
-        ("public.orders", "public.trades", "public.positions", "public.projector_offsets"),
-        "SELECT INSERT UPDATE",
-    ),
+    "projector": {
+        "public.projector_rejects": "INSERT",
+        **dict.fromkeys(
+            (
+                "public.intents", "public.orders", "public.order_parts", "public.trades",
+                "public.positions", "public.projector_offsets",
+            ),
+            "SELECT INSERT UPDATE",
+        ),
+    },
     "auditor": dict.fromkeys(_AUDIT, "SELECT INSERT"),
     "api": {
         "public.backtests": "SELECT INSERT UPDATE",
@@ -160,7 +166,8 @@ _GRANTS = {
             (
                 "market.quotes", "market.trades", "market.book_updates", "market.candles",
                 "market.feed_offsets", "market.feed_rejects", "public.users", "public.strategies",
-                "public.orders", "public.trades", "public.positions", "public.evidence", *_AUDIT,
+                "public.intents", "public.orders", "public.trades", "public.positions",
+                "public.projector_rejects", "public.evidence", *_AUDIT,
             ),
             "SELECT",
         ),

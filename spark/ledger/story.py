@@ -1,0 +1,369 @@
+"""
+An order as three topics tell it, each in a part of its own. Pure.
+
+What was asked (`orders.intents`) and what was decided of it (`orders.decisions`) are joined
+by the intent's offset, which the decision carries; what the gateway and the exchange said
+(`orders.events`) is folded by ledger/fold.py. The order's row is a function of the parts,
+so the order in which topics are read cannot matter.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from spark.events import (
+    CancelApproved,
+    CancelOrder,
+    CancelRejected,
+    Decision,
+    GatewayReady,
+    Intent,
+    IntentRefused,
+    OrderAcked,
+    OrderApproved,
+    OrderEvent,
+    OrderRejected,
+    OutcomeUnknown,
+    PartitionFenced,
+    Refusal,
+    RequestNotSent,
+)
+from spark.ids import client_order_id, created_ms
+from spark.ledger.fold import Order, Orders, fold_event
+from spark.names import (
+    AccountId,
+    Action,
+    ClientOrderId,
+    IntentId,
+    OrderState,
+    Reason,
+    StrategyId,
+    Symbol,
+)
+
+_NS_PER_MS: Final = 1_000_000
+APPROVED: Final = "approved"
+REFUSED: Final = "refused"
+#: Refusals that leave open who wrote the intent.
+_UNPROVEN: Final = frozenset(
+    {
+        Reason.TAG_MISSING,
+        Reason.STRATEGY_MISMATCH,
+        Reason.WRONG_PARTITION,
+        Reason.ACCOUNT_UNKNOWN,
+    }
+)
+#: Refusals of a second intent of one id: the order is the first one's.
+_REPETITIONS: Final = frozenset({Reason.DUPLICATE_INTENT, Reason.INTENT_ID_REUSED})
+#: Ends of a request that say nothing of the order whose id it carries: refused or
+#: repeated before, so that its decision, or the first one's story, says how it ended.
+_NOT_THE_ORDERS: Final = frozenset(
+    {Reason.UPSTREAM_REFUSED, Reason.ALREADY_SIGNED, Reason.DUPLICATE_CLAIM, *_REPETITIONS}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What an intent asks for."""
+
+    account: str
+    strategy: str
+    intent_id: str
+    action: Action
+    symbol: str
+    side: str | None = None
+    order_type: str | None = None
+    time_in_force: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    target_intent_id: str | None = None
+    appended_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What was decided of the intent at an offset."""
+
+    outcome: str
+    #: The intent was read, and its strategy did write it.
+    is_proven: bool
+    client_order_id: str | None = None
+    mode: str
+    endpoint: str | None = None
+    reasons: tuple[Refusal, ...] = ()
+    #: Append time of the decision.
+    decided_ns: int
+
+
+@dataclass(slots=True)
+class IntentCard:
+    """An intent's place on its topic: what stands there, and what was decided of it."""
+
+    said: Said | None = None
+    decided: Decided | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An intent with its decision, where the two make an order."""
+
+    #: Offset of the intent.
+    seq: int
+    said: Said
+    decided: Decided
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What `orders.events` says of an order."""
+
+    order: Order
+    first_ns: int
+    #: Append time of the first acknowledgement.
+    acked_ns: int | None = None
+    error_class: str | None = None
+    reasons: tuple[Refusal, ...] = ()
+    #: False while only an end without the order's own id is known, which may be a cancel's.
+    is_named: bool = False
+
+
+@dataclass(slots=True)
+class OrderCard:
+    """All parts of one order."""
+
+    asked: Asked | None = None
+    told: Told | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """An order as one line; None where no topic has said it."""
+
+    account: str
+    client_order_id: str
+    intent_id: str
+    strategy: str
+    exchange: str
+    symbol: str | None
+    mode: str | None
+    endpoint: str | None
+    side: str | None
+    order_type: str | None
+    time_in_force: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    status: str
+    filled_quantity: Decimal
+    exchange_order_id: str | None
+    place_latency_ms: Decimal | None
+    error_class: str | None
+    reasons: tuple[Refusal, ...]
+    created_ns: int
+    updated_ns: int
+
+
+def said_of(intent: Intent, appended_ns: int) -> Said:
+    """Write down what an intent asks for."""
+    is_cancel = isinstance(intent, CancelOrder)
+    return Said(
+        account=intent.account,
+        strategy=intent.strategy,
+        intent_id=intent.intent_id,
+        action=Action.CANCEL if is_cancel else Action.PLACE,
+        symbol=intent.symbol,
+        side=getattr(intent, "side", None),
+        order_type=getattr(intent, "order_type", None),
+        time_in_force=getattr(intent, "time_in_force", None),
+        quantity=getattr(intent, "quantity", None),
+        price=getattr(intent, "price", None),
+        target_intent_id=getattr(intent, "target_intent_id", None),
+        appended_ns=appended_ns,
+    )
+
+
+def decided_of(decision: Decision, decided_ns: int) -> Decided:
+    """Write down what a decision says."""
+    if isinstance(decision, IntentRefused):
+        is_read = decision.intent_id != ""
+        return Decided(
+            outcome=REFUSED,
+            is_proven=is_read and not _codes(decision.reasons) & _UNPROVEN,
+            mode=decision.basis.mode,
+            reasons=decision.reasons,
+            decided_ns=decided_ns,
+        )
+    assert isinstance(decision, OrderApproved | CancelApproved)  # nothing else decides
+    return Decided(
+        outcome=APPROVED,
+        is_proven=True,
+        client_order_id=decision.client_order_id,
+        mode=decision.mode,
+        endpoint=decision.endpoint,
+        decided_ns=decided_ns,
+    )
+
+
+def asked_of(seq: int, card: IntentCard) -> Asked | None:
+    """
+    Join an intent with its decision.
+
+    Returns: None until both are known, and where they make no order: a cancel, a
+        repetition, an id of another form, an intent whose writer is not proven.
+
+    """
+    said, decided = card.said, card.decided
+    if said is None or decided is None or said.action is not Action.PLACE:
+        return None
+    if not decided.is_proven or _codes(decided.reasons) & _REPETITIONS:
+        return None
+    if created_ms(IntentId(said.intent_id)) is None:
+        # Refused for it; a text of any length is no name for an order.
+        return None
+    return Asked(seq=seq, said=said, decided=decided)
+
+
+def ask(card: OrderCard, asked: Asked) -> None:
+    """Give an order what was asked: of several intents of one id the first one counts."""
+    if card.asked is None or asked.seq < card.asked.seq:
+        card.asked = asked
+
+
+def order_key(asked: Asked) -> tuple[AccountId, ClientOrderId]:
+    """Name the order that was asked for."""
+    said = asked.said
+    account = AccountId(said.account)
+    return account, _derived(said.account, said.strategy, said.intent_id)
+
+
+def event_key(event: OrderEvent | PartitionFenced) -> ClientOrderId | None:
+    """Name the order whose story an event belongs to; None where it is no order's."""
+    if isinstance(event, GatewayReady | PartitionFenced | CancelRejected):
+        return None
+    if getattr(event, "action", Action.PLACE) is Action.CANCEL:
+        return None
+    if isinstance(event, RequestNotSent):
+        if _codes(event.reasons) & _NOT_THE_ORDERS:
+            return None
+        if not event.client_order_id and event.intent_id:
+            # No request was made for it, so nothing upstream wrote the id down.
+            return _derived(event.account, event.strategy, event.intent_id)
+    return event.client_order_id or None
+
+
+def tell(
+    card: OrderCard, event: OrderEvent, *, key: ClientOrderId, orders: Orders, appended_ns: int
+) -> None:
+    """
+    Fold an event that counts into its order's part.
+
+    Args:
+        key: as `event_key` names it.
+        orders: the fold's own book; what it keeps from one order to the next is not needed.
+
+    """
+    before = OrderState.PENDING
+    if card.told is not None:
+        before = card.told.order.state
+        orders.by_id[key] = card.told.order
+    is_named = True
+    if isinstance(event, RequestNotSent) and not event.client_order_id:
+        is_named, event = False, replace(event, client_order_id=key)
+    # Whether an opinion counts was judged before; the fold asks the same question again.
+    orders.epoch = getattr(event, "epoch", orders.epoch)
+    fold_event(orders, event, -1, appended_ns)
+    if card.told is None:
+        card.told = Told(order=orders.by_id[key], first_ns=appended_ns)
+    card.told.is_named |= is_named
+    _note(card.told, event, appended_ns, before=before)
+
+
+def _note(told: Told, event: OrderEvent, appended_ns: int, *, before: OrderState) -> None:
+    match event:
+        case OrderAcked() if told.acked_ns is None:
+            told.acked_ns = appended_ns
+        case OrderRejected():
+            told.error_class = event.code
+        case OutcomeUnknown() if told.order.state is OrderState.UNKNOWN:
+            told.error_class = event.cause
+        case RequestNotSent() if told.order.state is not before:
+            told.reasons = event.reasons
+            told.error_class = event.reasons[0].code if event.reasons else None
+        case _:
+            return
+
+
+def row_of(account: str, key: str, card: OrderCard) -> OrderRow | None:
+    """
+    Put the parts of an order together.
+
+    Returns: None while what is known may be about no order at all.
+    """
+    told = card.told
+    if card.asked is None and (told is None or not told.is_named):
+        return None
+    said = card.asked.said if card.asked else _NOTHING_SAID
+    decided = card.asked.decided if card.asked else _NOTHING_DECIDED
+    order = told.order if told else _NO_ORDER
+    error_class = told.error_class if told else None
+    if error_class is None and decided.reasons:
+        error_class = decided.reasons[0].code
+    first_ns = told.first_ns if told else 0
+    return OrderRow(
+        account=account,
+        client_order_id=key,
+        intent_id=said.intent_id or order.intent_id,
+        strategy=said.strategy or order.strategy,
+        exchange=account.partition(":")[0],
+        symbol=said.symbol or order.symbol or None,
+        mode=decided.mode or order.mode,
+        endpoint=decided.endpoint,
+        side=said.side or order.side,
+        order_type=said.order_type,
+        time_in_force=said.time_in_force,
+        # An order that nobody asked for may still have no quantity in any event so far.
+        quantity=said.quantity if card.asked else order.quantity or None,
+        price=said.price if card.asked else order.price,
+        status=_status(card).value,
+        filled_quantity=order.filled,
+        exchange_order_id=order.exchange_order_id or None,
+        place_latency_ms=_latency_ms(card),
+        error_class=error_class,
+        reasons=(told.reasons if told else ()) or decided.reasons,
+        created_ns=said.appended_ns or first_ns,
+        updated_ns=max(decided.decided_ns, order.changed_ns, first_ns),
+    )
+
+
+def _status(card: OrderCard) -> OrderState:
+    if card.told is not None and card.told.order.state is not OrderState.PENDING:
+        return card.told.order.state
+    is_refused = card.asked is not None and card.asked.decided.outcome == REFUSED
+    return OrderState.REJECTED if is_refused else OrderState.PENDING
+
+
+def _latency_ms(card: OrderCard) -> Decimal | None:
+    if card.asked is None or card.told is None or card.told.acked_ns is None:
+        return None
+    return Decimal(card.told.acked_ns - card.asked.said.appended_ns) / _NS_PER_MS
+
+
+def _codes(reasons: tuple[Refusal, ...]) -> set[Reason]:
+    return {refusal.code for refusal in reasons}
+
+
+def _derived(account: str, strategy: str, intent_id: str) -> ClientOrderId:
+    return client_order_id(AccountId(account), StrategyId(strategy), IntentId(intent_id))
+
+
+#: What stands for a part that no record has told yet.
+_NOTHING_SAID: Final = Said(
+    account="", strategy="", intent_id="", action=Action.PLACE, symbol="", appended_ns=0
+)
+_NOTHING_DECIDED: Final = Decided(outcome="", is_proven=False, mode="", decided_ns=0)
+_NO_ORDER: Final = Order(
+    client_order_id=ClientOrderId(""),
+    intent_id=IntentId(""),
+    account=AccountId(""),
+    strategy=StrategyId(""),
+    symbol=Symbol(""),
+)
