@@ -1,0 +1,126 @@
+"""
+How a kill is said: a file in the latch directory first, then a record on `control.halt`.
+
+The one way for the command line and the alert webhook. The file works with Kafka down;
+the record tells who, why and which account, and stays.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from spark.bus.port import Outgoing, Partition, Writer
+from spark.clock import Clock
+from spark.codec import encode
+from spark.errors import RefusedError, SettingError
+from spark.events import TradingHalted
+from spark.names import HaltSource
+from spark.topics import ACCOUNT_PARTITION, CONTROL_HALT
+
+#: An account's name on a halt that stands for every account.
+ALL_ACCOUNTS: Final = ""
+REASON_CHARS_MAX: Final = 500
+_NS_PER_MS: Final = 1_000_000
+_FILE_MODE: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """One kill as somebody means it."""
+
+    #: Unique; its latch file is called the same.
+    halt: str
+    account: str
+    source: HaltSource
+    by: str
+    reason: str
+    evidence: dict[str, str] = field(default_factory=dict)
+    at_ns: int
+
+
+def new_kill(
+    reason: str,
+    *,
+    by: str,
+    source: HaltSource,
+    clock: Clock,
+    account: str = ALL_ACCOUNTS,
+    evidence: dict[str, str] | None = None,
+) -> Kill:
+    """
+    Compose a kill under a fresh id; nothing is said yet.
+
+    Raises:
+        RefusedError: there is no such account, or no reason, or too long a one.
+
+    """
+    if account != ALL_ACCOUNTS and account not in ACCOUNT_PARTITION:
+        raise RefusedError(f"there is no account {account!r}")
+    if not 0 < len(reason.strip()) <= REASON_CHARS_MAX:
+        raise RefusedError(f"a reason of 1 to {REASON_CHARS_MAX} characters is needed")
+    now_ns = clock.wall_ns()
+    return Kill(
+        halt=f"{source}-{now_ns // _NS_PER_MS:011x}-{secrets.token_hex(4)}",
+        account=account,
+        source=source,
+        by=by,
+        reason=reason.strip(),
+        evidence=evidence or {},
+        at_ns=now_ns,
+    )
+
+
+def pull_latch(directory: Path, kill: Kill) -> Path:
+    """
+    Put the kill's file into the latch directory, flushed to the disk.
+
+    Raises:
+        SettingError: it cannot be written; who may is said in runbook/halt.md.
+
+    """
+    path = directory / kill.halt
+    text = f"{kill.by}: {kill.reason}\n".encode("utf-8", "replace")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as file:
+            # The entry kills, whatever is in it: it stands before the disk has it.
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _flush_directory(directory)
+    except OSError as error:
+        raise SettingError(f"latch file {path}: {error.strerror}") from None
+    return path
+
+
+async def say_kill(writer: Writer, kill: Kill) -> int:
+    """
+    Append the kill.
+
+    Returns: its offset on `control.halt`.
+
+    Raises:
+        WriteError: it is unsure whether it stands; saying it again is another kill.
+
+    """
+    halted = TradingHalted(
+        halt=kill.halt,
+        account=kill.account,
+        source=kill.source,
+        by=kill.by,
+        reason=kill.reason,
+        evidence=kill.evidence,
+        at_ns=kill.at_ns,
+    )
+    key = kill.account.encode()
+    return (await writer.write([Outgoing(Partition(CONTROL_HALT, 0), key, encode(halted))]))[0]
+
+
+def _flush_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
