@@ -18,11 +18,11 @@ def drawdown(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | Non
     """Refuse when the account has lost more of its 24 h peak than allowed, or nobody marks it."""
     del order
     marked = snap.equity
-    age_ns = snap.appended_ns - snap.equity_ns
-    if marked is None or age_ns > limits.equity_age_ns_max:
+    # Old is as good as never, in what is said too (R15: ledger/prices.py says why).
+    if marked is None or snap.appended_ns - snap.equity_ns > limits.equity_age_ns_max:
         return Refusal(
             code=Reason.EQUITY_UNKNOWN,
-            found="never marked" if marked is None else f"{age_ns // _NS_PER_MS} ms old",
+            found="not marked lately",
             limit=f"{limits.equity_age_ns_max // _NS_PER_MS} ms",
         )
     return _refusal(marked.total, Reason.DRAWDOWN_EXCEEDED, limits.drawdown_pct_max)

@@ -125,20 +125,17 @@ class Quote:
 
 def reference(symbol: Symbol, prices: Prices, *, now_ns: int, rules: PriceRules) -> Quote | Refusal:
     """Give the feed's price of a symbol, if the venue watch's does not contradict it."""
-    feed, watch = prices.feed.get(symbol), prices.watch.get(symbol)
+    feed = _fresh(prices.feed.get(symbol), now_ns, rules.age_ns_max)
+    watch = _fresh(prices.watch.get(symbol), now_ns, rules.check_age_ns_max)
     if feed is None or watch is None:
         missing = "feed" if feed is None else "venue watch"
-        return Refusal(code=Reason.PRICE_MISSING, found=f"{symbol}: none from the {missing}")
-    for who, known, age_ns_max in (
-        ("feed", feed, rules.age_ns_max),
-        ("venue watch", watch, rules.check_age_ns_max),
-    ):
-        if now_ns - known.at_ns > age_ns_max:
-            return Refusal(
-                code=Reason.QUOTE_STALE,
-                found=f"{symbol}: {who} {(now_ns - known.at_ns) // _NS_PER_MS} ms",
-                limit=f"{age_ns_max // _NS_PER_MS} ms",
-            )
+        age_ns_max = rules.age_ns_max if feed is None else rules.check_age_ns_max
+        return Refusal(
+            code=Reason.QUOTE_STALE,
+            found=f"{symbol}: none of the {missing} so young",
+            limit=f"{age_ns_max // _NS_PER_MS} ms",
+        )
+    for who, known in (("feed", feed), ("venue watch", watch)):
         if not 0 < known.bid <= known.ask:
             return Refusal(
                 code=Reason.QUOTE_INVALID, found=f"{symbol}: {who} {known.bid} / {known.ask}"
@@ -151,6 +148,12 @@ def reference(symbol: Symbol, prices: Prices, *, now_ns: int, rules: PriceRules)
             limit=f"{rules.apart_pct_max} %",
         )
     return Quote(feed.bid, feed.ask, mid)
+
+
+def _fresh(known: Known | None, now_ns: int, age_ns_max: int) -> Known | None:
+    # Old is as good as missing, in what is said too: what a process knows of the time
+    # before it started depends on how far it read back, and a decision must not (R15).
+    return known if known is not None and now_ns - known.at_ns <= age_ns_max else None
 
 
 def _unit(order: PlaceOrder, own: Quote, rules: PriceRules) -> Decimal:

@@ -3,14 +3,13 @@ Turns raw input records into `Given`s: order, validity, tags, all bad input a fa
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from spark.bus.port import Partition, Record
+from spark.bus.port import Headers, Partition, Record
 from spark.codec import decode, type_name
 from spark.errors import GapError, MalformedError, TagError, UnknownVersionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.names import Reason
-from spark.signing import TagChecker
 from spark.worker.contract import Fault, Given
 from spark.worker.fence import NO_EPOCH, Lineage, Verdict
 
@@ -24,6 +23,13 @@ class Accepted:
     given: Given
     seq: int
     epoch: int
+
+
+class WriterProof(Protocol):
+    """Says who wrote a record (signing.TagChecker); a replay takes the decision's word for it."""
+
+    def writer_of(self, topic: str, type_name: str, body: bytes, *, headers: Headers) -> str:
+        """Give the writer's principal; raises TagError where nobody is proved."""
 
 
 class Inbox:
@@ -45,7 +51,7 @@ class Inbox:
         *,
         position: int,
         lineage: Lineage | None,
-        checker: TagChecker,
+        checker: WriterProof,
         bytes_max: int,
     ) -> None:
         self.partition = partition

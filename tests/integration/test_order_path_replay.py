@@ -2,18 +2,25 @@
 Folding the log again gives the same bytes (R15).
 """
 
+from dataclasses import replace
+
 from spark import topics
-from spark.bus.port import Partition, Record
+from spark.bus.port import Outgoing, Partition, Record
 from spark.codec import encode
-from spark.consumers.guardrail import Guardrail
-from spark.events import Event, IntentRefused, OrderAcked, OrderApproved, OutcomeUnknown
-from spark.names import Endpoint, Role, TradingMode
-from spark.worker.contract import Place, Tick
-from spark.worker.inbox import Inbox
+from spark.events import (
+    Event,
+    IntentRefused,
+    OrderAcked,
+    OrderApproved,
+    OutcomeUnknown,
+    PartitionFenced,
+)
+from spark.names import Role
+from spark.ops.replay_decisions import Outcome, Window, replay_partition
 from tests import keyed
 from tests.hops import intent_written
 from tests.order_path import OrderPath, in_memory
-from tests.order_stages import ETH, LIMITS
+from tests.order_stages import ETH
 
 NUMBER = 0
 
@@ -22,46 +29,15 @@ def of_partition(path: OrderPath, topic: str, number: int) -> list[tuple[Record,
     return [one for one in path.tape.records[topic] if one[0].partition.number == number]
 
 
-def replayed(path: OrderPath) -> list[tuple[bytes, bytes]]:
-    """Decide every intent again, from the log alone; give each decision beside the recorded one."""
-    guardrail = Guardrail(LIMITS, TradingMode.LIVE, Endpoint.SIM)
-    state = guardrail.initial(NUMBER)
-    inbox = Inbox(
-        Partition(topics.INTENTS, NUMBER),
-        position=0,
-        lineage=None,
-        checker=keyed.strategies(Role.GUARDRAIL),
-        bytes_max=topics.INTENT_BYTES_MAX,
-    )
-    intents = of_partition(path, topics.INTENTS, NUMBER)
-    valid = path.tape.valid(topics.DECISIONS, NUMBER)
-    sides = {
-        f"{topic}/0": iter(of_partition(path, topic, 0))
-        for topic in (topics.EVENTS, topics.VENUE_STATE)
-    }
-    folded = dict.fromkeys(sides, 0)
-    pairs = []
-    for record, decision in of_partition(path, topics.DECISIONS, NUMBER):
-        if record.offset not in valid:
-            continue
-        assert isinstance(decision, OrderApproved | IntentRefused)
-        basis = decision.basis
-        for name, side in sides.items():
-            while folded[name] < basis.seen[name]:
-                origin, event = next(side)
-                folded[name] = origin.offset + 1
-                if event is not None:
-                    at_ns = origin.timestamp_ms * 1_000_000
-                    place = Place(origin.partition.topic, 0, origin.offset, at_ns)
-                    guardrail.fold(state, place, event)
-        accepted = inbox.accept(intents[decision.stamp.src_offset][0])
-        assert accepted is not None
-        tick = Tick(now_ns=basis.decided_ns, seen=basis.seen, halts=basis.halts)
-        again = guardrail.step(state, accepted.given, tick, decision.stamp)
-        at = Place(topics.DECISIONS, NUMBER, record.offset, record.timestamp_ms * 1_000_000)
-        guardrail.fold(state, at, again)
-        pairs.append((encode(again), record.value or b""))
-    return pairs
+async def replayed(path: OrderPath) -> Outcome:
+    """Decide every intent again, from the log alone."""
+    bus = path.bus_of("broker")
+    try:
+        return await replay_partition(
+            bus, keyed.people(), NUMBER, Window(), progress=lambda _: None
+        )
+    finally:
+        await bus.close()
 
 
 async def test_r15_every_decision_can_be_made_again_from_the_log() -> None:
@@ -103,8 +79,7 @@ async def test_r15_every_decision_can_be_made_again_from_the_log() -> None:
             )
         )
         await path.tape.catch_up()
-    pairs = replayed(path)
-    assert len(pairs) > 25
+        outcome = await replayed(path)
     reasons = {
         reason.code
         for one in path.tape.on(topics.DECISIONS, IntentRefused)
@@ -112,5 +87,35 @@ async def test_r15_every_decision_can_be_made_again_from_the_log() -> None:
     }
     assert {"kill_switch_active", "unknown_outcome_open", "gateway_not_ready"} <= reasons
     assert {"duplicate_intent"} <= reasons
-    for again, recorded in pairs:
-        assert again == recorded
+    assert outcome.first is None
+    assert outcome.identical == outcome.decisions > 25
+    assert outcome.fences == 2
+
+
+async def test_r15_the_first_difference_is_named_with_its_cause() -> None:
+    """
+    R15: a decision that does not follow from the log is shown, field by field.
+    """
+    async with in_memory() as path:
+        await path.up()
+        order = path.order()
+        await path.ask(order)
+        recorded = await path.decided(order)
+        await path.stage(Role.GUARDRAIL).end()
+        assert isinstance(recorded, OrderApproved)
+        here = Partition(topics.DECISIONS, NUMBER)
+        fence = replace(path.tape.on(topics.DECISIONS, PartitionFenced)[0], instance="forger")
+        (epoch,) = await path.write(Outgoing(here, None, encode(fence)))
+        again = path.order()
+        (offset,) = await path.ask(again)
+        await path.tape.catch_up()
+        stamp = replace(recorded.stamp, epoch=epoch, seq=recorded.stamp.seq + 1, src_offset=offset)
+        forged = replace(recorded, stamp=stamp, intent_id=again.intent_id)
+        await path.write(Outgoing(here, None, encode(forged)))
+        await path.tape.catch_up()
+        outcome = await replayed(path)
+    assert (outcome.decisions, outcome.identical) == (2, 1)
+    assert outcome.first is not None
+    assert outcome.first.intent_id == again.intent_id
+    assert "client_order_id" in outcome.first.fields
+    assert "decides otherwise" in outcome.first.cause

@@ -135,9 +135,9 @@ PRICES = [
     row(marks=prices(NOW_NS - 2001 * MS), refused=Reason.QUOTE_STALE),
     row(marks=split(prices(), prices(NOW_NS - 5000 * MS))),
     row(marks=split(prices(), prices(NOW_NS - 5001 * MS)), refused=Reason.QUOTE_STALE),
-    row(marks=prices(BTCUSDT=""), refused=Reason.PRICE_MISSING),
-    row(marks=split(prices(), prices(BTCUSDT="")), refused=Reason.PRICE_MISSING),
-    row(marks=prices(USDTTRY=""), refused=Reason.PRICE_MISSING),
+    row(marks=prices(BTCUSDT=""), refused=Reason.QUOTE_STALE),
+    row(marks=split(prices(), prices(BTCUSDT="")), refused=Reason.QUOTE_STALE),
+    row(marks=prices(USDTTRY=""), refused=Reason.QUOTE_STALE),
     row(marks=prices(BTCUSDT="60001 60000"), refused=Reason.QUOTE_INVALID),
     row(marks=prices(BTCUSDT="0 60000"), refused=Reason.QUOTE_INVALID),
     row(marks=prices(BTCUSDT="60000 60000")),
@@ -312,7 +312,7 @@ def test_another_quote_currency_is_converted_by_its_rate() -> None:
     tight = replace(limits, order_notional_usd_max=D("5999.99"))
     assert codes(order, snapshot(instruments=lira), tight, marks) == [Reason.NOTIONAL_EXCEEDED]
     other = {SYMBOL: instrument(quote_asset="ETH", price_max=D("0"))}
-    assert Reason.PRICE_MISSING in codes(order, snapshot(instruments=other), limits, marks)
+    assert Reason.QUOTE_STALE in codes(order, snapshot(instruments=other), limits, marks)
     priced = prices(BTCUSDT="2400000 2400000", ETHUSDT="2500 2500")
     assert Reason.NOTIONAL_EXCEEDED in codes(order, snapshot(instruments=other), limits, priced)
     assert LIRA in priced.feed
