@@ -1,0 +1,230 @@
+"""
+Orders on paper: the evidence of an exchange, filled from the live market, of the log alone.
+"""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from spark.events import (
+    CancelRejected,
+    OrderAcked,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+)
+from spark.exchanges.port import Answer, NotSentError, Outcome
+from spark.names import OrderState, Side, Symbol, TimeInForce, TradingMode
+from tests.paper import BOOK_AGE_NS_MAX, PaperDesk, about_of, request
+
+BIDS = {"99": "5", "98": "5"}
+ASKS = {"101": "1", "102": "2", "103": "5"}
+
+
+@pytest.fixture
+def desk() -> PaperDesk:
+    """An account with a book."""
+    made = PaperDesk()
+    made.full(BIDS, ASKS)
+    return made
+
+
+def kinds(outcome: Outcome) -> list[str]:
+    return [one.type for one in outcome.evidence]
+
+
+def exact(*parts: tuple[str, str]) -> list[tuple[Decimal, Decimal]]:
+    return [(Decimal(price), Decimal(quantity)) for price, quantity in parts]
+
+
+async def test_a10_a_market_order_walks_the_depth_and_pays_its_fee(desk: PaperDesk) -> None:
+    """A10: the prices and quantities that stand there; evidence marked as paper; own ids."""
+    outcome = await desk.place(price=None, quantity="2.5")
+    assert kinds(outcome) == ["order_acked", "order_filled", "order_filled"]
+    assert desk.fills() == exact(("101", "1"), ("102", "1.5"))
+    fills = [one for one in outcome.evidence if isinstance(one, OrderFilled)]
+    assert {one.mode for one in fills} == {TradingMode.PAPER}
+    assert [one.cumulative for one in fills] == [Decimal(1), Decimal("2.5")]
+    assert [(one.commission, one.commission_asset) for one in fills] == [
+        (Decimal("0.001"), "BTC"),
+        (Decimal("0.0015"), "BTC"),
+    ]
+    assert len({one.trade_id for one in fills}) == 2
+    assert all(one.exchange_order_id.startswith("paper-") for one in fills)
+    assert desk.order().state is OrderState.FILLED
+
+
+async def test_a10_what_the_book_does_not_offer_expires_or_rests(desk: PaperDesk) -> None:
+    """A10: a market order and IOC end with the book, FOK trades nothing, GTC waits."""
+    ioc = await desk.place("ioc", price="101", quantity="4", time_in_force=TimeInForce.IOC)
+    assert kinds(ioc) == ["order_acked", "order_filled", "order_expired"]
+    fok = await desk.place("fok", price="103", quantity="99", time_in_force=TimeInForce.FOK)
+    assert kinds(fok) == ["order_acked", "order_expired"]
+    gtc = await desk.place("gtc", price="102", quantity="4")
+    assert kinds(gtc) == ["order_acked", "order_filled"]
+    assert desk.fills("gtc") == exact(("102", "2"))
+    assert desk.order("gtc").state is OrderState.PARTIALLY_FILLED
+    market = await desk.place("all", price=None, quantity="99")
+    assert isinstance(market.evidence[-1], OrderExpired)
+    assert market.evidence[-1].filled == Decimal(5)
+
+
+async def test_a10_what_one_order_took_the_next_does_not_find(desk: PaperDesk) -> None:
+    """A10: until the exchange tells the level again; orders on paper do not share an offer."""
+    await desk.place("one", price="101", quantity="1")
+    await desk.place("two", price="102", quantity="1")
+    assert desk.fills("two") == exact(("102", "1"))
+    desk.moves({}, {"101": "1"})
+    await desk.place("three", price="102", quantity="1")
+    assert desk.fills("three") == exact(("101", "1"))
+
+
+async def test_a10_a_resting_order_waits_behind_what_stood_there(desk: PaperDesk) -> None:
+    """A10: 5 stand before it at 99; only what trades beyond them fills it, at its price."""
+    await desk.place(price="99")
+    desk.trades("99", "3", is_bid_hit=True)
+    desk.trades("99", "3", is_bid_hit=False)
+    assert desk.fills() == []
+    desk.trades("99", "3", is_bid_hit=True)
+    assert desk.fills() == exact(("99", "1"))
+    desk.trades("98", "2", is_bid_hit=True)
+    desk.trades("97", "9", is_bid_hit=True)
+    assert desk.fills() == exact(("99", "1"), ("99", "2"), ("99", "1"))
+    assert desk.order().state is OrderState.FILLED
+    desk.trades("97", "9", is_bid_hit=True)
+    assert len(desk.fills()) == 3
+
+
+async def test_a10_a_book_that_moves_through_the_price_fills(desk: PaperDesk) -> None:
+    """A10: strictly through, as much as is offered, each offer once."""
+    await desk.place("low", price="99", quantity="2")
+    await desk.place("high", price="100", quantity="2")
+    desk.moves({"99": "0"}, {"100": "7"})
+    assert desk.fills("high") == desk.fills("low") == []
+    desk.moves({}, {"98.5": "3"})
+    assert desk.fills("high") == exact(("100", "2"))
+    assert desk.fills("low") == exact(("99", "1"))
+    desk.moves({"97": "1"}, {})
+    assert desk.fills("low") == exact(("99", "1"))
+    desk.moves({}, {"98.5": "9"})
+    assert desk.order("low").state is OrderState.FILLED
+
+
+async def test_a10_one_trade_fills_no_two_orders(desk: PaperDesk) -> None:
+    """A10: the better price first, then the older; what is left of the trade for the next."""
+    for text, price in (("old", "99.5"), ("new", "99.5"), ("best", "100")):
+        await desk.place(text, price=price, quantity="2")
+    desk.trades("99.5", "5", is_bid_hit=True)
+    assert [sum(q for _, q in desk.fills(one)) for one in ("best", "old", "new")] == [2, 2, 1]
+
+
+async def test_a10_sells_mirror_buys(desk: PaperDesk) -> None:
+    """A10: a seller waits at the ask, is paid in the quote asset, less its fee there."""
+    await desk.place(side=Side.SELL, price="101", quantity="1")
+    desk.trades("101", "1.5", is_bid_hit=False)
+    assert desk.fills() == exact(("101", "0.5"))
+    filled = desk.log[-1]
+    assert isinstance(filled, OrderFilled)
+    assert (filled.commission, filled.commission_asset) == (Decimal("0.0505"), "USDT")
+
+
+async def test_a10_the_past_fills_nothing(desk: PaperDesk) -> None:
+    """A10: a trade that was received before the order was there is not its own."""
+    before_ns = desk.clock.wall_ns()
+    await desk.place(price="100")
+    desk.trades("98", "9", is_bid_hit=True, at_ns=before_ns)
+    assert desk.fills() == []
+
+
+async def test_without_a_fresh_book_an_order_is_rejected(desk: PaperDesk) -> None:
+    """A10: too old, hurt, or of another symbol: a documented code, no guess."""
+    desk.clock.advance(BOOK_AGE_NS_MAX + 1)
+    for outcome in (await desk.place("old"), await desk.place("two", symbol=Symbol("ETHUSDT"))):
+        (rejected,) = outcome.evidence
+        assert outcome.answer is Answer.REJECTED
+        assert isinstance(rejected, OrderRejected)
+        assert rejected.code == "PAPER_NO_BOOK"
+    desk.full(BIDS, ASKS)
+    desk.market.instruments.clear()
+    (rejected,) = (await desk.place("three")).evidence
+    assert isinstance(rejected, OrderRejected)
+    assert rejected.code == "PAPER_NO_INSTRUMENT"
+
+
+async def test_a_place_waits_a_moment_for_a_market_that_is_only_beginning() -> None:
+    """The first order after a demotion asks for the market, and takes it when it comes."""
+    desk = PaperDesk()
+    assert not desk.market.wanted.is_set()
+
+    async def tell() -> None:
+        await desk.market.wanted.wait()
+        desk.full(BIDS, ASKS)
+
+    telling = asyncio.create_task(tell())
+    outcome = await desk.place(price=None, quantity="1")
+    await telling
+    assert kinds(outcome) == ["order_acked", "order_filled"]
+
+
+async def test_r10_the_last_check_holds_on_paper_too(desk: PaperDesk) -> None:
+    """R10, A11: killed or late is not carried out, whoever would have done it."""
+    with pytest.raises(NotSentError):
+        await desk.venue.place(request(), about_of(), lambda: False)
+    await desk.place(price="99")
+    with pytest.raises(NotSentError):
+        await desk.venue.cancel(request(), about_of(), lambda: False)
+    desk.trades("97", "9", is_bid_hit=True)
+    assert desk.order().state is OrderState.FILLED
+
+
+async def test_a_cancel_ends_what_rests_and_nothing_else(desk: PaperDesk) -> None:
+    """A10: with what was filled; afterwards there is nothing to cancel, or to fill."""
+    await desk.place(price="99")
+    desk.trades("98", "1", is_bid_hit=True)
+    (cancelled,) = (await desk.cancel()).evidence
+    assert isinstance(cancelled, OrderCancelled)
+    assert cancelled.filled == Decimal(1)
+    desk.trades("97", "9", is_bid_hit=True)
+    assert len(desk.fills()) == 1
+    (refused,) = (await desk.cancel()).evidence
+    assert isinstance(refused, CancelRejected)
+    assert refused.code == "PAPER_UNKNOWN_ORDER"
+
+
+async def test_a_restart_keeps_resting_orders_and_forgets_their_place(desk: PaperDesk) -> None:
+    """A10: refolded from the log; behind everything that stands there when it looks again."""
+    await desk.place("rest", price="99")
+    desk.trades("98", "1", is_bid_hit=True)
+    await desk.place("done", price=None, quantity="1")
+    again = desk.restarted()
+    assert again.market.wanted.is_set()
+    again.trades("98", "1", is_bid_hit=True)
+    assert len(again.fills("rest")) == 1, "without a book nobody knows what stood before it"
+    again.full({"99": "2"}, ASKS)
+    again.trades("99", "3", is_bid_hit=True)
+    assert again.fills("rest") == exact(("99", "1"), ("99", "1"))
+    assert len({one.trade_id for one in again.log if isinstance(one, OrderFilled)}) == 3
+    assert (await again.cancel("rest")).answer is Answer.DEFINITE
+
+
+async def test_a8_a_question_is_answered_from_the_log(desk: PaperDesk) -> None:
+    """A8: acknowledged is there; claimed and lost with a crash was never there."""
+    await desk.place(price="99")
+    asked = await desk.venue.query(request(), about_of())
+    assert asked.answer is Answer.DEFINITE
+    (acked,) = asked.evidence
+    assert isinstance(acked, OrderAcked)
+    assert (acked.sent_ns, acked.answered_ns) == (0, 0)
+    lost = PaperDesk(log=[one for one in desk.log if not isinstance(one, OrderAcked)])
+    assert (await lost.venue.query(request(), about_of())).answer is Answer.ABSENT
+
+
+async def test_a_closed_venue_hears_nothing(desk: PaperDesk) -> None:
+    """Closing is idempotent, and a market that goes on fills nobody."""
+    await desk.place(price="99")
+    await desk.venue.close()
+    await desk.venue.close()
+    desk.trades("97", "9", is_bid_hit=True)
+    assert desk.fills() == []
