@@ -260,4 +260,5 @@ class Gateway:
 
     def _positions(self) -> dict[str, int]:
         inboxes = [desk.lane.inbox for desk in self._desks.values()]
-        return {str(inbox.partition): inbox.position for inbox in inboxes}
+        read = {str(inbox.partition): inbox.position for inbox in inboxes}
+        return read | self._wiring.halts.positions

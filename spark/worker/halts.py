@@ -62,6 +62,12 @@ class Halts:
             self.latch.clear(self.control.is_cleared_outside)
         self.spoken.set()
 
+    @property
+    def positions(self) -> dict[str, int]:
+        """Say how far words of people are folded; the pulse shows it."""
+        known = self.control.next_offsets
+        return {str(partition): known.get(partition.topic, 0) for partition in _PARTITIONS}
+
     def outside(self) -> tuple[str, ...]:
         """Look at the latch now: the kills in force that are not on the log."""
         return self.latch.in_force()
