@@ -78,7 +78,7 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Cancel an order that this operator placed.
+    Cancel an order, a strategy's too; a kill stops no cancel.
     """
     from spark.cli.order_desk import cancel_order
 

@@ -15,7 +15,7 @@ import typer
 from spark.bus.port import Bus, Pace, Reader
 from spark.cli.attach import OPERATOR, Attached, attach
 from spark.clock import SystemClock
-from spark.errors import BusUnavailable, NotRunningError, RefusedError
+from spark.errors import BusUnavailable, NotRunningError
 from spark.events import Intent, PlaceOrder
 from spark.names import AccountId, IntentId, Role, Side, StrategyId, Symbol, TimeInForce
 from spark.ops.order_reader import partitions_of, read_latest, read_order, read_place, take
@@ -92,11 +92,10 @@ async def cancel_order(intent_id: str, *, wait_s: float) -> OrderRow:
 
     Raises:
         NotRunningError: no stack runs, or no such order.
-        RefusedError: it is another's order.
 
     """
     async with _desk() as (attached, bus), _intents(attached, bus) as writer:
-        order = await _own_order(bus, intent_id)
+        order = await _order(bus, intent_id)
         return await _send(bus, writer, writer.cancel(order), wait_s=wait_s)
 
 
@@ -147,12 +146,10 @@ async def _intents(attached: Attached, bus: Bus) -> AsyncIterator[IntentWriter]:
         await writer.close()
 
 
-async def _own_order(bus: Bus, intent_id: str) -> PlaceOrder:
+async def _order(bus: Bus, intent_id: str) -> PlaceOrder:
     order = await read_place(bus, intent_id)
     if order is None:
         raise NotRunningError(f"no order {intent_id}")
-    if order.strategy != OPERATOR:
-        raise RefusedError(f"{intent_id} is an order of {order.strategy}, which alone cancels it")
     return order
 
 

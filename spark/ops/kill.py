@@ -145,35 +145,43 @@ class Confirmations:
         return halt == self._kill.halt or halt.startswith(f"{PREFIX}{self._kill.halt}@")
 
 
-async def kill_and_wait(bus: Bus, latch_dir: Path, kill: Kill, *, wait_s: float) -> KillReport:
+def pull(latch_dir: Path, kill: Kill) -> KillReport:
     """
-    Kill, and wait for `halted` and `drained` of every holder of a latest fence.
+    Do what needs nobody: put the kill's file into the latch directory.
 
-    The file comes first and needs nobody; whatever fails after it, the kill stands.
     One account's kill has no file, because a file stops them all.
 
     Raises:
-        SettingError: the latch file cannot be written; nothing was said.
-        RetryError: one account's kill, and Kafka does not take it.
+        SettingError: the latch file cannot be written.
 
     """
-    latch = pull_latch(latch_dir, kill) if kill.account == ALL_ACCOUNTS else None
-    report = KillReport(kill, latch)
-    confirmations = Confirmations(kill)
+    return KillReport(kill, pull_latch(latch_dir, kill) if kill.account == ALL_ACCOUNTS else None)
+
+
+async def say_and_wait(bus: Bus, report: KillReport, *, wait_s: float) -> None:
+    """
+    Put the kill on the log, and wait for `halted` and `drained` of every latest holder.
+
+    Whatever fails here is told in the report: the file stands, and so does the kill.
+
+    Raises:
+        RetryError: one account's kill, which has no file, and Kafka does not take it.
+
+    """
+    confirmations = Confirmations(report.kill)
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await _say(bus, report)
                 await _hear(bus, confirmations)
     except (RetryError, WriteError) as error:
-        if latch is None and report.offset is None:
+        if report.latch is None and report.offset is None:
             raise
         report.kafka_down = str(error)
     if report.offset is None and not report.kafka_down:
         report.kafka_down = f"no answer within {wait_s:g} s"
     report.holders = confirmations.confirmed()
     report.unheld = confirmations.unheld()
-    return report
 
 
 async def _say(bus: Bus, report: KillReport) -> None:

@@ -17,6 +17,7 @@ from spark.codec import encode, type_name
 from spark.errors import RefusedError
 from spark.events import CancelOrder, Intent, PlaceOrder
 from spark.ids import intent_id
+from spark.ledger.fold import Order
 from spark.names import AccountId, IntentId, OrderType, Side, StrategyId, Symbol, TimeInForce
 from spark.signing import Tagger
 from spark.topics import INTENT_BYTES_MAX, INTENTS, partition_of
@@ -67,7 +68,7 @@ class IntentWriter:
             ttl_ns=ttl_ns,
         )
 
-    def cancel(self, order: PlaceOrder, *, ttl_ns: int = _TTL_NS) -> CancelOrder:
+    def cancel(self, order: PlaceOrder | Order, *, ttl_ns: int = _TTL_NS) -> CancelOrder:
         """Compose the cancel of an order: of one's own, or, as an operator, of anybody's."""
         now_ns = self._clock.wall_ns()
         return CancelOrder(
