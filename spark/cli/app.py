@@ -13,8 +13,13 @@ from spark.cli import (
     bench,
     db,
     doctor,
+    kill,
+    limits,
+    mode,
     order,
+    replay,
     replay_feed,
+    resume,
     session,
     simulate,
     status,
@@ -35,6 +40,7 @@ app = typer.Typer(
 )
 _RUN = "Run"
 _TRADE = "Trade"
+_CONTROL = "Control"
 _OBSERVE = "Observe"
 _MAINTAIN = "Maintain"
 
@@ -43,6 +49,13 @@ app.command("down", rich_help_panel=_RUN)(up.down)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=_RUN)
 app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
 app.add_typer(session.app, name="session", rich_help_panel=_OBSERVE)
+app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
+app.add_typer(mode.app, name="mode", rich_help_panel=_CONTROL)
+app.command("kill", rich_help_panel=_CONTROL)(kill.kill)
+app.command("resume", rich_help_panel=_CONTROL)(resume.resume)
+app.command("approve", rich_help_panel=_CONTROL)(resume.approve)
+app.command("proposals", rich_help_panel=_CONTROL)(resume.proposals)
+app.add_typer(replay.app, name="replay", rich_help_panel=_OBSERVE)
 app.command("replay-feed", rich_help_panel=_MAINTAIN)(replay_feed.replay_feed)
 app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)

@@ -4,11 +4,10 @@ How a command finds the running stack, and as whom it speaks to it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from spark.bus.kafka import KafkaBus, KafkaLogin
+from spark.cli.options import LOCAL_PERSON
 from spark.embedded.home import Home, default_home
 from spark.embedded.state import StackState, find_stack
 from spark.errors import SettingError
@@ -17,9 +16,7 @@ from spark.settings import Settings, read_settings
 from spark.topics import OPERATORS
 
 #: The person at the terminal of this machine.
-OPERATOR: Final = "op-local"
-#: For commands that another person may be asked to run.
-AsOption = Annotated[str, typer.Option("--as", metavar="PERSON", help="As whom to speak.")]
+OPERATOR: Final = LOCAL_PERSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     REFUSED = 6
     VERIFICATION = 7
     GATE = 8
+    WAITING = 9
     INTERRUPTED = 130
 
 
@@ -35,5 +36,6 @@ MEANING: Final[dict[ExitCode, str]] = {
     ExitCode.REFUSED: "understood, and refused by a guard",
     ExitCode.VERIFICATION: "a hash, a chain, a signature or a position does not verify",
     ExitCode.GATE: "a gate failed: doctor, ramp or SLO",
+    ExitCode.WAITING: "said, and not in force before a second person signs",
     ExitCode.INTERRUPTED: "interrupted before it was done",
 }

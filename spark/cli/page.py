@@ -41,6 +41,9 @@ A process of the stack ends with the same codes; what to do then is in [restart.
 
 - `spark order place` and `spark order cancel` end with 0 when the exchange answered, 6 when Spark
   refused, 1 when the exchange refused, 5 when the outcome is unknown or nothing was heard in time.
+- `spark resume`, `spark mode set`, `spark limits set` and `spark approve` end with 0 when every
+  process that beats obeys, 5 when one was not heard of in time, 6 when it was refused or every
+  reader ignores it, 9 when it waits for `spark approve`.
 - `spark status` ends with 0 only when everything serves, and with 5 otherwise.
 - `spark audit verify` ends with 7 where the trail does not hold, `spark doctor` with 8 where a
   check fails, `spark db status` with 4 where a migration is missing and 7 where one was changed."""
@@ -59,10 +62,10 @@ The benchmarks start a stack of their own and remove it; the rest attaches to th
 | `python -m spark.schemas` | Write `schemas/` anew. |
 | `python -m spark.cli.page`, `python -m spark.ops.pages` | Write the generated pages anew. |
 
-Not there yet: kill and resume, limits, modes, reconcile, unknown, replay of decisions, drills,
+Not there yet: reconcile, unknown, drills,
 ramp, canary, backtest, keys, access check.
 """
-_PANELS: Final = ("Run", "Trade", "Observe", "Maintain")
+_PANELS: Final = ("Run", "Trade", "Control", "Observe", "Maintain")
 #: Every command has these, or nobody looks for them here.
 _EVERYWHERE: Final = frozenset({"--json", "--help", "--version"})
 

@@ -40,5 +40,6 @@ def test_the_codes_that_scripts_know_stay() -> None:
         "REFUSED": 6,
         "VERIFICATION": 7,
         "GATE": 8,
+        "WAITING": 9,
         "INTERRUPTED": 130,
     }
