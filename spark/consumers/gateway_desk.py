@@ -17,13 +17,11 @@ from spark.codec import decode, encode
 from spark.consumers.gateway_intake import Now
 from spark.consumers.gateway_lane import Lane
 from spark.consumers.gateway_resume import GatewayPast
+from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
-    OrderAcked,
     OrderApproved,
     OrderEvent,
-    OrderRejected,
-    OutcomeUnknown,
     Refusal,
 )
 from spark.exchanges.port import NotSentError, OrderVenue, Outcome
@@ -62,8 +60,10 @@ class Desk:
     mark: Mark | None = None
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
-    #: Append time of the intents whose place is in flight, for Place→ACK.
-    asked_ns: dict[str, int] = field(default_factory=dict)
+    _timing: Timing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._timing = Timing(self.metrics)
 
     def now(self) -> Now:
         """Read both clocks."""
@@ -80,7 +80,7 @@ class Desk:
         accepted = self.lane.inbox.accept(record)
         if accepted is not None:
             self.pending.extend(self.lane.take(accepted, self.now()))
-            self._measure_sealed()
+            self._timing.opened(self.lane)
 
     async def turn(self, *, may_claim: bool) -> None:
         """
@@ -105,9 +105,7 @@ class Desk:
         # The append was acknowledged without a gap: the claims stand, in this
         # epoch, and are the first for their ids.
         for ready in claimed:
-            if ready.is_place:
-                basis = ready.approval.basis
-                self.asked_ns[ready.sealed.client_order_id] = basis.appended_ns
+            self._timing.claimed(ready)
             self.outbox.put_nowait(ready)
         account = self.lane.account
         self.metrics.orders_in_flight.labels(account).set(self.lane.dispatch.in_flight)
@@ -124,7 +122,7 @@ class Desk:
             self.unkept += len(bodies)
             # Right behind our own last event: what stands beyond it is not ours to name.
             self.mark = Mark(*partition, offsets[-1] + 1, short_digest(bodies[-1]))
-            self._measure(events)
+            self._timing.said(self.lane, events, now_ns=self.clock.wall_ns())
         for record in self.tenure.take_foreign():
             self._fold_foreign(record)
 
@@ -208,46 +206,3 @@ class Desk:
         except MalformedError:
             return
         self.lane.fold(event, self.now(), record.offset)
-
-    def _measure_sealed(self) -> None:
-        opened, self.lane.opened = self.lane.opened, []
-        for mode, took_ns in opened:
-            took_s = max(0, took_ns) / _NS_PER_S
-            self.metrics.place_sealed.labels(mode).observe(took_s)
-            if mode is TradingMode.SHADOW:
-                # There the path ends (spec H1).
-                self.metrics.place_ack.labels(mode).observe(took_s)
-
-    def _measure(self, events: Sequence[OrderEvent]) -> None:
-        now_ns = self.clock.wall_ns()
-        hop = self.metrics.hop.labels("gateway")
-        for event in events:
-            if isinstance(event, OrderAcked | OrderRejected | OutcomeUnknown):
-                asked_ns = self.asked_ns.pop(event.client_order_id, None)
-            else:
-                continue
-            order = self.lane.orders.by_id.get(event.client_order_id)
-            mode = (order and order.mode) or TradingMode.LIVE
-            exchange = self.lane.account.partition(":")[0]
-            if mode is TradingMode.PAPER:
-                # No exchange has erred, and none was fast.
-                exchange = mode.value
-            if isinstance(event, OutcomeUnknown):
-                self.metrics.exchange_errors.labels(exchange, _error_code(event.cause)).inc()
-                continue
-            if isinstance(event, OrderRejected):
-                is_limit = event.code == "RATE_LIMIT"
-                code = event.code if is_limit else "REJECT"
-                self.metrics.exchange_errors.labels(exchange, code).inc()
-                if is_limit:
-                    self.metrics.rate_limit_hits.labels(exchange).inc()
-            elif asked_ns is not None:
-                self.metrics.place_ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
-                hop.observe((now_ns - event.sent_ns) / _NS_PER_S)
-            if event.sent_ns:  # 0 where a question brought it to light
-                call_ns = max(0, event.answered_ns - event.sent_ns)
-                self.metrics.exchange_call.labels(exchange, "place").observe(call_ns / _NS_PER_S)
-
-
-def _error_code(cause: str) -> str:
-    return {"timeout": "TIMEOUT", "server_error": "5XX"}.get(cause, "CONNECTION")

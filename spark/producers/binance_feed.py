@@ -13,6 +13,7 @@ Fails   visibly: a socket that ends or says nothing is replaced, and what it mis
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -42,6 +43,8 @@ from spark.worker.quarantine import Quarantine
 WAITING_ROWS_MAX: Final = 20_000
 #: An open socket that says nothing for so long is replaced (spec C5).
 MUTE_S_MAX: Final = 30.0
+#: From one full book of a symbol to the next at most (consumers/gateway_market.py).
+BOOK_S_MAX: Final = 120.0
 #: A connection that ends sooner does not count as one that worked.
 _STEADY_S_MIN: Final = 10.0
 _RECONNECT_S_MIN: Final = 0.25
@@ -108,6 +111,7 @@ class BinanceFeed:
     #: Set once the streams are open.
     ready: asyncio.Event
     mute_s_max: float = MUTE_S_MAX
+    book_s_max: float = BOOK_S_MAX
     _gathering: Gathering = field(default_factory=Gathering)
     _letters: list[Outgoing] = field(default_factory=list)
     _marker: Marker = field(default_factory=Marker)
@@ -287,9 +291,12 @@ class BinanceFeed:
 
     async def _fetch_books(self) -> None:
         while True:
-            await self._wanted.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.book_s_max):
+                    await self._wanted.wait()
             self._wanted.clear()
-            for symbol in self._gathering.take_unsynced():
+            # Now and then without need, so that who reads the topic's tail can begin.
+            for symbol in self._gathering.take_unsynced() or self.symbols:
                 async for attempt in stamina.retry_context(
                     on=VenueUnavailable,
                     attempts=None,

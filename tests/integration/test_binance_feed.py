@@ -18,10 +18,11 @@ from spark.codec import decode
 from spark.errors import SettingError
 from spark.events import BooksChanged, DeadLettered, PricesMarked, QuotesReceived, TradesReceived
 from spark.exchanges.binance.client import BinancePublic
+from spark.exchanges.binance.local_book import LocalBook
 from spark.exchanges.binance.stream import BinanceStreams
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.metrics import Metrics
-from spark.names import Symbol
+from spark.names import Side, Symbol
 from spark.producers import binance_feed
 from spark.producers.binance_feed import BinanceFeed
 from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
@@ -60,6 +61,7 @@ async def feeding(
     *,
     metrics: Metrics | None = None,
     mute_s_max: float = binance_feed.MUTE_S_MAX,
+    book_s_max: float = binance_feed.BOOK_S_MAX,
 ) -> AsyncIterator[BinanceFeed]:
     stop = asyncio.Event()
     feed = BinanceFeed(
@@ -72,6 +74,7 @@ async def feeding(
         instance="test",
         ready=asyncio.Event(),
         mute_s_max=mute_s_max,
+        book_s_max=book_s_max,
     )
     task = asyncio.create_task(feed.run(stop))
     try:
@@ -123,6 +126,23 @@ async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: Memory
             assert isinstance(event, kind)
             assert (record.key or b"").decode() == event.symbol
     assert not broker.log(_DEAD)
+
+
+async def test_a_reader_may_begin_anywhere(venue: Running, broker: MemoryBroker) -> None:
+    """C2: full books come again without need; from any of them on, a book is whole and sane."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url, book_s_max=0.2):
+        await until(broker, lambda: full_books(broker).count("BTCUSDT") > 2)
+        seen = len(broker.log(BOOKS))
+        await until(broker, lambda: len(broker.log(BOOKS)) > seen + 10)
+    rows = [row for one in books(broker) if one.symbol == "BTCUSDT" for row in one.rows]
+    fulls = [number for number, row in enumerate(rows) if row[2] == 0]
+    for begins_at in (0, fulls[1] - 1, fulls[-1]):
+        book = LocalBook()
+        for row in rows[begins_at:]:
+            book.apply(row)
+        assert book.is_whole
+        best_bid, best_ask = next(book.offers(Side.BUY)), next(book.offers(Side.SELL))
+        assert best_bid.price < best_ask.price
 
 
 async def test_a_book_can_be_followed_from_the_topic(venue: Running, broker: MemoryBroker) -> None:

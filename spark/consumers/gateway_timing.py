@@ -1,0 +1,72 @@
+"""
+What the gateway measures of orders: how long each took, and where an exchange erred.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from spark.consumers.gateway_lane import Lane
+from spark.events import OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown
+from spark.ledger.dispatch import Ready
+from spark.metrics import Metrics
+from spark.names import TradingMode
+
+_NS_PER_S: Final = 1e9
+
+
+class Timing:
+    """One account's orders, timed."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        #: Append time of the intents whose place is in flight, for Place→ACK.
+        self._asked_ns: dict[str, int] = {}
+
+    def opened(self, lane: Lane) -> None:
+        """Take how long the places that were opened took to be sealed."""
+        opened, lane.opened = lane.opened, []
+        for mode, took_ns in opened:
+            took_s = max(0, took_ns) / _NS_PER_S
+            self._metrics.place_sealed.labels(mode).observe(took_s)
+            if mode is TradingMode.SHADOW:
+                # There the path ends (spec H1).
+                self._metrics.place_ack.labels(mode).observe(took_s)
+
+    def claimed(self, ready: Ready) -> None:
+        """Remember when a place that leaves was asked for."""
+        if ready.is_place:
+            self._asked_ns[ready.sealed.client_order_id] = ready.approval.basis.appended_ns
+
+    def said(self, lane: Lane, events: Sequence[OrderEvent], *, now_ns: int) -> None:
+        """Take what was just written down."""
+        for event in events:
+            if isinstance(event, OrderAcked | OrderRejected | OutcomeUnknown):
+                asked_ns = self._asked_ns.pop(event.client_order_id, None)
+                order = lane.orders.by_id.get(event.client_order_id)
+                mode = (order and order.mode) or TradingMode.LIVE
+                # On paper no exchange erred, and none was fast.
+                is_paper = mode is TradingMode.PAPER
+                exchange = mode.value if is_paper else lane.account.partition(":")[0]
+                self._exchange(event, exchange)
+                if isinstance(event, OrderAcked) and asked_ns is not None:
+                    ack, hop = self._metrics.place_ack, self._metrics.hop
+                    ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
+                    hop.labels("gateway").observe((now_ns - event.sent_ns) / _NS_PER_S)
+
+    def _exchange(self, event: OrderAcked | OrderRejected | OutcomeUnknown, exchange: str) -> None:
+        errors = self._metrics.exchange_errors
+        if isinstance(event, OutcomeUnknown):
+            errors.labels(exchange, _error_code(event.cause)).inc()
+            return
+        if isinstance(event, OrderRejected):
+            is_limit = event.code == "RATE_LIMIT"
+            errors.labels(exchange, event.code if is_limit else "REJECT").inc()
+            if is_limit:
+                self._metrics.rate_limit_hits.labels(exchange).inc()
+        if event.sent_ns:  # 0 where a question brought it to light
+            call_ns = max(0, event.answered_ns - event.sent_ns)
+            self._metrics.exchange_call.labels(exchange, "place").observe(call_ns / _NS_PER_S)
+
+
+def _error_code(cause: str) -> str:
+    return {"timeout": "TIMEOUT", "server_error": "5XX"}.get(cause, "CONNECTION")
