@@ -34,9 +34,10 @@ _QUIET_S: Final = 1.0
 _SETTLE_S_MAX: Final = 30.0
 _FLOOR_TOPICS: Final = ("bench.floor.1", "bench.floor.2", "bench.floor.3", "bench.floor.4")
 _STOP_S_MAX: Final = 10.0
-#: What the benchmark runs: the order path and its audit, nothing else.
+#: What the benchmark runs: the order path, its audit, and what the guards need to know.
 PROCESSES: Final = (
-    Role.AUDITOR, Role.VENUE_WATCH, Role.SIGNER, Role.GATEWAY, Role.GUARDRAIL,
+    Role.AUDITOR, Role.VENUE_WATCH, Role.BINANCE_FEED, Role.SENTINEL, Role.SIGNER, Role.GATEWAY,
+    Role.GUARDRAIL,
 )  # fmt: skip
 
 

@@ -28,11 +28,11 @@ from spark.producers.intents import IntentWriter, OrderWish
 _ACCOUNT: Final = AccountId("binance:main")
 #: Every fourth intent is a cancel, of the oldest place that has none.
 _CANCEL_EVERY: Final = 4
-#: Symbol, highest price, step between prices, number of prices, quantity: all far
-#: below the simulator's market, so that orders rest.
+#: Symbol, highest price, step between prices, number of prices, quantity: all below the
+#: simulator's market, so that orders rest, and within the collar.
 _SYMBOLS: Final = (
-    (Symbol("BTCUSDT"), Decimal(55_000), Decimal("0.01"), 100_000, Decimal("0.0002")),
-    (Symbol("ETHUSDT"), Decimal(2_300), Decimal("0.01"), 30_000, Decimal("0.005")),
+    (Symbol("BTCUSDT"), Decimal(60_500), Decimal("0.01"), 100_000, Decimal("0.0002")),
+    (Symbol("ETHUSDT"), Decimal(2_600), Decimal("0.01"), 7_000, Decimal("0.005")),
 )
 
 

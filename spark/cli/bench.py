@@ -66,6 +66,21 @@ def feed_path(
     _print(asyncio.run(measure_feed(bench, say)), as_json=as_json)
 
 
+@app.command("guards")
+def guards(
+    *,
+    intents: Annotated[int, typer.Option(min=1_000, help="Decisions in each run.")] = 1_000_000,
+    runs: RunsOption = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Decisions a second on one core, every guard on; pure, without servers.
+    """
+    from spark.bench.guards import GuardsBench, bench_guards
+
+    _print(bench_guards(GuardsBench(intents=intents, runs=runs), say), as_json=as_json)
+
+
 def _print(found: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(found)

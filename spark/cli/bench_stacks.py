@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from spark.bench.caps import widened
 from spark.bench.feed import FeedStack, bench_feed
 from spark.bench.feed_result import FeedBench
 from spark.bench.order import PROCESSES, OrderBench, bench_order
@@ -30,8 +31,9 @@ async def measure_orders(bench: OrderBench, say: Say, *, is_attached: bool) -> d
 
     """
     processes = tuple(role.value for role in PROCESSES)
-    # A market that moves would cost the simulator's CPU in the middle of the measurement.
-    simulator = SimulatorOptions(is_limited=False, market_rate=0.0)
+    # A market that moves much would cost the simulator's CPU in the middle of the measurement;
+    # one that stands still quotes nothing, and without a price nothing is approved.
+    simulator = SimulatorOptions(is_limited=False, market_rate=1.0)
     async with _stack(processes, simulator, is_attached=is_attached) as stack:
         return await bench_order(stack, bench, say)
 
@@ -69,7 +71,7 @@ async def _stack(
         processes=processes,
         has_simulator=simulator is not None,
         simulator=simulator or SimulatorOptions(),
-        environment=shared_environment(settings),
+        environment=widened(shared_environment(settings)),
     )
     async with throwaway(options, choose_screen(sys.stderr, Progress.PLAIN)) as stack:
         yield stack

@@ -35,6 +35,7 @@ from spark.worker.tenure import Holder, Tenure, take
 
 _READ_WAIT_MS: Final = 1_000
 _CHECKPOINT_S: Final = 1.0
+_PULSE_S: Final = 0.25
 #: Lines since the chain's state was kept.
 _UNKEPT_LINES_MAX: Final = 5_000
 _KID: Final = "audit:1"
@@ -65,6 +66,8 @@ class Auditor:
         self._chain = Chain()
         self._topic_ids: dict[str, str] = {}
         self._due: dict[Partition, int] = {}
+        #: `topic/partition` -> next offset to audit, of what the broker has acknowledged.
+        self._audited: dict[str, int] = {}
         #: Whether the chain has moved on since it was signed.
         self._is_unsigned = False
         self._signed_at_s = 0.0
@@ -84,7 +87,8 @@ class Auditor:
         """
         wiring = self._wiring
         writer = await wiring.bus.writer([topics.AUDIT, topics.CONTROL_PULSE])
-        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
+        # The guardrail counts the audit's lag from these.
+        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock, period_s=_PULSE_S)
         try:
             names = [*topics.AUDITED, topics.AUDIT]
             self._topic_ids = await check_partition_counts(
@@ -98,14 +102,13 @@ class Auditor:
             # The own fence is a link of the chain, too.
             self._is_unsigned = True
             await self._sign(tenure, is_due=True)
+            self._audited = dict(self._chain.next_offsets)
             self._due = {p: self._chain.next_offsets.get(str(p), 0) for p in _audited()}
             await self._check_starts(self._due)
             reader = await wiring.bus.reader(self._due, Pace.BULK)
             try:
                 async with asyncio.TaskGroup() as group:
-                    beating = group.create_task(
-                        pulse.beat(lambda: [tenure], lambda: dict(self._chain.next_offsets))
-                    )
+                    beating = group.create_task(pulse.beat(lambda: [tenure], lambda: self._audited))
                     while not stop.is_set():
                         await self._chain_up(tenure, await reader.read(_READ_WAIT_MS))
                     await self._sign(tenure, is_due=True)
@@ -166,6 +169,7 @@ class Auditor:
                 self._wiring.metrics.audit_lines.labels(record.partition.topic).inc()
             page = self._chain.page(lines, self._wiring.clock.wall_ns())
             await tenure.write([Outgoing(tenure.partition, None, encode(page))])
+            self._audited = dict(self._chain.next_offsets)
             self._is_unsigned = True
         if records:
             oldest_ms = min(record.timestamp_ms for record in records)

@@ -133,7 +133,7 @@ class Guardrail:
         """Decide one intent."""
         intent = given.event
         account = getattr(intent, "account", AccountId(""))
-        rules = self._rules_for(state, account, getattr(intent, "strategy", StrategyId("")))
+        rules = self.rules_for(state, account, getattr(intent, "strategy", StrategyId("")))
         basis = Basis(
             decided_ns=tick.now_ns,
             appended_ns=given.appended_ns,
@@ -154,7 +154,7 @@ class Guardrail:
         wrong = _misplaced(intent, given)
         if wrong is not None:
             return _refused(intent, stamp, basis, reasons=(wrong,))
-        snap = self._snapshot(state, given, tick, intent=intent, rules=rules, stamp=stamp)
+        snap = self.snapshot(state, given, tick, intent=intent, rules=rules, stamp=stamp)
         if isinstance(intent, CancelOrder):
             return self._cancel(intent, given, snap, rules=rules, basis=basis, stamp=stamp)
         worth = snap.worth
@@ -224,7 +224,7 @@ class Guardrail:
             expires_ns=expires_ns(intent, given.appended_ns, rules.limits),
         )
 
-    def _snapshot(
+    def snapshot(
         self,
         state: GuardState,
         given: Given,
@@ -234,6 +234,7 @@ class Guardrail:
         rules: Rules,
         stamp: Stamp,
     ) -> Snapshot:
+        """Gather all that a guard may look at."""
         book = BOOK_OF[rules.mode]
         equity_ns, equity = state.equity.get(equity_key(intent.account, book), (0, None))
         worth: Worth | Refusal | None = None
@@ -270,7 +271,7 @@ class Guardrail:
             intent_digest=stamp.src_digest,
         )
 
-    def _rules_for(self, state: GuardState, account: AccountId, strategy: StrategyId) -> Rules:
+    def rules_for(self, state: GuardState, account: AccountId, strategy: StrategyId) -> Rules:
         """Work out what is in force; again only when something that it depends on changed."""
         control, start = state.control, self._start
         mode = control.mode(account, start.mode)

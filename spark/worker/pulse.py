@@ -16,7 +16,7 @@ from spark.events import ProcessPulsed
 from spark.topics import CONTROL_PULSE
 from spark.worker.tenure import Tenure
 
-_PERIOD_S: Final = 1.0
+PERIOD_S: Final = 1.0
 
 
 class Pulse:
@@ -30,12 +30,14 @@ class Pulse:
         *,
         clock: Clock,
         halts: Callable[[], tuple[str, ...]] = tuple,
+        period_s: float = PERIOD_S,
     ) -> None:
         self._role = role
         self._instance = instance
         self._writer = writer
         self._clock = clock
         self._halts = halts
+        self._period_s = period_s
 
     async def beat(
         self,
@@ -43,7 +45,7 @@ class Pulse:
         positions: Callable[[], dict[str, int]],
     ) -> None:
         """
-        Beat once a second until cancelled.
+        Beat once a period until cancelled.
 
         Raises:
             FencedError: a partition was taken by another instance.
@@ -65,4 +67,4 @@ class Pulse:
             await self._writer.write(
                 [Outgoing(Partition(CONTROL_PULSE, 0), self._role.encode(), encode(pulsed))]
             )
-            await asyncio.sleep(_PERIOD_S)
+            await asyncio.sleep(self._period_s)

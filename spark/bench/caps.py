@@ -1,0 +1,19 @@
+"""
+Caps for stacks that are only measured: every guard runs, none of the caps is met.
+"""
+
+from typing import Final
+
+#: By the names under which processes read them; for `environment` of a throw-away stack.
+WIDE_CAPS: Final[tuple[tuple[str, str], ...]] = (
+    ("MAX_OPM", "100000000"),
+    ("MAX_NOTIONAL_TRY_S", "1000000000000"),
+    ("SPARK_DUPLICATE_WINDOW_MS", "0"),
+    ("SPARK_EXPOSURE_USD_MAX", "1000000000000"),
+    ("SPARK_OPEN_ORDERS_MAX", "100000000"),
+)
+
+
+def widened(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Put the wide caps in the place of an environment's own."""
+    return tuple((dict(environment) | dict(WIDE_CAPS)).items())
