@@ -3,8 +3,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,9 +13,10 @@ from spark.cli.output import JsonOption, print_json, print_line, say
 
 if TYPE_CHECKING:
     from spark.db.migrate import Migration, MigrationState
-    from spark.db.pool import Database
 
-app = typer.Typer(no_args_is_help=True, help="The database: migrate, status, seed, url.")
+app = typer.Typer(
+    no_args_is_help=True, help="The database: migrate, status, rebuild, compare, seed, url."
+)
 
 
 @app.command()
@@ -69,6 +69,56 @@ def seed(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def rebuild(*, as_json: JsonOption = False) -> None:
+    """
+    Make the tables of orders, trades and positions anew from the topics' first record on.
+    """
+    from spark.cli.db_desk import rebuild_tables
+
+    began = monotonic()
+    made = asyncio.run(rebuild_tables())
+    seconds = round(monotonic() - began, 1)
+    if as_json:
+        print_json({"records": made.records, "rows": made.rows, "seconds": seconds})
+        return
+    for name, count in made.rows.items():
+        print_line(f"{name:<18} {count:>12,} rows")
+    say(f"{made.records:,} records in {seconds} s")
+
+
+@app.command()
+def compare(*, as_json: JsonOption = False) -> None:
+    """
+    Compare the tables of orders, trades and positions with the topics; exit 7 if they differ.
+    """
+    from spark.cli.db_desk import compare_tables, first_difference
+
+    began = monotonic()
+    found = asyncio.run(compare_tables())
+    seconds = round(monotonic() - began, 1)
+    differing = sum(table.differing for table in found.tables)
+    first = first_difference(found.tables)
+    if as_json:
+        print_json(
+            {
+                "records": found.records,
+                "rows": {table.name: table.rows for table in found.tables},
+                "differing": {table.name: table.differing for table in found.tables},
+                "first_difference": first,
+                "is_equal": not differing,
+                "seconds": seconds,
+            }
+        )
+    else:
+        for table in found.tables:
+            print_line(f"{table.name:<18} {table.rows:>12,} rows {table.differing:>10,} differ")
+        if first is not None:
+            print_line(f"first: {first}")
+        say(f"{found.records:,} records compared in {seconds} s")
+    raise typer.Exit(ExitCode.VERIFICATION if differing else ExitCode.OK)
+
+
+@app.command()
 def url(
     *,
     principal: Annotated[str, typer.Option(help="reader, migrate, api, …")] = "reader",
@@ -86,43 +136,25 @@ def url(
         print_line(address)
 
 
-@asynccontextmanager
-async def _open() -> "AsyncIterator[Database]":
-    from spark.cli.database import database_url
-    from spark.db.pool import Database
-    from spark.embedded.roles import MIGRATE
-    from spark.metrics import Metrics
-    from spark.settings import read_settings
-
-    database = Database(
-        database_url(MIGRATE),
-        name="spark db",
-        settings=read_settings().database,
-        metrics=Metrics("db"),
-    )
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
 async def _migrate() -> "tuple[Migration, ...]":
+    from spark.cli.db_desk import open_database
     from spark.db.migrate import migrate as apply_missing
 
-    async with _open() as database:
+    async with open_database() as database:
         return await apply_missing(database)
 
 
 async def _status() -> "tuple[MigrationState, ...]":
+    from spark.cli.db_desk import open_database
     from spark.db.migrate import status as read_status
 
-    async with _open() as database:
+    async with open_database() as database:
         return await read_status(database)
 
 
 async def _seed() -> int:
+    from spark.cli.db_desk import open_database
     from spark.db.migrate import seed as put_first_rows
 
-    async with _open() as database:
+    async with open_database() as database:
         return await put_first_rows(database)

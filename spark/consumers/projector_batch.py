@@ -168,6 +168,11 @@ class Cutter:
         self._records_max = records_max
         self._begin()
 
+    @property
+    def marks(self) -> dict[Partition, Mark]:
+        """Say how far the transactions that were cut go."""
+        return dict(self._marks)
+
     def add(self, record: Record) -> Batch | None:
         """
         Take the next record.

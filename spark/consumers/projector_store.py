@@ -67,18 +67,16 @@ async def advance(transaction: Transaction, batch: Batch) -> None:
         FencedError: it has.
 
     """
-    await transaction.execute("projector_advance", move_parameters(batch.before, batch.after))
+    olds = [batch.before[partition].next_offset for partition in sorted(batch.after)]
+    await transaction.execute("projector_advance", mark_columns(batch.after) | {"olds": olds})
 
 
-def move_parameters(
-    before: Mapping[Partition, Mark], after: Mapping[Partition, Mark]
-) -> dict[str, object]:
-    """Compose what the compare-and-swap is given."""
+def mark_columns(after: Mapping[Partition, Mark]) -> dict[str, object]:
+    """Write marks as columns, in the order of their partitions."""
     marks = [after[partition] for partition in sorted(after)]
     return {
         "topics": [partition.topic for partition in sorted(after)],
         "partitions": [partition.number for partition in sorted(after)],
-        "olds": [before[partition].next_offset for partition in sorted(after)],
         "news": [mark.next_offset for mark in marks],
         "digests": [mark.digest for mark in marks],
         "epochs": [mark.epoch for mark in marks],

@@ -122,7 +122,7 @@ async def seed(database: Database) -> int:
     Returns: how many rows were new.
     """
     async with database.transaction() as transaction:
-        await transaction.execute("seed_role")
+        await transaction.execute("act_as_owner")
         users = await transaction.execute("seed_user")
         code = "spark.strategies.examples.demo"
         return users + await transaction.execute("seed_strategy", {"code": code})

@@ -17,7 +17,7 @@ VALUES (%(version)s, %(name)s, %(sha256)s);
 -- migration_lock: let one migration run at a time; released with the transaction
 SELECT pg_advisory_xact_lock(hashtext('spark.migrate'));
 
--- seed_role: act as the owner of the tables, who alone may seed
+-- act_as_owner: act as the owner of the tables, who alone may seed and rebuild them
 SET LOCAL ROLE spark_owner;
 
 -- seed_user: the local operator
@@ -152,3 +152,26 @@ ON CONFLICT (account, mode, symbol, exchange) DO UPDATE SET
 -- project_rejects: keep bad records apart with their reasons, in the same transaction
 INSERT INTO projector_rejects
 SELECT * FROM jsonb_populate_recordset(NULL::projector_rejects, %(rows)s::jsonb);
+
+-- rebuild_begin: put empty temporary tables before the projected ones
+SELECT public.begin_rebuild();
+
+-- rebuild_hold: let no projector commit until this transaction ends
+SELECT public.hold_projection();
+
+-- rebuild_replace: put the rebuilt rows in place of those that are there
+SELECT name, rows FROM public.replace_projection();
+
+-- rebuild_compare: compare the rows that are there with the rebuilt ones
+SELECT name, rows, differing, kept, rebuilt FROM public.compare_projection();
+
+-- rebuild_offsets: say how far the rebuilt rows go
+INSERT INTO projector_offsets
+    (topic, partition, topic_id, next_offset, last_digest, epoch, seq)
+SELECT * FROM unnest(
+    %(topics)s::text[], %(partitions)s::int[], %(ids)s::uuid[], %(news)s::bigint[],
+    %(digests)s::text[], %(epochs)s::bigint[], %(seqs)s::bigint[]
+)
+ON CONFLICT (topic, partition) DO UPDATE SET
+    topic_id = EXCLUDED.topic_id, next_offset = EXCLUDED.next_offset,
+    last_digest = EXCLUDED.last_digest, epoch = EXCLUDED.epoch, seq = EXCLUDED.seq;

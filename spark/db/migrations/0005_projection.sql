@@ -111,11 +111,95 @@ BEGIN
         RAISE EXCEPTION 'another projector moved the offsets'
             USING ERRCODE = 'serialization_failure';
     END IF;
+    -- What follows looks rows up by their keys; a plan made while the tables were small
+    -- must not read them whole for ever.
+    PERFORM set_config('enable_seqscan', 'off', true);
 END $$;
 COMMENT ON FUNCTION public.move_projection IS
     'Move offsets by compare-and-swap, all of them or none; aborts the transaction otherwise';
 REVOKE EXECUTE ON FUNCTION public.move_projection FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION public.move_projection TO spark_projector;
+
+-- A rebuild folds the topics into temporary tables, which stand before those of the same name
+-- for as long as its transaction lasts; then they are compared with these, or replace them.
+
+CREATE FUNCTION public.projected_tables() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    -- Trades refer to orders, so orders come first.
+    RETURN ARRAY['intents', 'order_parts', 'orders', 'trades', 'positions', 'projector_rejects'];
+COMMENT ON FUNCTION public.projected_tables IS 'The tables whose rows follow from the topics alone';
+
+CREATE FUNCTION public.begin_rebuild() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY public.projected_tables() LOOP
+        EXECUTE format(
+            'CREATE TEMPORARY TABLE %I (LIKE public.%I INCLUDING ALL) ON COMMIT DROP', name, name);
+    END LOOP;
+    PERFORM set_config('enable_seqscan', 'off', true);
+    -- It waits for the log in between.
+    PERFORM set_config('idle_in_transaction_session_timeout', '60s', true);
+END $$;
+COMMENT ON FUNCTION public.begin_rebuild IS 'Put empty tables before the projected ones';
+
+CREATE FUNCTION public.hold_projection() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Offsets first, as every projector does, so that nobody waits for each other.
+    LOCK TABLE public.projector_offsets IN EXCLUSIVE MODE;
+END $$;
+COMMENT ON FUNCTION public.hold_projection IS 'Let no projector commit until this transaction ends';
+
+CREATE FUNCTION public.replace_projection() RETURNS TABLE (name text, rows bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    TRUNCATE public.intents, public.order_parts, public.orders, public.trades, public.positions,
+        public.projector_rejects;
+    FOREACH name IN ARRAY public.projected_tables() LOOP
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM pg_temp.%I', name, name);
+        GET DIAGNOSTICS rows = ROW_COUNT;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION public.replace_projection IS 'Put the rebuilt rows in place of those that are there';
+
+CREATE FUNCTION public.compare_projection()
+    RETURNS TABLE (name text, rows bigint, differing bigint, kept text, rebuilt text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    key text;
+BEGIN
+    FOREACH name IN ARRAY public.projected_tables() LOOP
+        SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY array_position(i.indkey, a.attnum))
+        INTO key FROM pg_index AS i JOIN pg_attribute AS a
+            ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+        WHERE i.indrelid = format('public.%I', name)::regclass AND i.indisprimary;
+        EXECUTE format('SELECT count(*) FROM pg_temp.%I', name) INTO rows;
+        -- As text: two spellings of one number are a difference too.
+        EXECUTE format(
+            'SELECT count(*), (array_agg(k))[1], (array_agg(r))[1] FROM (SELECT k::text AS k,'
+            ' r::text AS r FROM (SELECT *, row_to_json(p)::text AS k FROM public.%1$I AS p) AS p'
+            ' FULL JOIN (SELECT *, row_to_json(p)::text AS r FROM pg_temp.%1$I AS p) AS q'
+            ' USING (%2$s) WHERE k IS DISTINCT FROM r ORDER BY %2$s) AS d',
+            name, key) INTO differing, kept, rebuilt;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION public.compare_projection IS
+    'Compare the rows that are there with the rebuilt ones; of those that differ, the first';
+
+REVOKE EXECUTE ON FUNCTION public.projected_tables, public.begin_rebuild, public.hold_projection,
+    public.replace_projection, public.compare_projection FROM PUBLIC;
 
 GRANT SELECT, INSERT, UPDATE ON public.intents, public.order_parts TO spark_projector;
 GRANT INSERT ON public.projector_rejects TO spark_projector;
