@@ -167,6 +167,10 @@ class KafkaBus:
     async def _start(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
         try:
             await client.start()
+        except asyncio.CancelledError:
+            # Who waited no longer does; the half-made connection must not outlive that.
+            await client.stop()
+            raise
         except KafkaConnectionError:
             await client.stop()
             # aiokafka reports a wrong password as unable to bootstrap, too.

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from spark.bus.port import Bus, Pace, Partition, Record
 from spark.codec import decode
-from spark.errors import MalformedError, RetryError, WriteError
+from spark.errors import BusUnavailable, MalformedError, RetryError, WriteError
 from spark.events import HaltConfirmed, ProcessPulsed
 from spark.names import Role
 from spark.producers.kills import ALL_ACCOUNTS, Kill, pull_latch, say_kill
@@ -165,7 +165,7 @@ async def say_and_wait(bus: Bus, report: KillReport, *, wait_s: float) -> None:
     Whatever fails here is told in the report: the file stands, and so does the kill.
 
     Raises:
-        RetryError: one account's kill, which has no file, and Kafka does not take it.
+        BusUnavailable: one account's kill, which has no file, and Kafka does not take it.
 
     """
     confirmations = Confirmations(report.kill)
@@ -174,12 +174,12 @@ async def say_and_wait(bus: Bus, report: KillReport, *, wait_s: float) -> None:
             async with asyncio.timeout(wait_s):
                 await _say(bus, report)
                 await _hear(bus, confirmations)
+        if report.offset is None:
+            report.kafka_down = f"Kafka does not answer within {wait_s:g} s"
     except (RetryError, WriteError) as error:
-        if report.latch is None and report.offset is None:
-            raise
         report.kafka_down = str(error)
-    if report.offset is None and not report.kafka_down:
-        report.kafka_down = f"no answer within {wait_s:g} s"
+    if report.offset is None and report.latch is None:
+        raise BusUnavailable(f"nothing is killed: {report.kafka_down}; kill every account instead")
     report.holders = confirmations.confirmed()
     report.unheld = confirmations.unheld()
 
