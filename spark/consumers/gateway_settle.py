@@ -59,14 +59,16 @@ async def settle(desk: Desk, signer: SigningClient) -> None:
 async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEvent]:
     # One that only evidence tells of was found at the exchange: no order on paper is.
     about = about_of(order, order.mode or TradingMode.LIVE)
-    if about.mode is TradingMode.PAPER:
-        # Nobody outside knows of it, so nothing is signed.
+    is_paper = about.mode is TradingMode.PAPER
+    if is_paper:
+        # Nobody outside knows of it, so nothing is signed; and nothing of it is on its way,
+        # so every answer is final.
         request = unsigned(desk.clock.wall_ns())
     else:
         request = await signer.query(order.account, order.symbol, order.client_order_id)
     outcome = await desk.way(about.mode).query(request, about)
     if outcome.answer is Answer.DEFINITE:
-        is_cancel_open = request.stamp_ns <= order.cancel_final_after_ns
+        is_cancel_open = not is_paper and request.stamp_ns <= order.cancel_final_after_ns
         if is_cancel_open and not any(map(_is_end, outcome.evidence)):
             # Alive now; its cancel may still arrive, and nobody would ask again.
             return []
@@ -74,7 +76,7 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
     if outcome.answer is not Answer.ABSENT or order.state is not OrderState.UNKNOWN:
         return []
     # A denial before that moment proves nothing: the request may still arrive.
-    if request.stamp_ns <= order.final_after_ns or not order.final_after_ns:
+    if not is_paper and not request.stamp_ns > order.final_after_ns > 0:
         return []
     return [
         OrderResolved(
@@ -86,7 +88,7 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
             symbol=order.symbol,
             outcome="not_found",
             asked_ns=request.stamp_ns,
-            final_after_ns=order.final_after_ns,
+            final_after_ns=min(order.final_after_ns, request.stamp_ns),
             at_ns=desk.clock.wall_ns(),
         )
     ]

@@ -23,7 +23,7 @@ from spark.events import (
     RequestSealed,
     SigningSkipped,
 )
-from spark.names import AccountId, Action, Reason, Role, Side, StrategyId, Symbol, TradingMode
+from spark.names import AccountId, Action, Reason, Role, Side, StrategyId, Symbol
 from spark.ops.order_view import OrderView
 from tests.hops import intent_written
 from tests.order_path import OrderPath, in_memory
@@ -248,18 +248,6 @@ async def test_r10_a_kill_between_approval_and_send_is_heeded(path: OrderPath) -
     await path.start(Role.GATEWAY).is_up()
     await path.hear(order, RequestNotSent)
     assert await path.requests() == []
-
-
-async def test_b1_another_mode_approves_nothing() -> None:
-    """B1: only live sends; the refusal says which mode is in force."""
-    async with in_memory(mode=TradingMode.PAPER) as path:
-        await path.up()
-        order = path.order()
-        await path.ask(order)
-        refused = await path.hear(order, IntentRefused, topics.DECISIONS)
-        assert [(one.code, one.found) for one in refused.reasons] == [
-            (Reason.MODE_FORBIDS, "paper")
-        ]
 
 
 async def test_a_strategy_speaks_for_itself_alone(path: OrderPath) -> None:
