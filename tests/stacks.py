@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 import psutil
 
+from spark.bench.caps import WIDE_CAPS
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.state import StackPhase, StackState, read_state
@@ -74,7 +75,7 @@ class UpStack:
     supervisor: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
-        self.env = environment(self.place)
+        self.env = environment(self.place, **dict(WIDE_CAPS))
         self.home = Home(self.place / "spark")
         self.output = self.place / "output.txt"
 

@@ -23,17 +23,20 @@ from spark.producers.intents import IntentWriter, OrderWish
 from spark.signing import Tagger
 from spark.topics import BINANCE_QUOTES, INTENTS
 
-_PERIOD_S: Final = 0.5
+#: 20 orders a minute of the 30 that an account may place by default: some are left for people.
+_PERIOD_S: Final = 3.0
 _READ_WAIT_MS: Final = 200
 _QUOTE_AGE_NS_MAX: Final = 2_000_000_000
 #: Distance from the best price, and the grid that prices lie on.
 _AWAY: Final = Decimal("0.0005")
 _TICK: Final = Decimal("0.01")
 #: Quote asset spent or got by each order.
-_NOTIONAL: Final = Decimal(50)
+_NOTIONAL: Final = Decimal(8)
 #: A multiple of the quantity step of every symbol that it trades.
 _STEP: Final = Decimal("0.0001")
 _ACCOUNT: Final = AccountId("binance:main")
+#: What it trades, of all that is quoted.
+_SYMBOLS: Final = frozenset({Symbol("BTCUSDT"), Symbol("ETHUSDT")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +130,5 @@ async def _watch(reader: Reader, state: DemoState) -> None:
                 event = decode(record.value or b"")
             except MalformedError:
                 continue
-            if isinstance(event, QuotesReceived) and event.rows:
+            if isinstance(event, QuotesReceived) and event.rows and event.symbol in _SYMBOLS:
                 see(state, event)

@@ -35,7 +35,7 @@ def order(stack: UpStack) -> dict[str, Any]:
     return _place(stack).object
 
 
-def _place(stack: UpStack, quantity: str = "0.001", limit: str = "60000") -> Result:
+def _place(stack: UpStack, quantity: str = "0.0001", limit: str = "60000") -> Result:
     words = ("order", "place", "BTCUSDT", "buy", quantity, "--limit", limit, "--json")
     return spark(*words, env=stack.env)
 
