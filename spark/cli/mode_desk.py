@@ -99,10 +99,10 @@ async def draft_mode(
     if problem:
         raise RefusedError(problem)
     before = control.said_mode(account, sight.start_mode)
-    is_higher = MODES.index(mode) > MODES.index(before)
+    is_more = word is not None and proposal.volume_ramp_pct > word.volume_ramp_pct
     return ModeDraft(
         sight=sight,
         proposal=proposal,
         needed=needed_persons(control, proposal, sight.start_mode),
-        is_looser=is_higher or proposal.volume_ramp_pct > before_pct,
+        is_looser=is_more or MODES.index(mode) > MODES.index(before),
     )

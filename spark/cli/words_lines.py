@@ -152,7 +152,7 @@ def print_outcome(outcome: "Outcome", *, as_json: bool, extra: dict[str, object]
     if code is ExitCode.WAITING:
         left_ns = outcome.word.proposal.expires_ns - outcome.sight.now_ns
         print_line(f"waits for a second person, for {span(left_ns)}:")
-        print_line(f"  spark approve {identity} --as PERSON")
+        print_line(f"  spark approve {identity} --as {_other_person(outcome)}")
         return code
     by = ", ".join(outcome.obeyed_by) or "no process has said so"
     print_line(f"in force since control@{outcome.word.applied_at}; obeyed by {by}")
@@ -174,6 +174,12 @@ def _code(outcome: "Outcome") -> ExitCode:
     if outcome.state == "waits":
         return ExitCode.WAITING
     return ExitCode.UNAVAILABLE if outcome.awaited else ExitCode.OK
+
+
+def _other_person(outcome: "Outcome") -> str:
+    signed = {one.person for one in outcome.word.signatures}
+    others = sorted(outcome.sight.log.people.names - signed)
+    return others[0] if len(others) == 1 else "PERSON"
 
 
 def _demotion(halt: Halt) -> str:
