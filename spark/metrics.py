@@ -86,6 +86,22 @@ class Metrics:
         self.decisions = self._counter(
             "spark_decisions_total", "Decisions by their outcome", "outcome"
         )
+        scope = ("account", "book", "strategy")
+        self.equity = self._gauge(
+            "spark_equity_usd", "Capital and profit of an account, or a strategy on it", *scope
+        )
+        self.drawdown = self._gauge(
+            "spark_drawdown_ratio", "Part of the highest equity of 24 h that is lost", *scope
+        )
+        self.equity_missing = self._gauge(
+            "spark_equity_missing", "1 while a price for the equity is missing", *scope[:2]
+        )
+        self.protections = self._counter(
+            "spark_protections_total", "Times that trading was slowed or stopped by itself", "rule"
+        )
+        self.gate = self._gauge(
+            "spark_gate_seconds", "P95 that is promised, to compare the histograms with", "gate"
+        )
         self.kill_switch = self._gauge("spark_kill_switch_active", "1 while new orders are stopped")
         self.risk_killswitch = self._gauge(
             "spark_risk_killswitch_active", "The same as spark_kill_switch_active, for older rules"

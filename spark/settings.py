@@ -181,6 +181,28 @@ class LimitSettings(_Section):
         return _symbols(self.trickle_symbols)
 
 
+class ProtectionSettings(_Section):
+    """What the sentinel marks equity with, and when it stops trading by itself (spec B10)."""
+
+    #: What each account was given to trade with, US dollars; people can only lower it.
+    capital_usd: Decimal = Field(
+        default=Decimal(10_000), gt=0, validation_alias="SPARK_CAPITAL_USD"
+    )
+    #: Part of requests that the exchange may refuse for their time or nonce.
+    nonce_part_max: Decimal = Field(
+        default=Decimal("0.01"), ge=0, lt=1, validation_alias="NONCE_ERROR_RATE_MAX"
+    )
+    #: Rate-limit answers a second.
+    limited_per_s_max: Decimal = Field(
+        default=Decimal("0.05"), ge=0, le=100, validation_alias="RATE_LIMIT_BURST_MAX"
+    )
+    #: Gates of the ramp and of the stability badge, P95; the kill has its own bound, 2 s.
+    place_ack_ms_gate: int = Field(
+        default=1000, ge=1, le=60_000, validation_alias="P95_PLACE_ACK_MS"
+    )
+    feed_db_ms_gate: int = Field(default=300, ge=1, le=60_000, validation_alias="P95_FEED_DB_MS")
+
+
 class GatewaySettings(_Section):
     """How the gateway treats the exchange."""
 
@@ -287,6 +309,7 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     trading: TradingSettings = Field(default_factory=TradingSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    protection: ProtectionSettings = Field(default_factory=ProtectionSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     signer: SignerSettings = Field(default_factory=SignerSettings)
     binance: BinanceSettings = Field(default_factory=BinanceSettings)

@@ -281,7 +281,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _single(
         RISK_EQUITY,
         "Equity marked once a second for each strategy and account",
-        ("equity_marked",),
+        ("partition_fenced", "equity_marked"),
         writers=_who(Role.SENTINEL),
         readers=_who(Role.GUARDRAIL) | _WATCHERS,
         key="account",

@@ -1,14 +1,18 @@
 """
-The environment's settings as the guardrail's start values.
+The environment's settings as the start values of guardrail and sentinel.
 """
 
 from decimal import Decimal
 from typing import Final
 
 from spark.consumers.guardrail_start import Start
+from spark.consumers.sentinel_state import Rules
 from spark.guards.limits import Limits
-from spark.names import Symbol
+from spark.ledger.prices import PriceRules
+from spark.ledger.protection import Thresholds
+from spark.names import Symbol, Venue
 from spark.settings import Settings
+from spark.topics import ACCOUNT_PARTITION
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -22,6 +26,29 @@ def start_of(settings: Settings) -> Start:
         mode=settings.trading.mode_in_force,
         endpoint=settings.trading.endpoint,
         volume_ramp_pct=settings.trading.volume_ramp_pct,
+    )
+
+
+def sentinel_rules(settings: Settings) -> Rules:
+    """Turn settings into what the sentinel marks and judges with."""
+    limits, protection = settings.limits, settings.protection
+    return Rules(
+        # Those that a gateway serves.
+        accounts=frozenset(
+            account for account in ACCOUNT_PARTITION if account.startswith(f"{Venue.BINANCE}:")
+        ),
+        mode=settings.trading.mode_in_force,
+        capital_usd=protection.capital_usd,
+        prices=PriceRules(
+            age_ns_max=limits.quote_age_ms_max * _NS_PER_MS,
+            check_age_ns_max=limits.check_age_ms_max * _NS_PER_MS,
+            apart_pct_max=limits.prices_apart_pct_max,
+            collar_pct=limits.price_collar_pct_max,
+        ),
+        thresholds=Thresholds(
+            nonce_part_max=protection.nonce_part_max,
+            limited_per_s_max=protection.limited_per_s_max,
+        ),
     )
 
 

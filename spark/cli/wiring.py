@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spark.worker.loop import Wiring
 
 _NS_PER_S: Final = 1_000_000_000
+_MS_PER_S: Final = 1_000
 #: Basis points of the whole.
 _BPS: Final = 10_000
 #: How an address of this machine begins.
@@ -267,6 +268,30 @@ async def _projector(process: Process, stop: asyncio.Event) -> None:
         await projector.run(stop)
 
 
+async def _sentinel(process: Process, stop: asyncio.Event) -> None:
+    from spark.cli.start_values import sentinel_rules
+    from spark.consumers.sentinel import Sentinel, SentinelWiring
+
+    protection = process.settings.protection
+    for gate, bound_ms in (
+        ("place_ack", protection.place_ack_ms_gate),
+        ("feed_db", protection.feed_db_ms_gate),
+    ):
+        process.metrics.gate.labels(gate).set(bound_ms / _MS_PER_S)
+    wiring = SentinelWiring(
+        bus=process.bus,
+        clock=process.clock,
+        metrics=process.metrics,
+        halts=process.halts,
+        latch_dir=process.settings.process.latch_dir or process.home.kill,
+        rules=sentinel_rules(process.settings),
+        instance=process.instance,
+        ready=process.ready,
+        state_dir=process.home.state_of(process.name),
+    )
+    await Sentinel(wiring).run(stop)
+
+
 async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
     from spark.strategies.demo import run as run_demo
 
@@ -284,6 +309,7 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.BINANCE_FEED: _binance_feed,
     Role.FEED_WRITER: _feed_writer,
     Role.PROJECTOR: _projector,
+    Role.SENTINEL: _sentinel,
     "strategy-demo": _strategy_demo,
 }
 

@@ -100,6 +100,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
     sections: Iterable[BaseSettings] = (
         settings.trading,
         settings.limits,
+        settings.protection,
         settings.gateway,
         settings.bist,
     )

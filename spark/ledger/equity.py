@@ -46,8 +46,9 @@ class Peaks:
 
     def note(self, key: str, profit_usd: Decimal, at_ns: int) -> Decimal:
         """Take in a sample; returns the highest of the last 24 h, this one included."""
-        minute = at_ns // _MINUTE_NS
         found = self.by_key.setdefault(key, deque())
+        # A clock that jumps back does not put an older minute behind a newer one.
+        minute = max(at_ns // _MINUTE_NS, found[-1][0] if found else 0)
         while found and found[0][0] <= minute - _MINUTES:
             found.popleft()
         # Whatever is lower and older can never be the highest again.
@@ -129,7 +130,7 @@ class Valuation:
 
 
 def capital_of(
-    control: Control, account: AccountId, strategy: StrategyId | str, start_usd: Decimal
+    control: Control, account: AccountId, strategy: StrategyId | str, *, start_usd: Decimal
 ) -> Decimal:
     """Give what was allocated: the least of the environment's, the account's, the strategy's."""
     said = (control.limit_values(account), control.limit_values(account, strategy))
@@ -163,7 +164,7 @@ def mark_equity(
             profits[strategy] = _WIDE.add(profits.get(strategy, _ZERO), profit)
 
     def equity(strategy: str) -> Equity:
-        capital = capital_of(control, account, strategy, start_usd)
+        capital = capital_of(control, account, strategy, start_usd=start_usd)
         profit = profits[strategy].quantize(_QUANTUM, context=_WIDE)
         peak = peaks.note(peak_key(account, book, strategy), profit, valuation.now_ns)
         return Equity(

@@ -102,7 +102,7 @@ def fold_approval(health: Health, event: Event) -> None:
     _forget(health.asked_ns, asked_ns - HOUR_NS)
 
 
-def fold_outcome(health: Health, event: Event, offset: int, appended_ns: int) -> None:
+def fold_outcome(health: Health, event: Event, *, offset: int, appended_ns: int) -> None:
     """Take in a record of `orders.events`."""
     orders = health.orders
     order_id = getattr(event, "client_order_id", ClientOrderId(""))

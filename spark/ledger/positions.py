@@ -135,7 +135,7 @@ class Positions:
     absurd: int = 0
 
 
-def position_key(book: Book, account: AccountId, strategy: StrategyId, symbol: Symbol) -> str:
+def position_key(book: Book, account: AccountId, *, strategy: StrategyId, symbol: Symbol) -> str:
     """Key one position; none of the parts holds a blank."""
     return f"{book} {account} {strategy} {symbol}"
 
@@ -265,7 +265,8 @@ def _book(positions: Positions, order: ClientOrderId, appended_ns: int) -> Posit
     if (filling.booked, filling.worth, filling.fees) == (filling.filled, worth, fees):
         return None
     about = (filling.book, filling.account, filling.strategy, filling.symbol)
-    position = positions.by_key.setdefault(position_key(*about), Position(*about))
+    key = position_key(*about[:2], strategy=filling.strategy, symbol=filling.symbol)
+    position = positions.by_key.setdefault(key, Position(*about))
     sign = _SIGN[filling.side]
     _move(
         position,

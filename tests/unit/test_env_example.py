@@ -27,7 +27,9 @@ def settings_named() -> set[str]:
 
 def example() -> dict[str, str]:
     # One with a # before its name is the desktop's to set.
-    found = re.findall(r"^#?([A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(
+        r"^#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return dict(found)
 
 

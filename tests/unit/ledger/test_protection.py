@@ -44,12 +44,12 @@ _NOW: Final = NOW_NS - NOW_NS % _MINUTE
 def health_of(told: Told, records: Iterable[tuple[str, object, int]] | None = None) -> Health:
     """Fold what was told, as the gateway of one epoch wrote it."""
     health = Health()
-    fold_outcome(health, fence(), told.epoch, 0)
+    fold_outcome(health, fence(), offset=told.epoch, appended_ns=0)
     for offset, (topic, event, at_ns) in enumerate(records or told.records, told.epoch + 1):
         if topic == topics.DECISIONS:
             fold_approval(health, event)  # type: ignore[arg-type]
         else:
-            fold_outcome(health, event, offset, at_ns)  # type: ignore[arg-type]
+            fold_outcome(health, event, offset=offset, appended_ns=at_ns)  # type: ignore[arg-type]
     return health
 
 

@@ -1,0 +1,326 @@
+"""
+Sentinel: says once a second what accounts are worth, and stops what goes wrong.
+
+Reads   orders.decisions, orders.events, control, control.halt, venue.marks, the feed's
+        marks, venue.state; its own risk.equity of the last day at start
+Writes  risk.equity, keyed by account: one record for each account and book a second;
+        control.halt: kills and demotions, nothing that goes back towards risk; the latch
+Owns    a kept state, which is a cache; the log is what it knows
+Fails   closed: without it equity grows old, and the guardrail refuses on it
+
+It is the one writer of risk.equity and fences it, as every single writer does: an
+instance that lost the topic finds the fence with its next sample and ends, before it says
+anything on control.halt (F4).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spark import topics
+from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
+from spark.clock import Clock
+from spark.codec import decode, encode
+from spark.consumers.sentinel_state import (
+    Rules,
+    Sample,
+    SentinelState,
+    Surroundings,
+    findings,
+    fold,
+    samples,
+)
+from spark.errors import MalformedError
+from spark.events import EquityMarked
+from spark.ledger.equity import DAY_NS, refold_peaks
+from spark.ledger.protection import Finding, halt_prefix, reaction
+from spark.log import logger
+from spark.metrics import Metrics
+from spark.names import Role
+from spark.signing import short_digest
+from spark.worker.cache import Kept, Mark, StateCache
+from spark.worker.halts import CONTROL_TOPICS, Halts
+from spark.worker.latch_pull import pull_latch
+from spark.worker.pulse import Pulse
+from spark.worker.resume import (
+    check_partition_counts,
+    fold_record,
+    read_sides,
+    read_through,
+)
+from spark.worker.sides import follow
+from spark.worker.tenure import Holder, Tenure, take
+
+_ROLE: Final = Role.SENTINEL.value
+_OUTPUT: Final = Partition(topics.RISK_EQUITY, 0)
+#: Their past is kept for ever and long, so what was folded of it is kept on disk.
+_KEPT: Final = (topics.DECISIONS, topics.EVENTS)
+#: Of these the last records tell all that is true.
+_ANEW: Final = (topics.VENUE_STATE, topics.VENUE_MARKS, topics.BINANCE_MARKS)
+#: Between two samples.
+PERIOD_S: Final = 1.0
+#: Samples between two times of keeping the state.
+_UNKEPT_MAX: Final = 60
+#: A day's samples of some accounts and books; what is older tells nothing of the peak.
+_PAST_MAX: Final = 300_000
+_NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentinelWiring:
+    """What the sentinel is given by the command line."""
+
+    bus: Bus
+    clock: Clock
+    metrics: Metrics
+    #: What people and protections have said.
+    halts: Halts
+    #: Where a kill's file goes.
+    latch_dir: Path
+    rules: Rules
+    instance: str
+    #: Set once the past is folded.
+    ready: asyncio.Event
+    #: Where the state is kept between runs; None keeps none.
+    state_dir: Path | None = None
+    period_s: float = PERIOD_S
+
+
+class Sentinel:
+    """One process."""
+
+    def __init__(self, wiring: SentinelWiring) -> None:
+        self._wiring = wiring
+        self._state = SentinelState()
+        self._around = Surroundings()
+        self._topic_ids: dict[str, str] = {}
+        #: The last record folded of each partition that is kept, and what an earlier run folded.
+        self._last: dict[Partition, Record] = {}
+        self._marks: dict[Partition, Mark] = {}
+        self._unkept = 0
+        #: Why an account has no equity, so that it is said once.
+        self._missing: dict[tuple[str, str], str] = {}
+        #: Reactions that were written and not read back yet, by their prefix.
+        self._pending: dict[str, int] = {}
+        self._cache: StateCache[SentinelState] | None = None
+        if wiring.state_dir is not None:
+            self._cache = StateCache(wiring.state_dir / f"{_ROLE}.state", SentinelState)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Watch until told to stop.
+
+        Raises:
+            ExitError: fenced, or a write failed.
+            HaltError: a topic is not what it was.
+
+        """
+        wiring = self._wiring
+        names = [topics.RISK_EQUITY, topics.CONTROL_HALT, topics.CONTROL_PULSE]
+        writer = await wiring.bus.writer(names)
+        pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
+        try:
+            tenure = await self._take(writer)
+            positions = await self._fold_past(tenure)
+            control = await wiring.halts.read(wiring.bus)
+            wiring.ready.set()
+            logger().info("ready", epoch=tenure.epoch)
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(pulse.beat(lambda: [tenure], lambda: _texts(positions))),
+                    group.create_task(wiring.halts.follow(wiring.bus, control)),
+                    group.create_task(self._follow(positions)),
+                    group.create_task(self._watch(tenure, writer)),
+                ]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+            self._keep(tenure)
+        finally:
+            await writer.close()
+
+    async def _take(self, writer: Writer) -> Tenure:
+        wiring = self._wiring
+        read = (*_KEPT, *_ANEW, *CONTROL_TOPICS, topics.RISK_EQUITY)
+        counts = {name: topics.BY_NAME[name].partitions for name in read}
+        self._topic_ids = await check_partition_counts(wiring.bus, counts)
+        holder = Holder(
+            role=_ROLE,
+            instance=wiring.instance,
+            topic_ids=self._topic_ids,
+            settings=_settings(wiring.rules),
+        )
+        return await take(wiring.bus, writer, _OUTPUT, holder=holder, clock=wiring.clock)
+
+    async def _fold_past(self, tenure: Tenure) -> dict[Partition, int]:
+        """Fold what was before; returns where the inputs go on."""
+        bus = self._wiring.bus
+        kept = None if self._cache is None else await self._cache.load(bus, self._topic_ids)
+        known: dict[Partition, int] = {}
+        if kept is not None:
+            self._state = kept.state
+            for mark in kept.marks:
+                partition = Partition(mark.topic, mark.partition)
+                self._marks[partition] = mark
+                known[partition] = mark.next_offset
+        await self._fold_own_past(tenure, known.get(_OUTPUT, 0))
+        partitions = [
+            Partition(name, number)
+            for name in (*_KEPT, *_ANEW)
+            for number in range(topics.BY_NAME[name].partitions)
+        ]
+        return await read_sides(bus, partitions, self._fold, known=known)
+
+    async def _fold_own_past(self, tenure: Tenure, known: int) -> None:
+        bus = self._wiring.bus
+        start = (await bus.starts([_OUTPUT]))[_OUTPUT]
+        first = max(start, known, tenure.epoch - _PAST_MAX)
+        oldest_ms = (self._wiring.clock.wall_ns() - DAY_NS) // _NS_PER_MS
+
+        def each(record: Record) -> None:
+            if record.timestamp_ms < oldest_ms:
+                return
+            with suppress(MalformedError):
+                event = decode(record.value or b"")
+                if isinstance(event, EquityMarked):
+                    refold_peaks(self._state.peaks, event)
+
+        await read_through(bus, {_OUTPUT: (first, tenure.epoch)}, each)
+
+    def _fold(self, record: Record) -> None:
+        fold_record(
+            record,
+            lambda place, event: fold(self._state, self._around, place=place, event=event),
+        )
+        if record.partition.topic in _KEPT:
+            self._last[record.partition] = record
+
+    async def _follow(self, positions: dict[Partition, int]) -> None:
+        await follow(
+            self._wiring.bus,
+            positions,
+            self._fold,
+            partitions=list(positions),
+            pace=Pace.SIDE,
+        )
+
+    async def _watch(self, tenure: Tenure, writer: Writer) -> None:
+        while True:
+            await self.look(tenure, writer)
+            await asyncio.sleep(self._wiring.period_s)
+
+    async def look(self, tenure: Tenure, writer: Writer) -> None:
+        """
+        Mark everything once, and react to what is found.
+
+        Raises:
+            FencedError: another instance took over; nothing was said on control.halt.
+
+        """
+        wiring = self._wiring
+        now_ns = wiring.clock.wall_ns()
+        control = wiring.halts.control
+        found = samples(self._state, self._around, control, rules=wiring.rules, now_ns=now_ns)
+        records = [_outgoing(one.marked) for one in found if one.marked is not None]
+        if records:
+            await tenure.write(records)
+            digest = short_digest(records[-1].value)
+            self._marks[_OUTPUT] = Mark(*_OUTPUT, next_offset=tenure.expected, digest=digest)
+        else:
+            await tenure.check()
+        self._show(found)
+        due = findings(self._state, self._around, control, rules=wiring.rules, now_ns=now_ns)
+        for finding in due:
+            await self._react(finding, writer, now_ns)
+        self._unkept += 1
+        if self._unkept >= _UNKEPT_MAX:
+            self._state.peaks.forget(now_ns)
+            self._keep(tenure)
+
+    async def _react(self, finding: Finding, writer: Writer, now_ns: int) -> None:
+        prefix = halt_prefix(finding.rule, finding.account)
+        read = self._wiring.halts.control.next_offsets.get(topics.CONTROL_HALT, 0)
+        if self._pending.get(prefix, -1) >= read:
+            return
+        said = reaction(finding, now_ns)
+        if finding.is_kill:
+            self._pull(said[0].halt, f"{_ROLE}: {finding.reason}\n".encode())
+        partition = Partition(topics.CONTROL_HALT, 0)
+        offsets = await writer.write(
+            [Outgoing(partition, one.account.encode(), encode(one)) for one in said]
+        )
+        self._pending[prefix] = offsets[-1]
+        self._wiring.metrics.protections.labels(finding.rule).inc()
+        logger().error(
+            "protected",
+            rule=finding.rule,
+            account=finding.account,
+            reason=finding.reason,
+            **finding.evidence,
+        )
+
+    def _pull(self, halt: str, text: bytes) -> None:
+        try:
+            pull_latch(self._wiring.latch_dir, halt, text)
+        except OSError as error:
+            # The log kills as well; who cannot read that has no new orders either.
+            logger().error("latch_not_pulled", why=error.strerror)
+
+    def _show(self, found: Sequence[Sample]) -> None:
+        metrics = self._wiring.metrics
+        for one in found:
+            labels = (one.account, one.book.value)
+            metrics.equity_missing.labels(*labels).set(one.marked is None)
+            # The numbers in a reason change each second; what is missing does not.
+            why = " ".join(one.why.split()[:2])
+            if why != self._missing.get(labels, ""):
+                self._missing[labels] = why
+                logger().warning("equity_unknown", account=labels[0], book=labels[1], why=one.why)
+            if one.marked is None:
+                continue
+            told = {"": one.marked.total} | one.marked.strategies
+            for strategy, equity in told.items():
+                metrics.equity.labels(*labels, strategy).set(float(equity.equity_usd))
+                lost = equity.peak_usd - equity.equity_usd
+                part = float(lost / equity.peak_usd) if equity.peak_usd > 0 else float(lost > 0)
+                metrics.drawdown.labels(*labels, strategy).set(part)
+
+    def _keep(self, tenure: Tenure) -> None:
+        """Keep the state together with how far it goes; called where log and state agree."""
+        if self._cache is None:
+            return
+        self._unkept = 0
+        for partition, record in self._last.items():
+            digest = short_digest(record.value or b"")
+            self._marks[partition] = Mark(*partition, next_offset=record.offset + 1, digest=digest)
+        self._last.clear()
+        self._cache.save(
+            Kept(
+                state=self._state,
+                marks=tuple(self._marks.values()),
+                topic_ids=self._topic_ids,
+                epoch=tenure.epoch,
+                seq=-1,
+                last=None,
+            )
+        )
+
+
+def _outgoing(event: EquityMarked) -> Outgoing:
+    return Outgoing(_OUTPUT, event.account.encode(), encode(event))
+
+
+def _texts(positions: dict[Partition, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in positions.items()}
+
+
+def _settings(rules: Rules) -> dict[str, str]:
+    return {
+        "capital_usd": str(rules.capital_usd),
+        "mode": rules.mode.value,
+        "nonce_part_max": str(rules.thresholds.nonce_part_max),
+        "limited_per_s_max": str(rules.thresholds.limited_per_s_max),
+    }

@@ -1,0 +1,161 @@
+"""
+What the sentinel remembers: positions, the last hour's health, the peaks of a day. Pure.
+
+Two parts. What is kept on disk comes from topics that keep everything; what is read anew
+at each start - prices, instruments, clocks, the words of people - is short.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from spark import topics
+from spark.events import (
+    ClockMeasured,
+    EquityMarked,
+    Event,
+    InstrumentPublished,
+    PricesMarked,
+)
+from spark.ledger.control_state import Control
+from spark.ledger.equity import Peaks, UnpricedError, Valuation, mark_equity, marked_books
+from spark.ledger.health import Health, fold_approval, fold_outcome
+from spark.ledger.positions import Positions, fold_positions
+from spark.ledger.prices import PriceRules, Prices, fold_marks
+from spark.ledger.protection import Finding, Thresholds, judge
+from spark.names import BOOK_OF, AccountId, Book, Symbol, TradingMode
+from spark.topics import ACCOUNT_PARTITION
+from spark.worker.contract import Place
+
+_ACCOUNT_OF: Final = {number: account for account, number in ACCOUNT_PARTITION.items()}
+
+
+@dataclass(slots=True)
+class Lane:
+    """One account's partition."""
+
+    positions: Positions = field(default_factory=Positions)
+    health: Health = field(default_factory=Health)
+
+
+@dataclass(slots=True)
+class SentinelState:
+    """What is kept; plain values, because it is kept as JSON."""
+
+    #: By partition.
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    peaks: Peaks = field(default_factory=Peaks)
+
+    def lane(self, number: int) -> Lane:
+        """Give a partition's part, an empty one to begin with."""
+        return self.lanes.setdefault(number, Lane())
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is read anew at each start."""
+
+    prices: Prices = field(default_factory=Prices)
+    instruments: dict[Symbol, InstrumentPublished] = field(default_factory=dict)
+    #: By venue.
+    clocks: dict[str, ClockMeasured] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the environment says."""
+
+    #: Accounts that are marked even before they trade.
+    accounts: frozenset[AccountId]
+    mode: TradingMode
+    capital_usd: Decimal
+    prices: PriceRules
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One account in one book: its equity, or why there is none."""
+
+    account: AccountId
+    book: Book
+    marked: EquityMarked | None
+    why: str = ""
+
+
+def fold(state: SentinelState, around: Surroundings, *, place: Place, event: Event) -> None:
+    """Take in one record; each topic has its own part, so their order cannot matter."""
+    match place.topic:
+        case topics.DECISIONS:
+            fold_approval(state.lane(place.partition).health, event)
+        case topics.EVENTS:
+            lane = state.lane(place.partition)
+            fold_positions(lane.positions, event, place.appended_ns)
+            fold_outcome(lane.health, event, offset=place.offset, appended_ns=place.appended_ns)
+        case topics.VENUE_MARKS | topics.BINANCE_MARKS if isinstance(event, PricesMarked):
+            is_watch = place.topic == topics.VENUE_MARKS
+            known = around.prices.watch if is_watch else around.prices.feed
+            fold_marks(known, event, place.appended_ns)
+        case topics.VENUE_STATE:
+            if isinstance(event, InstrumentPublished):
+                around.instruments[event.symbol] = event
+            elif isinstance(event, ClockMeasured):
+                around.clocks[event.venue] = event
+        case _:
+            return
+
+
+def samples(
+    state: SentinelState, around: Surroundings, control: Control, *, rules: Rules, now_ns: int
+) -> list[Sample]:
+    """Mark every account in the book of its mode, and in each in which it ever traded."""
+    valuation = Valuation(
+        prices=around.prices, rules=rules.prices, instruments=around.instruments, now_ns=now_ns
+    )
+    found = []
+    for number, account, books in _marked(state, control, rules):
+        for book in books:
+            try:
+                marked = mark_equity(
+                    state.lane(number).positions,
+                    state.peaks,
+                    account=account,
+                    book=book,
+                    control=control,
+                    start_usd=rules.capital_usd,
+                    valuation=valuation,
+                )
+            except UnpricedError as error:
+                found.append(Sample(account, book, None, str(error)))
+            else:
+                found.append(Sample(account, book, marked))
+    return found
+
+
+def findings(
+    state: SentinelState, around: Surroundings, control: Control, *, rules: Rules, now_ns: int
+) -> list[Finding]:
+    """Judge every account; returns the reactions that are due."""
+    return [
+        finding
+        for number, lane in sorted(state.lanes.items())
+        for finding in judge(
+            lane.health,
+            control,
+            account=_ACCOUNT_OF[number],
+            thresholds=rules.thresholds,
+            clock=around.clocks.get(_ACCOUNT_OF[number].partition(":")[0]),
+            now_ns=now_ns,
+        )
+    ]
+
+
+def _marked(
+    state: SentinelState, control: Control, rules: Rules
+) -> Iterable[tuple[int, AccountId, list[Book]]]:
+    for number, account in sorted(_ACCOUNT_OF.items()):
+        books = set(marked_books(state.lane(number).positions, account))
+        if account in rules.accounts:
+            books.add(BOOK_OF[control.mode(account, rules.mode)])
+        yield number, account, sorted(books)
