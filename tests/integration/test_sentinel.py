@@ -31,7 +31,7 @@ from tests.worlds import World, crashing, running
 _D = Decimal
 _MINUTE: Final = 60 * SECOND_NS
 _BTC: Final = Symbol("BTCUSDT")
-_RULES: Final = Rules(
+SENTINEL_RULES: Final = Rules(
     accounts=frozenset({ACCOUNT}),
     mode=TradingMode.LIVE,
     capital_usd=_D(10_000),
@@ -68,7 +68,7 @@ class Watched:
             metrics=self.metrics,
             halts=self.world.halts(),
             latch_dir=self.latch,
-            rules=_RULES,
+            rules=SENTINEL_RULES,
             instance="here",
             ready=ready,
             state_dir=self.world.states if is_kept else None,
