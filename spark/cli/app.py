@@ -13,6 +13,7 @@ from spark.cli import (
     bench,
     db,
     doctor,
+    drill,
     kill,
     limits,
     mode,
@@ -62,6 +63,7 @@ app.command("status", rich_help_panel=_OBSERVE)(status.status)
 app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)
 app.command("doctor", rich_help_panel=_MAINTAIN)(doctor.doctor)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MAINTAIN)
+app.add_typer(drill.app, name="drill", rich_help_panel=_MAINTAIN)
 app.add_typer(db.app, name="db", rich_help_panel=_MAINTAIN)
 
 

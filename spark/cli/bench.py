@@ -42,7 +42,7 @@ def order_path(
     from spark.cli.bench_stacks import measure_orders
 
     bench = OrderBench(rate=rate, seconds=seconds, runs=runs, warm_seconds=warm)
-    _print(asyncio.run(measure_orders(bench, say, is_attached=attach)), as_json=as_json)
+    print_figures(asyncio.run(measure_orders(bench, say, is_attached=attach)), as_json=as_json)
 
 
 @app.command("feed")
@@ -63,7 +63,7 @@ def feed_path(
     from spark.cli.bench_stacks import measure_feed
 
     bench = FeedBench(rate=rate, seconds=seconds, runs=runs, warm_seconds=warm)
-    _print(asyncio.run(measure_feed(bench, say)), as_json=as_json)
+    print_figures(asyncio.run(measure_feed(bench, say)), as_json=as_json)
 
 
 @app.command("guards")
@@ -78,10 +78,11 @@ def guards(
     """
     from spark.bench.guards import GuardsBench, bench_guards
 
-    _print(bench_guards(GuardsBench(intents=intents, runs=runs), say), as_json=as_json)
+    print_figures(bench_guards(GuardsBench(intents=intents, runs=runs), say), as_json=as_json)
 
 
-def _print(found: Mapping[str, object], *, as_json: bool) -> None:
+def print_figures(found: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what was measured."""
     if as_json:
         print_json(found)
         return

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from spark.bench.caps import widened
 from spark.bench.feed import FeedStack, bench_feed
 from spark.bench.feed_result import FeedBench
+from spark.bench.kill import KillDrill, drill_kill
 from spark.bench.order import PROCESSES, OrderBench, bench_order
 from spark.cli.attach import anchor, attach
 from spark.embedded.home import Home, default_jar_directory
@@ -36,6 +37,20 @@ async def measure_orders(bench: OrderBench, say: Say, *, is_attached: bool) -> d
     simulator = SimulatorOptions(is_limited=False, market_rate=1.0)
     async with _stack(processes, simulator, is_attached=is_attached) as stack:
         return await bench_order(stack, bench, say)
+
+
+async def drill_kills(drill: KillDrill, say: Say) -> dict[str, object]:
+    """
+    Run the kill drill, always on a stack of its own.
+
+    Raises:
+        SparkError: no stack could be started, or orders did not flow.
+
+    """
+    processes = tuple(role.value for role in PROCESSES)
+    simulator = SimulatorOptions(is_limited=False, market_rate=1.0)
+    async with _stack(processes, simulator, is_attached=False) as stack:
+        return await drill_kill(stack, drill, say)
 
 
 async def measure_feed(bench: FeedBench, say: Say) -> dict[str, object]:

@@ -49,6 +49,9 @@ class Confirmed:
 
     halted_ms: int | None = None
     drained_ms: int | None = None
+    #: By its own clock; 0 where it has not said so.
+    halted_at_ns: int = 0
+    drained_at_ns: int = 0
     #: Client order ids that were claimed and unanswered when it stopped.
     in_flight: tuple[str, ...] = ()
 
@@ -134,10 +137,12 @@ class Confirmations:
         return halted and not self.unheld()
 
     def _one(self, holder: Holder) -> Confirmed:
-        halted = self._said.get((holder, "halted"))
+        halted, drained = self._said.get((holder, "halted")), self._said.get((holder, "drained"))
         return Confirmed(
             halted_ms=self._said_ms.get((holder, "halted")),
             drained_ms=self._said_ms.get((holder, "drained")),
+            halted_at_ns=0 if halted is None else halted.at_ns,
+            drained_at_ns=0 if drained is None else drained.at_ns,
             in_flight=() if halted is None else tuple(halted.in_flight),
         )
 

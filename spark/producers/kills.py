@@ -17,11 +17,11 @@ from spark.codec import encode
 from spark.errors import RefusedError, SettingError
 from spark.events import TradingHalted
 from spark.names import HaltSource
+from spark.producers.words import checked_reason
 from spark.topics import ACCOUNT_PARTITION, CONTROL_HALT
 
 #: An account's name on a halt that stands for every account.
 ALL_ACCOUNTS: Final = ""
-REASON_CHARS_MAX: Final = 500
 _NS_PER_MS: Final = 1_000_000
 _FILE_MODE: Final = 0o644
 
@@ -58,15 +58,14 @@ def new_kill(
     """
     if account != ALL_ACCOUNTS and account not in ACCOUNT_PARTITION:
         raise RefusedError(f"there is no account {account!r}")
-    if not 0 < len(reason.strip()) <= REASON_CHARS_MAX:
-        raise RefusedError(f"a reason of 1 to {REASON_CHARS_MAX} characters is needed")
+    reason = checked_reason(reason)
     now_ns = clock.wall_ns()
     return Kill(
         halt=f"{source}-{now_ns // _NS_PER_MS:011x}-{secrets.token_hex(4)}",
         account=account,
         source=source,
         by=by,
-        reason=reason.strip(),
+        reason=reason,
         evidence=evidence or {},
         at_ns=now_ns,
     )

@@ -1,0 +1,244 @@
+"""
+`spark drill kill`: from the act of killing to the last order that reaches the exchange.
+
+Orders flow at a rate; each round kills, waits for everybody's word, reads the exchange's
+own ledger, resumes with two persons' signatures, and waits until orders flow again. Act
+and ledger are on one host's clock. A jitter probe runs beside it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from spark.bench.children import child
+from spark.bench.order import percentiles
+from spark.bench.probe import Probe
+from spark.bus.kafka import KafkaBus
+from spark.bus.port import Bus
+from spark.clock import SystemClock
+from spark.codec import encode
+from spark.embedded.ops_client import OpsAddress, ask
+from spark.embedded.throwaway import Throwaway
+from spark.errors import GateError, VenueUnavailable
+from spark.events import HaltName
+from spark.keyring import Keyring
+from spark.ledger.control_state import OUTSIDE
+from spark.names import HaltSource
+from spark.ops.kill import KillReport, pull, say_and_wait
+from spark.producers.kills import new_kill
+from spark.producers.words import Operator, approve, propose, resume_trading
+from spark.worker.latch import PREFIX
+
+_STRATEGY: Final = "strategy-demo"
+_PERSONS: Final = ("op-local", "op-second")
+#: Of the load's intents every fourth is a cancel.
+_INTENTS_PER_ORDER: Final = 4 / 3
+_LOAD_S_MAX: Final = 86_400
+_WAIT_S: Final = 10.0
+#: Orders flow again when so many have arrived since the resume.
+_FLOW_ORDERS: Final = 20
+_FLOW_S_MAX: Final = 60.0
+#: After everybody has drained, whatever is still on a wire has arrived.
+_GRACE_S: Final = 0.2
+_LOOK_S: Final = 0.05
+_NS_PER_MS: Final = 1e6
+_LINES_MAX: Final = 5_000
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillDrill:
+    """One drill's parameters."""
+
+    rounds: int
+    #: Places a second.
+    rate: float
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """What the rounds brought."""
+
+    last_order_ms: list[float] = field(default_factory=list)
+    halted_ms: list[float] = field(default_factory=list)
+    drained_ms: list[float] = field(default_factory=list)
+    #: Orders that arrived after everybody's `halted` and that nobody had named in flight.
+    after_confirm: int = 0
+    #: Those that the gateway had named: their first byte was out.
+    in_flight_after_confirm: int = 0
+    after_drained: int = 0
+    unconfirmed: list[str] = field(default_factory=list)
+
+
+async def drill_kill(
+    stack: Throwaway, drill: KillDrill, say: Callable[[str], None]
+) -> dict[str, object]:
+    """
+    Run the drill on a running stack.
+
+    Args:
+        say: takes lines of progress.
+
+    Returns: the object that `--json` prints.
+
+    Raises:
+        GateError: orders do not flow.
+
+    """
+    found = _Rounds()
+    plan = {
+        "strategy": _STRATEGY,
+        "bootstrap": stack.state.kafka_bootstrap,
+        "secrets_dir": str(stack.secrets.root / _STRATEGY),
+        "public_dir": str(stack.home.public),
+        "rate": drill.rate * _INTENTS_PER_ORDER,
+        "seconds": _LOAD_S_MAX,
+    }
+    buses = {person: KafkaBus(stack.login(person)) for person in _PERSONS}
+    log = stack.home.logs / "load.log"
+    try:
+        async with (
+            Probe(stack.pids()) as probe,
+            child("spark.bench.order_load", plan, log) as load,
+        ):
+            arrivals = _Arrivals(stack, load.check)
+            for number in range(drill.rounds):
+                await arrivals.flow()
+                report = await _kill(stack, buses[_PERSONS[0]], arrivals, found=found)
+                say(_line(number, report, found))
+                await _resume(stack, buses, report)
+            await arrivals.flow()
+    finally:
+        for bus in buses.values():
+            await bus.close()
+    return {
+        "kill_to_last_order_ms": _figures(found.last_order_ms),
+        "orders_after_confirm": found.after_confirm,
+        "in_flight_after_confirm": found.in_flight_after_confirm,
+        "orders_after_drained": found.after_drained,
+        "halted_ms": _figures(found.halted_ms),
+        "drained_ms": _figures(found.drained_ms),
+        "rounds": drill.rounds,
+        "orders": arrivals.orders,
+        "unconfirmed": found.unconfirmed,
+        "rate_asked": drill.rate,
+        "stalls": probe.stalls,
+    }
+
+
+class _Arrivals:
+    """Places as they arrived at the exchange, by its own ledger, read on and on."""
+
+    def __init__(self, stack: Throwaway, check: Callable[[], None]) -> None:
+        self._judges = OpsAddress(0, stack.state.ports["simulator_admin"], None)
+        self._token = stack.admin_token()
+        self._check = check
+        self._next = 0
+        self.orders = 0
+
+    async def new(self) -> list[tuple[int, str]]:
+        """Give time and client order id of what has arrived since the last time."""
+        found: list[tuple[int, str]] = []
+        while True:
+            page = await self._page()
+            found += [(line["at_ns"], line["client_order_id"]) for line in page if _is_place(line)]
+            if not page:
+                self.orders += len(found)
+                return found
+
+    async def flow(self) -> None:
+        """
+        Wait until orders flow.
+
+        Raises:
+            GateError: they do not.
+
+        """
+        seen, deadline = 0, time.monotonic() + _FLOW_S_MAX
+        while seen < _FLOW_ORDERS:
+            self._check()
+            seen += len(await self.new())
+            if time.monotonic() > deadline:
+                raise GateError(f"no orders flow within {_FLOW_S_MAX:g} s")
+            await asyncio.sleep(_LOOK_S)
+
+    async def _page(self) -> list[dict[str, Any]]:
+        path = f"/ledger?since={self._next}&limit={_LINES_MAX}"
+        answer = await ask(self._judges, path, token=self._token)
+        if answer is None or answer[0] != _OK:
+            raise VenueUnavailable("the exchange's judges do not answer")
+        page = orjson.loads(answer[1])
+        self._next = page["next"]
+        return list(page["entries"])
+
+
+async def _kill(stack: Throwaway, bus: Bus, arrivals: _Arrivals, *, found: _Rounds) -> KillReport:
+    before = await arrivals.new()
+    kill = new_kill("drill", by=_PERSONS[0], source=HaltSource.CLI, clock=SystemClock())
+    report = pull(stack.home.kill, kill)
+    await say_and_wait(bus, report, wait_s=_WAIT_S)
+    await asyncio.sleep(_GRACE_S)
+    arrived = before + await arrivals.new()
+    found.last_order_ms.append(
+        max([0.0, *((at_ns - kill.at_ns) / _NS_PER_MS for at_ns, _ in arrived)])
+    )
+    found.unconfirmed += report.unconfirmed
+    if not report.unconfirmed:
+        _judge(found, report, arrived)
+    return report
+
+
+def _judge(found: _Rounds, report: KillReport, arrived: list[tuple[int, str]]) -> None:
+    """Hold the confirmations against what the ledger says."""
+    words = report.holders.values()
+    halted_ns = max(one.halted_at_ns for one in words)
+    drained_ns = max(one.drained_at_ns for one in words)
+    named = {order for one in words for order in one.in_flight}
+    late = [order for at_ns, order in arrived if at_ns > halted_ns]
+    found.after_confirm += sum(order not in named for order in late)
+    found.in_flight_after_confirm += sum(order in named for order in late)
+    found.after_drained += sum(at_ns > drained_ns for at_ns, _ in arrived)
+    found.halted_ms.append((halted_ns - report.kill.at_ns) / _NS_PER_MS)
+    found.drained_ms.append((drained_ns - report.kill.at_ns) / _NS_PER_MS)
+
+
+async def _resume(stack: Throwaway, buses: Mapping[str, Bus], report: KillReport) -> None:
+    """Clear exactly this kill, on the log and in the latch, as two persons do."""
+    assert report.latch is not None, "every account is killed"
+    assert report.offset is not None, "Kafka took it"
+    touched_ns = report.latch.lstat().st_mtime_ns
+    outside = f"{PREFIX}{report.kill.halt}@{touched_ns}"
+    halts = [
+        HaltName(halt=report.kill.halt, offset=report.offset),
+        HaltName(halt=outside, offset=OUTSIDE),
+    ]
+    first, second = (_operator(stack, person) for person in _PERSONS)
+    proposal = resume_trading(first, halts, reason="drill")
+    await propose(buses[first.person], first, proposal)
+    await approve(buses[second.person], second, encode(proposal))
+    report.latch.unlink()
+
+
+def _operator(stack: Throwaway, person: str) -> Operator:
+    keyring = Keyring(person, stack.secrets.root / person, stack.home.public)
+    return Operator(person, keyring.operator_key(), keyring.log_epoch, SystemClock())
+
+
+def _is_place(line: Mapping[str, Any]) -> bool:
+    where = (line.get("method"), line.get("path"))
+    return line["kind"] == "request" and where == ("POST", "/api/v3/order")
+
+
+def _figures(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {name: round(value, 1) for name, value in percentiles(values).items() if name != "p95"}
+
+
+def _line(number: int, report: KillReport, found: _Rounds) -> str:
+    missing = f", UNCONFIRMED {report.unconfirmed}" if report.unconfirmed else ""
+    return f"round {number + 1}: last order {found.last_order_ms[-1]:.1f} ms after the act{missing}"
