@@ -33,6 +33,7 @@ class Summary:
     """The last lines."""
 
     seconds: float
+    mode: str
     orders: int
     acked: int
     place_ack_ms_p50: float | None

@@ -7,6 +7,7 @@ from typing import Final
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.screen import Opening, Summary
 from spark.embedded.view import Latency, OrderLine, StackView
+from spark.names import TradingMode
 
 #: Below this many observations a quantile says nothing.
 SAMPLES_MIN: Final = 20
@@ -14,14 +15,25 @@ SAMPLES_MIN: Final = 20
 _SAID_CHARS_MAX: Final = 160
 _DASH: Final = "—"
 _S_PER_MIN: Final = 60
+#: What becomes of orders in the modes that send nothing.
+_FATE: Final[dict[str, str]] = {
+    TradingMode.PAPER: "orders are filled on paper from the live book, nothing is sent",
+    TradingMode.SHADOW: "orders are guarded, signed and measured, nothing is sent",
+}
+#: Where Place→ACK ends, by mode; at the exchange's acknowledgement unless said otherwise.
+_ENDS: Final[dict[str, str]] = {
+    TradingMode.PAPER: "acknowledged on paper",
+    TradingMode.SHADOW: "sealed, not sent",
+}
 _NS_PER_S: Final = 1_000_000_000
 
 
 def title(opening: Opening) -> str:
     """Say what this is, and what it cannot do."""
+    fate = _FATE.get(opening.mode, "nothing here can reach a real exchange")
     return (
         f"Spark {opening.version}   stack {opening.name}   mode {opening.mode.upper()} "
-        f"on endpoint {opening.endpoint} (nothing here can reach a real exchange)"
+        f"on endpoint {opening.endpoint} ({fate})"
     )
 
 
@@ -113,13 +125,18 @@ def status_line(view: StackView) -> str:
     return " · ".join(parts)
 
 
+def place_end(mode: str) -> str:
+    """Say how far an order goes in a mode."""
+    return _ENDS.get(mode, "acknowledged by the exchange")
+
+
 def closing(summary: Summary) -> list[str]:
     """Write the last lines."""
     kept = f"data kept in {summary.home}" if summary.is_data_kept else "its data were removed"
     return [
         (
-            f"ran {seconds(summary.seconds)} · orders {summary.orders}, "
-            f"acknowledged {summary.acked}, "
+            f"ran {seconds(summary.seconds)} in mode {summary.mode.upper()} · "
+            f"orders {summary.orders}, {_ENDS.get(summary.mode, 'acknowledged')} {summary.acked}, "
             f"Place→ACK p50 {ms(summary.place_ack_ms_p50)} · rows {summary.feed_rows}, "
             f"Feed→DB p50 {ms(summary.feed_to_db_ms_p50)} · restarts {summary.restarts}"
         ),

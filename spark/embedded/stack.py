@@ -26,6 +26,7 @@ from spark.embedded.kafka import KafkaServer
 from spark.embedded.plan import StackOptions, without_user
 from spark.embedded.processes import BY_NAME, DEMO, KAFKA, POSTGRES, SIMULATOR
 from spark.embedded.screen import Opening, Screen, Summary, phase
+from spark.embedded.screen_text import place_end
 from spark.embedded.servers import START_S_MAX, Ground, start_database, start_kafka, start_simulator
 from spark.embedded.site import Site, prepare_site
 from spark.embedded.state import StackPhase, StackState, write_state
@@ -191,7 +192,7 @@ class Stack:
             while True:
                 view = await watch.look()
                 if view.place_ack.total:
-                    now.detail = "acknowledged by the exchange"
+                    now.detail = place_end(self._options.mode)
                     return
                 if time.monotonic() > deadline:
                     now.detail = f"none acknowledged yet; see {self._log_of(DEMO)}"
@@ -234,6 +235,7 @@ class Stack:
         assert view is not None, "it ran"
         return Summary(
             seconds=time.monotonic() - self._began,
+            mode=self._options.mode.value,
             orders=sum(view.decisions.values()),
             acked=view.place_ack.total,
             place_ack_ms_p50=view.place_ack.p50_ms,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -11,12 +12,14 @@ from spark.embedded.screen import Opening, Screen, Summary, phase
 from spark.embedded.screen_live import LiveScreen
 from spark.embedded.screen_plain import PlainScreen
 from spark.embedded.screen_stream import PatientStream, Progress, choose_screen
+from spark.embedded.screen_text import closing, title
 from spark.embedded.view import Latency, OrderLine, StackView
 from spark.errors import EmbeddedUnavailable
 
 _OPENING = Opening(version="1.2.3", name="dev", mode="live", endpoint="sim", home="/var/x")
 _SUMMARY = Summary(
     seconds=75.0,
+    mode="live",
     orders=12,
     acked=11,
     place_ack_ms_p50=8.25,
@@ -106,7 +109,7 @@ def _live() -> str:
         "buy 1 BTCUSDT @ 60000",
         "guard+3 ack+12",
         "stopping gateway",
-        "ran 1 min 15 s · orders 12, acknowledged 11, Place→ACK p50 8.2 ms",
+        "ran 1 min 15 s in mode LIVE · orders 12, acknowledged 11, Place→ACK p50 8.2 ms",
         "data kept in /var/x",
     ],
 )
@@ -187,3 +190,23 @@ def test_no_progress_is_silence() -> None:
     stream = io.StringIO()
     choose_screen(stream, Progress.NONE).noted("x")
     assert not stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("live", "nothing here can reach a real exchange"),
+        ("paper", "orders are filled on paper from the live book, nothing is sent"),
+        ("shadow", "orders are guarded, signed and measured, nothing is sent"),
+    ],
+)
+def test_the_title_says_what_the_mode_does(mode: str, said: str) -> None:
+    """B1: whoever looks knows what becomes of an order here."""
+    text = title(replace(_OPENING, mode=mode))
+    assert f"mode {mode.upper()} on endpoint sim ({said})" in text
+
+
+def test_the_last_line_says_how_far_orders_went() -> None:
+    """H1: in shadow nothing is acknowledged; the number counts what was sealed."""
+    line, _ = closing(replace(_SUMMARY, mode="shadow"))
+    assert "in mode SHADOW · orders 12, sealed, not sent 11, Place→ACK p50" in line
