@@ -63,18 +63,23 @@ class Participant:
         self._random = random.Random(f"{seed}/{character.symbol}")  # noqa: S311
         self._quotes: dict[Side, dict[Decimal, Order]] = {Side.BUY: {}, Side.SELL: {}}
         self._gap_ticks = max(1, int(character.start_price * GAP / character.tick))
+        # A tick that is a large part of the price moves seldom, or a currency would jump about.
+        self._mobility = float(character.start_price * GAP / character.tick)
         self._refill()
 
     def step(self) -> None:
         """Do one act, then put back what is missing."""
         chance = self._random.random()
-        if chance < QUOTE_SHARE:
+        if chance < QUOTE_SHARE or not self._moves():
             self._requote()
         elif chance < TRADE_SHARE:
             self._trade(share=self._random.random() * 0.6, levels=1)
         else:
             self._trade(share=1.0, levels=self._random.randint(1, SWEEP_LEVELS_MAX))
         self._refill()
+
+    def _moves(self) -> bool:
+        return self._mobility >= 1 or self._random.random() < self._mobility
 
     def _requote(self) -> None:
         side = self._random.choice((Side.BUY, Side.SELL))
