@@ -127,7 +127,7 @@ def test_a_resume_that_waits_takes_nothing_away(tmp_path: Path) -> None:
 
 
 def test_names_lead_nowhere_else(tmp_path: Path) -> None:
-    """Names come from pulses, which any process may write: no path leads out, no link is followed."""
+    """Names come from pulses, which any process may write: no way out, no link followed."""
     place = tmp_path / "kill.d"
     place.mkdir()
     victim = tmp_path / "victim"
