@@ -9,7 +9,7 @@ and ledger are on one host's clock. A jitter probe runs beside it.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -45,6 +45,7 @@ _FLOW_S_MAX: Final = 60.0
 #: After everybody has drained, whatever is still on a wire has arrived.
 _GRACE_S: Final = 0.2
 _LOOK_S: Final = 0.05
+_PROPOSAL_LIFE_NS: Final = 20_000_000_000
 _NS_PER_MS: Final = 1e6
 _LINES_MAX: Final = 5_000
 _OK: Final = 200
@@ -218,6 +219,8 @@ async def _resume(stack: Throwaway, buses: Mapping[str, Bus], report: KillReport
     ]
     first, second = (_operator(stack, person) for person in _PERSONS)
     proposal = resume_trading(first, halts, reason="drill")
+    # Soon over: of those that live, readers take only so many from one person.
+    proposal = replace(proposal, expires_ns=proposal.created_ns + _PROPOSAL_LIFE_NS)
     await propose(buses[first.person], first, proposal)
     await approve(buses[second.person], second, encode(proposal))
     report.latch.unlink()
