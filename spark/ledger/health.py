@@ -33,6 +33,8 @@ _SLOTS_MAX: Final = HOUR_NS // SLOT_NS + 1
 BOUNDS_MS: Final = (50, 100, 200, 300, 500, 800, 1000, 1200, 2000, 3000, 5000, 10_000)
 #: What venues say to a time or a nonce that they do not accept.
 _NONCE_CODES: Final = frozenset({"-1021", "INVALID_NONCE"})
+#: What the gateway calls a claim that it found without an answer when it began.
+_RESTART: Final = "restart"
 _LIMIT_CODE: Final = "RATE_LIMIT"
 _LIMIT_STATUS: Final = frozenset({418, 429})
 #: States from which a first answer comes.
@@ -173,6 +175,10 @@ def _count(health: Health, event: Event, appended_ns: int) -> None:
             slot = _slot(health, appended_ns)
             slot.nonce += event.code in _NONCE_CODES
             slot.limited += event.code == _LIMIT_CODE or event.http_status in _LIMIT_STATUS
+        case OutcomeUnknown(cause=cause) if cause == _RESTART:
+            # Our own gateway began anew; that says nothing of the exchange.
+            health.asked_ns.pop(event.client_order_id, None)
+            return
         case OutcomeUnknown():
             slot = _slot(health, appended_ns)
             slot.unknown += 1

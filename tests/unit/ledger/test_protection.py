@@ -328,6 +328,16 @@ def test_a_request_that_was_not_sent_is_no_request() -> None:
     assert not health.asked_ns
 
 
+def test_a_restart_of_our_own_is_no_error_of_the_exchange() -> None:
+    """B10: what was in flight when the gateway ended is unknown, and settled by asking."""
+    told = Told()
+    for _ in range(20):
+        told.unanswered(_NOW - _MINUTE, cause="restart")
+
+    assert judged(told) == []
+    assert not health_of(told).asked_ns
+
+
 def test_memory_is_that_of_an_hour() -> None:
     """The slots of an hour, however long it goes on; a straggler counts nowhere."""
     told = Told()
