@@ -190,7 +190,7 @@ async def test_a10_without_a_book_there_is_a_refusal_with_a_code() -> None:
         order = path.order(Symbol("ETHUSDT"))
         await path.ask(order)
         rejected = await path.hear(order, OrderRejected)
-        assert rejected.code == "PAPER_NO_BOOK"
+        assert rejected.code == "paper_no_book"
         assert row_of(path, order.intent_id).state is OrderState.REJECTED
 
 

@@ -24,9 +24,9 @@ from spark.ledger.fold import Order
 from spark.names import ClientOrderId, IntentId, Side, TradingMode
 
 #: Codes of refusals; an exchange has its own.
-NO_BOOK: Final = "PAPER_NO_BOOK"
-NO_INSTRUMENT: Final = "PAPER_NO_INSTRUMENT"
-UNKNOWN_ORDER: Final = "PAPER_UNKNOWN_ORDER"
+NO_BOOK: Final = "paper_no_book"
+NO_INSTRUMENT: Final = "paper_no_instrument"
+UNKNOWN_ORDER: Final = "paper_unknown_order"
 #: What an exchange would have answered with; this one answers nobody over HTTP.
 _NO_HTTP: Final = 0
 

@@ -145,12 +145,12 @@ async def test_without_a_fresh_book_an_order_is_rejected(desk: PaperDesk) -> Non
         (rejected,) = outcome.evidence
         assert outcome.answer is Answer.REJECTED
         assert isinstance(rejected, OrderRejected)
-        assert rejected.code == "PAPER_NO_BOOK"
+        assert rejected.code == "paper_no_book"
     desk.full(BIDS, ASKS)
     desk.market.instruments.clear()
     (rejected,) = (await desk.place("three")).evidence
     assert isinstance(rejected, OrderRejected)
-    assert rejected.code == "PAPER_NO_INSTRUMENT"
+    assert rejected.code == "paper_no_instrument"
 
 
 async def test_a_place_waits_a_moment_for_a_market_that_is_only_beginning() -> None:
@@ -190,7 +190,7 @@ async def test_a_cancel_ends_what_rests_and_nothing_else(desk: PaperDesk) -> Non
     assert len(desk.fills()) == 1
     (refused,) = (await desk.cancel()).evidence
     assert isinstance(refused, CancelRejected)
-    assert refused.code == "PAPER_UNKNOWN_ORDER"
+    assert refused.code == "paper_unknown_order"
 
 
 async def test_a_restart_keeps_resting_orders_and_forgets_their_place(desk: PaperDesk) -> None:
