@@ -43,18 +43,19 @@ async def take_marks(bus: Bus, database: Database, numbers: Sequence[int]) -> di
         DatabaseUnavailable: no answer; repeat.
 
     """
-    log = await log_now(bus, numbers)
+    ids = await _topic_ids(bus)
     async with database.transaction() as transaction:
         for partition in partitions_of(numbers):
             begun = {
                 "topic": partition.topic,
                 "partition": partition.number,
-                "topic_id": log.ids[partition.topic],
+                "topic_id": ids[partition.topic],
             }
             if await transaction.execute("projector_begin", begun):
                 logger().info("projection_begun", partition=str(partition))
         standing = await read_standing(transaction, numbers)
-    await check_standing(bus, standing, log)
+    # Only now, or another projector may have gone past an end that was asked for before.
+    await check_standing(bus, standing, await log_now(bus, numbers))
     return standing.marks
 
 
@@ -67,13 +68,17 @@ async def log_now(bus: Bus, numbers: Sequence[int]) -> LogNow:
         PartitionError: as `take_marks`.
 
     """
-    ids = await check_partition_counts(bus, {t: table.BY_NAME[t].partitions for t in SOURCES})
+    ids = await _topic_ids(bus)
     partitions = partitions_of(numbers)
     log = LogNow(ids, await bus.starts(partitions), await bus.ends(partitions))
     for partition, start in log.starts.items():
         if start > 0:
             raise PositionError(f"{partition}: records below {start} are gone")
     return log
+
+
+async def _topic_ids(bus: Bus) -> dict[str, str]:
+    return await check_partition_counts(bus, {t: table.BY_NAME[t].partitions for t in SOURCES})
 
 
 async def read_standing(transaction: Transaction, numbers: Sequence[int]) -> Standing:
