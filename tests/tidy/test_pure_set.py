@@ -45,6 +45,7 @@ PURE: Final = (
 LIBRARY: Final = frozenset(
     {
         "base64",
+        "bisect",
         "collections",
         "collections.abc",
         "dataclasses",
