@@ -86,22 +86,7 @@ class Metrics:
         self.decisions = self._counter(
             "spark_decisions_total", "Decisions by their outcome", "outcome"
         )
-        scope = ("account", "book", "strategy")
-        self.equity = self._gauge(
-            "spark_equity_usd", "Capital and profit of an account, or a strategy on it", *scope
-        )
-        self.drawdown = self._gauge(
-            "spark_drawdown_ratio", "Part of the highest equity of 24 h that is lost", *scope
-        )
-        self.equity_missing = self._gauge(
-            "spark_equity_missing", "1 while a price for the equity is missing", *scope[:2]
-        )
-        self.protections = self._counter(
-            "spark_protections_total", "Times that trading was slowed or stopped by itself", "rule"
-        )
-        self.gate = self._gauge(
-            "spark_gate_seconds", "P95 that is promised, to compare the histograms with", "gate"
-        )
+        self._declare_equity()
         self.kill_switch = self._gauge("spark_kill_switch_active", "1 while new orders are stopped")
         self.risk_killswitch = self._gauge(
             "spark_risk_killswitch_active", "The same as spark_kill_switch_active, for older rules"
@@ -161,6 +146,24 @@ class Metrics:
         self.db_pool_waiting = self._gauge("spark_db_pool_waiting", "Callers waiting for one")
         self.db_query = self._histogram(
             "spark_db_query_seconds", "One statement, asked to answered", "query"
+        )
+
+    def _declare_equity(self) -> None:
+        scope = ("account", "book", "strategy")
+        self.equity = self._gauge(
+            "spark_equity_usd", "Capital and profit of an account, or a strategy on it", *scope
+        )
+        self.drawdown = self._gauge(
+            "spark_drawdown_ratio", "Part of the highest equity of 24 h that is lost", *scope
+        )
+        self.equity_missing = self._gauge(
+            "spark_equity_missing", "1 while a price for the equity is missing", *scope[:2]
+        )
+        self.protections = self._counter(
+            "spark_protections_total", "Times that trading was slowed or stopped by itself", "rule"
+        )
+        self.gate = self._gauge(
+            "spark_gate_seconds", "P95 that is promised, to compare the histograms with", "gate"
         )
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:

@@ -12,6 +12,8 @@ from spark.metrics import Metrics
 from spark.names import TradingMode
 
 _NS_PER_S: Final = 1e9
+#: What an exchange refuses for other than the order's content, as dashboards know it.
+_REFUSALS: Final = {"RATE_LIMIT": "RATE_LIMIT", "-1021": "INVALID_NONCE"}
 
 
 class Timing:
@@ -59,9 +61,9 @@ class Timing:
             errors.labels(exchange, _error_code(event.cause)).inc()
             return
         if isinstance(event, OrderRejected):
-            is_limit = event.code == "RATE_LIMIT"
-            errors.labels(exchange, event.code if is_limit else "REJECT").inc()
-            if is_limit:
+            code = _REFUSALS.get(event.code, "REJECT")
+            errors.labels(exchange, code).inc()
+            if code == "RATE_LIMIT":
                 self._metrics.rate_limit_hits.labels(exchange).inc()
         if event.sent_ns:  # 0 where a question brought it to light
             call_ns = max(0, event.answered_ns - event.sent_ns)
