@@ -90,6 +90,10 @@ class Keyring:
         text = _vouched_text(path)
         return People({}, self.log_epoch) if text is None else read_people(text, self.log_epoch)
 
+    def alert_token(self, make: Callable[[bytes], _T]) -> _T:
+        """Make something of the webhook's bearer token, whose bytes stay here."""
+        return _made(self._secrets / keys.ALERT_TOKEN, make)
+
     def binance_key(self, kind: str = keys.TRADE_KEY) -> BinanceKey:
         """
         Read an exchange key of the signer.

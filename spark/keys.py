@@ -18,6 +18,8 @@ AUDIT_PRIVATE: Final = "audit.ed25519"
 AUDIT_PUBLIC: Final = "audit.ed25519.pub"
 #: In the public directory: whose signatures count (people.py); its owner alone may write it.
 OPERATORS: Final = "operators.toml"
+#: What an alert's sender shows to the webhook; its holder tells it to them.
+ALERT_TOKEN: Final = "alerts.token"  # noqa: S105  (a file's name)
 LOG_EPOCH: Final = "log_epoch"
 #: A person's signing key, in the directory of that person alone (S11).
 OPERATOR_PRIVATE: Final = "operator.ed25519"
@@ -37,6 +39,11 @@ class SharedKey:
 def tag_key(writer: str, verifier: str) -> str:
     """Name the file of the key with which `writer` proves itself to `verifier`."""
     return f"tag.{writer}.{verifier}.key"
+
+
+def person_public(person: str) -> str:
+    """Name the file of a person's public key, as text for the list of who may sign."""
+    return f"{person}.ed25519.pub"
 
 
 def exchange_key(venue: str, kind: str) -> tuple[str, str]:

@@ -295,6 +295,8 @@ class ProcessSettings(_Section):
     latch_dir: Path | None = Field(default=None, validation_alias="SPARK_LATCH_DIR")
     #: Port of /healthz and /metrics; 0 lets the system pick.
     ops_port: int = Field(default=0, ge=0, le=65_535, validation_alias="SPARK_OPS_PORT")
+    #: Port on which the webhook takes alerts, on loopback; 0 lets the system pick.
+    webhook_port: int = Field(default=0, ge=0, le=65_535, validation_alias="SPARK_WEBHOOK_PORT")
     log_format: str = Field(
         default="json",
         pattern="^(json|console)$",

@@ -292,6 +292,23 @@ async def _sentinel(process: Process, stop: asyncio.Event) -> None:
     await Sentinel(wiring).run(stop)
 
 
+async def _webhook(process: Process, stop: asyncio.Event) -> None:
+    from spark.producers.webhook import Token, Webhook
+
+    section = process.settings.process
+    webhook = Webhook(
+        bus=process.bus,
+        clock=process.clock,
+        latch_dir=section.latch_dir or process.home.kill,
+        token=process.keyring.alert_token(Token),
+        instance=process.instance,
+        port=section.webhook_port,
+        run_dir=process.home.run_of(process.name),
+        ready=process.ready,
+    )
+    await webhook.run(stop)
+
+
 async def _strategy_demo(process: Process, stop: asyncio.Event) -> None:
     from spark.strategies.demo import run as run_demo
 
@@ -310,6 +327,7 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.FEED_WRITER: _feed_writer,
     Role.PROJECTOR: _projector,
     Role.SENTINEL: _sentinel,
+    Role.WEBHOOK: _webhook,
     "strategy-demo": _strategy_demo,
 }
 

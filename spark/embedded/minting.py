@@ -47,6 +47,7 @@ def mint_keys(secrets: Secrets, public: Path) -> None:
     for key in keys.SHARED_KEYS:
         _mint_shared(secrets, key)
     _mint_audit(secrets, public)
+    secrets.password(Role.WEBHOOK, keys.ALERT_TOKEN)
     if not (public / keys.LOG_EPOCH).exists():
         renew_log_epoch(public)
     _mint_operators(secrets, public)
@@ -126,6 +127,8 @@ def _mint_operators(secrets: Secrets, public: Path) -> None:
             content = Ed25519PrivateKey.generate().private_bytes_raw()
         secrets.write(person, keys.OPERATOR_PRIVATE, content)
         held[person] = Ed25519PrivateKey.from_private_bytes(content).public_key()
+        text = f"{held[person].public_bytes_raw().hex()}\n"
+        write_public(public / keys.person_public(person), text.encode())
     path = public / keys.OPERATORS
     if not path.exists():
         write_public(path, write_people(held).encode())

@@ -115,6 +115,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
     found["SPARK_RATE_SYMBOLS"] = settings.binance.rate_symbols
     found["SPARK_BINANCE_RECV_WINDOW_MS"] = settings.binance.recv_window_ms
     found["SPARK_LOG_FORMAT"] = settings.process.log_format
+    found["SPARK_WEBHOOK_PORT"] = settings.process.webhook_port
     if settings.process.operators_file is not None:
         found["SPARK_OPERATORS_FILE"] = settings.process.operators_file
     return tuple((name, _text(value)) for name, value in sorted(found.items()))

@@ -45,6 +45,7 @@ PROCESSES: Final[tuple[Process, ...]] = (
     Process(name=Role.GATEWAY.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.GATEWAY),
     Process(name=Role.GUARDRAIL.value, needs=(KAFKA,), stop_wave=StopWave.GUARDRAIL),
     Process(name=Role.SENTINEL.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
+    Process(name=Role.WEBHOOK.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
     Process(name=Role.FEED_WRITER.value, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.PROJECTOR.value, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.BINANCE_FEED.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.SOURCES),

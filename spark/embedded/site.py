@@ -4,6 +4,7 @@ Makes a home ready for a stack: nothing left of an earlier one, uids, directorie
 
 import asyncio
 import compileall
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from spark.embedded.replay import remove_request
 from spark.embedded.secrets import Secrets
 from spark.embedded.state import read_state
 from spark.errors import EmbeddedUnavailable
+from spark.names import Role
 from spark.topics import OPERATORS, PRINCIPALS
 
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -73,6 +75,9 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     for principal in sorted({*options.processes, SIMULATOR}):
         home.make_for(principal, isolation.uids.get(principal))
     own_directory(home.simulator, isolation.uids.get(SIMULATOR))
+    if (uid := isolation.uids.get(Role.WEBHOOK)) is not None:
+        # An alert may pull the latch; who pulled it is its owner, and none removes another's.
+        os.chown(home.kill, -1, uid)
     remove_request(home)
     secrets = Secrets(home.secrets, isolation.uids)
     mint_keys(secrets, home.public)

@@ -113,7 +113,7 @@ async def acked(path: OrderPath) -> OrderAcked:
         await path.ask(order)
         await path.tape.until(
             lambda order=order: (  # type: ignore[misc]
-                path.tape.about(order, OrderAcked) or path.tape.about(order, RequestNotSent)
+                [*path.tape.about(order, OrderAcked), *path.tape.about(order, RequestNotSent)]
             )
         )
         if found := path.tape.about(order, OrderAcked):

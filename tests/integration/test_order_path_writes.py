@@ -141,9 +141,7 @@ async def test_r10_a_kill_after_the_claim_stops_the_first_byte(
     held.release()
     await path.hear(order, OrderClaimed)
     ended = await path.ended(order)
-    assert [(one.code, one.found) for one in ended.reasons] == [
-        (Reason.KILL_SWITCH_ACTIVE, kill)
-    ]
+    assert [(one.code, one.found) for one in ended.reasons] == [(Reason.KILL_SWITCH_ACTIVE, kill)]
     assert await path.requests() == []
 
 

@@ -58,6 +58,7 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
         "spark.exchanges.binance.client",
         "spark.exchanges.binance.stream",
         "spark.exchanges.simulator.*",
+        "spark.producers.webhook",
         "spark.worker.ops",
         "spark.bench.floor",
         "spark.bench.tape",

@@ -1,0 +1,234 @@
+"""
+The alert webhook: what fires with `action: kill` kills, and nothing else can be said to it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from spark import topics
+from spark.bus.memory import MemoryBroker, MemoryBus
+from spark.clock import SystemClock
+from spark.codec import decode
+from spark.events import ProcessPulsed, TradingHalted
+from spark.names import HaltSource, Role
+from spark.producers.webhook import ADDRESS, Token, Webhook
+from tests.order_path import memory_log
+from tests.worlds import running
+
+_TOKEN = "a-long-secret-of-alertmanager"
+_EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+
+
+def alert(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
+    """Make an alert that kills, but for the changes."""
+    return {
+        "status": "firing",
+        "labels": {"alertname": "ErrorBudgetBurnt", "severity": "critical", "action": "kill"},
+        "annotations": {"summary": "error budget burnt"},
+        "startsAt": "2026-11-21T07:00:00Z",
+        **changes,
+    }
+
+
+def notification(*alerts: dict[str, Any]) -> dict[str, Any]:
+    """Make what Alertmanager sends."""
+    return {"version": "4", "status": "firing", "receiver": "spark", "alerts": list(alerts)}
+
+
+class Hook:
+    """A running webhook and its sender."""
+
+    def __init__(self, broker: MemoryBroker, place: Path, session: aiohttp.ClientSession) -> None:
+        self.broker = broker
+        self.latch = place / "kill.d"
+        self.place = place
+        self.session = session
+
+    async def post(self, body: object, **changes: Any) -> tuple[int, str]:  # noqa: ANN401
+        """Send; gives status and text."""
+        port = orjson.loads((self.place / ADDRESS).read_bytes())["port"]
+        headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        url = f"http://127.0.0.1:{port}{changes.pop('path', '/alerts')}"
+        headers |= changes.pop("headers", {})
+        method = changes.pop("method", "POST")
+        async with self.session.request(
+            method, url, data=raw, headers={k: v for k, v in headers.items() if v is not None}
+        ) as answer:
+            assert "Access-Control-Allow-Origin" not in answer.headers
+            return answer.status, await answer.text()
+
+    def halts(self) -> list[TradingHalted]:
+        """List what it said, on every topic but its pulse."""
+        found = []
+        for partition, log in self.broker._logs.items():
+            for record in log:
+                event = decode(record.value or b"")
+                if isinstance(event, ProcessPulsed):
+                    continue
+                assert partition.topic == topics.CONTROL_HALT
+                assert isinstance(event, TradingHalted)
+                found.append(event)
+        return found
+
+    def files(self) -> list[str]:
+        """List the latch."""
+        return sorted(path.name for path in self.latch.iterdir())
+
+
+def process(broker: MemoryBroker, place: Path) -> tuple[Webhook, asyncio.Event]:
+    """Make the process."""
+    ready = asyncio.Event()
+    hook = Webhook(
+        bus=MemoryBus(broker),
+        clock=SystemClock(),
+        latch_dir=place / "kill.d",
+        token=Token(f"{_TOKEN}\n".encode()),
+        instance="here",
+        port=0,
+        run_dir=place,
+        ready=ready,
+    )
+    return hook, ready
+
+
+@pytest.fixture
+async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
+    broker = memory_log()
+    (tmp_path / "kill.d").mkdir()
+    made, ready = process(broker, tmp_path)
+    async with aiohttp.ClientSession() as session, running(made.run, ready):
+        yield Hook(broker, tmp_path, session)
+
+
+async def test_b2_an_alert_kills_by_file_and_on_the_log(hook: Hook) -> None:
+    """B2: one firing alert is one kill, with what it said as evidence."""
+    status, _ = await hook.post(notification(alert()))
+    assert status == 200
+    (halted,) = hook.halts()
+    assert hook.files() == [halted.halt]
+    assert (halted.source, halted.account, halted.reason) == (
+        HaltSource.WEBHOOK,
+        "",
+        "error budget burnt",
+    )
+    assert halted.evidence == {"alertname": "ErrorBudgetBurnt", "severity": "critical"}
+
+
+async def test_the_same_alert_said_again_is_the_same_kill(hook: Hook) -> None:
+    """R9: what people resumed after it was said stays so; fired anew, it is another kill."""
+    for _ in range(3):
+        assert (await hook.post(notification(alert(), alert())))[0] == 200
+    assert len(hook.halts()) == 1
+    await hook.post(notification(alert(startsAt="2026-11-21T08:00:00Z")))
+    assert len(hook.halts()) == len(hook.files()) == 2
+
+
+async def test_an_alert_is_known_over_a_restart(hook: Hook, tmp_path: Path) -> None:
+    """R9: the log says which alerts have killed."""
+    await hook.post(notification(alert()))
+    made, ready = process(hook.broker, tmp_path)
+    async with running(made.run, ready):
+        await hook.post(notification(alert()))
+    assert len(hook.halts()) == 1
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        alert(status="resolved"),
+        alert(labels={"alertname": "A", "severity": "critical"}),
+        alert(labels={"action": "KILL"}),
+        alert(labels={"action": ["kill"]}),
+        alert(labels=None),
+        alert(status=None),
+    ],
+)
+async def test_an_alert_that_does_not_fire_or_is_not_meant_to_kill_does_nothing(
+    hook: Hook, quiet: dict[str, Any]
+) -> None:
+    """B2: only what an operator labelled so kills."""
+    assert (await hook.post(notification(quiet)))[0] == 200
+    assert hook.halts() == []
+    assert hook.files() == []
+
+
+@pytest.mark.parametrize("path", sorted(_EXAMPLES.glob("*.jsonl")), ids=lambda path: path.stem)
+async def test_s6_no_record_of_any_kind_can_be_said_through_it(hook: Hook, path: Path) -> None:
+    """S6: its credential times every record kind: nothing but its own kills, ever."""
+    for line in path.read_bytes().splitlines():
+        event = orjson.loads(line)
+        assert (await hook.post(line))[0] == 400
+        assert (await hook.post({"alerts": event}))[0] == 400
+        assert (await hook.post({"alerts": [event]}))[0] == 200
+        hidden = alert(annotations={"summary": line.decode()}, generatorURL=line.decode())
+        assert (await hook.post(notification(hidden)))[0] == 200
+    assert {type(one) for one in hook.halts()} <= {TradingHalted}
+    assert {one.source for one in hook.halts()} <= {HaltSource.WEBHOOK}
+
+
+def test_s6_its_rights_are_the_halts_and_its_pulse() -> None:
+    """S6: the broker lets it write nothing else."""
+    assert topics.writable_by(Role.WEBHOOK) == {topics.CONTROL_HALT, topics.CONTROL_PULSE}
+    assert topics.BY_NAME[topics.CONTROL_HALT].events == ("trading_halted", "trading_demoted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"headers": {"Authorization": None}}, 401),
+        ({"headers": {"Authorization": "Bearer "}}, 401),
+        ({"headers": {"Authorization": "Bearer wrong"}}, 401),
+        ({"headers": {"Authorization": f"Basic {_TOKEN}"}}, 401),
+        ({"headers": {"Authorization": None, "Cookie": f"token={_TOKEN}"}}, 401),
+        ({"headers": {"Host": "attacker.example"}}, 421),
+        ({"headers": {"Host": "127.0.0.1"}}, 421),
+        ({"headers": {"Origin": "http://attacker.example"}}, 403),
+        ({"headers": {"Origin": "null"}}, 403),
+        ({"headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
+        ({"headers": {"Content-Type": "text/plain"}}, 415),
+        ({"headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 415),
+        ({"method": "GET"}, 405),
+        ({"method": "OPTIONS"}, 405),
+        ({"path": "/"}, 404),
+        ({"path": "/alerts?token=x"}, 200),
+    ],
+)
+async def test_s12_who_may_ask_and_how(hook: Hook, changes: dict[str, Any], status: int) -> None:
+    """S12: exact host, no page, bearer header alone, JSON alone, one path."""
+    assert (await hook.post(notification(alert()), **changes))[0] == status
+    assert len(hook.halts()) == (1 if status == 200 else 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"alerts": {}}', 400),
+        (b'{"alerts": [1]}', 400),
+        (b"\xff\xfe", 400),
+        (b" " * (64 * 1024 + 1), 413),
+    ],
+    ids=["nothing", "half", "list", "object", "number", "no text", "too long"],
+)
+async def test_s12_a_body_that_is_none_is_refused(hook: Hook, body: bytes, status: int) -> None:
+    """S12: 64 KiB of JSON at most, of one form."""
+    assert (await hook.post(body))[0] == status
+    assert hook.halts() == []
+
+
+async def test_what_others_wrote_is_cut_to_what_may_be_printed(hook: Hook) -> None:
+    """An alert's text comes from anywhere; no terminal is to obey it."""
+    nasty = {"summary": "\x1b[2Jgone\n" + "x" * 10_000}
+    assert (await hook.post(notification(alert(annotations=nasty))))[0] == 200
+    (halted,) = hook.halts()
+    assert halted.reason.isprintable()
+    assert len(halted.reason) <= 200
