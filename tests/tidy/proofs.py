@@ -60,17 +60,14 @@ RULES: Final = {
 #: What a later part of Spark brings, the whole rule or the rest of it.
 WAITS: Final = {
     "R7": "the guards that count orders and notional",
-    "R9": "resumes and modes on `control`",
     "R10": "halts on `control.halt` with their two confirmations",
     "R12": "BTCTurk",
     "R14": "the account feed and reconciliation",
     "S1": "caps on record time (with R7)",
     "S5": "shadow mode",
-    "S6": "halts and resumes as records",
     "S8": "the price collar",
     "S9": "the account feed, leases, resumes",
     "S10": "the gateway's own copy of a kill",
-    "S11": "operators' keys and approvals",
     "S12": "the HTTP API and the console",
     "S14": "the witness",
     "S16": "the signer's own environment",

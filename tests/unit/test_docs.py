@@ -193,6 +193,6 @@ def test_every_decision_is_listed() -> None:
 
 def test_a_wrong_command_is_found() -> None:
     """The check itself works: an unknown command and an unknown option each."""
-    assert complaint("spark kill --reason x") == "spark kill --reason x: no such command"
+    assert complaint("spark fly --reason x") == "spark fly --reason x: no such command"
     assert complaint("spark up --nonsense") == "spark up --nonsense: no option --nonsense"
     assert complaint("spark order place BTCUSDT buy 1 --limit 1") == ""

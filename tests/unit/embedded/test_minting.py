@@ -154,6 +154,8 @@ def test_s11_each_person_has_a_key_of_their_own(secrets: Secrets) -> None:
     assert people.names == OPERATORS
     for person, ring in rings.items():
         made = sign(ring.operator_key(), person, b"{}", log_epoch=ring.log_epoch)
+        public = (_public(secrets) / keys.person_public(person)).read_text().strip()
+        assert bytes.fromhex(public) == ring.operator_key().public_key().public_bytes_raw()
         verified = {name for name in OPERATORS if people.has_signed(name, b"{}", made, offset=0)}
         assert verified == {person}
         private = secrets.directory(person) / keys.OPERATOR_PRIVATE
