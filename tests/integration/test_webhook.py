@@ -53,14 +53,16 @@ class Hook:
     async def post(self, body: object, **changes: Any) -> tuple[int, str]:  # noqa: ANN401
         """Send; gives status and text."""
         port = orjson.loads((self.place / ADDRESS).read_bytes())["port"]
-        headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
+        headers: dict[str, str | None] = {
+            "Authorization": f"Bearer {_TOKEN}",
+            "Content-Type": "application/json",
+        }
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         url = f"http://127.0.0.1:{port}{changes.pop('path', '/alerts')}"
         headers |= changes.pop("headers", {})
+        shown = {name: value for name, value in headers.items() if value is not None}
         method = changes.pop("method", "POST")
-        async with self.session.request(
-            method, url, data=raw, headers={k: v for k, v in headers.items() if v is not None}
-        ) as answer:
+        async with self.session.request(method, url, data=raw, headers=shown) as answer:
             assert "Access-Control-Allow-Origin" not in answer.headers
             return answer.status, await answer.text()
 
