@@ -33,7 +33,7 @@ from spark.topics import CONTROL_PULSE
 from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
-_LAG_PERIOD_S: Final = 2.0
+_WATCH_PERIOD_S: Final = 2.0
 #: From one wake-up's work to the next, at the least.
 _GATHER_S: Final = 0.002
 _NS_PER_S: Final = 1e9
@@ -53,7 +53,7 @@ class FeedWriter:
     clock: Clock
     metrics: Metrics
     instance: str
-    #: Set once positions are checked and records are being read.
+    #: Set while records are being read and the database answers: what /healthz says.
     ready: asyncio.Event
     #: Told of each transaction: when it was committed, and its rows by kind and receive time.
     committed: Committed = lambda _at_ns, _received: None
@@ -87,7 +87,7 @@ class FeedWriter:
             async with asyncio.TaskGroup() as group:
                 sides = [
                     group.create_task(pulse.beat(list, self._named_positions)),
-                    group.create_task(self._watch_lag()),
+                    group.create_task(self._watch()),
                 ]
                 self.ready.set()
                 await self._write_until(stop, reader)
@@ -108,6 +108,8 @@ class FeedWriter:
                 if self._lost >= _LOST_MAX:
                     raise
                 is_away = isinstance(error, DatabaseUnavailable)
+                if is_away:
+                    self.ready.clear()
                 await self._find_place_again(stop, reader, is_away=is_away)
         try:
             await self._settle()
@@ -193,15 +195,19 @@ class FeedWriter:
         for _, reject in batch.rejects:
             self.metrics.rows_rejected.labels(reject.reason).inc()
 
-    async def _watch_lag(self) -> None:
+    async def _watch(self) -> None:
         while True:
+            if await self.database.is_healthy():
+                self.ready.set()
+            else:
+                self.ready.clear()
             # Without an answer the gauge stays: the broker's absence has its own alarm.
             with suppress(BusUnavailable):
                 ends = await self.bus.ends(list(self._positions))
                 for partition, end in ends.items():
                     lag = self.metrics.lag.labels(str(partition))
                     lag.set(max(0, end - self._positions[partition]))
-            await asyncio.sleep(_LAG_PERIOD_S)
+            await asyncio.sleep(_WATCH_PERIOD_S)
 
     def _named_positions(self) -> dict[str, int]:
         return {str(partition): offset for partition, offset in self._positions.items()}

@@ -65,6 +65,7 @@ class StackView:
     #: How often each reason refused an intent.
     blocks: Mapping[str, int]
     decisions: Mapping[str, int]
+    #: Of market data.
     rows_written: int
     records_audited: int
     #: Newest first.
@@ -123,7 +124,7 @@ class Viewer:
             is_killed=None if killed is None else killed > 0,
             blocks=_whole(by_label(guardrail, _BLOCKS, "reason")),
             decisions=_whole(by_label(guardrail, _DECISIONS, "outcome")),
-            rows_written=int(total(everything, _ROWS) or 0),
+            rows_written=int(total(samples.get(Role.FEED_WRITER, []), _ROWS) or 0),
             records_audited=int(total(everything, _AUDITED) or 0),
             orders=tuple(orders),
         )

@@ -171,6 +171,22 @@ async def test_a_database_that_dies_loses_and_doubles_nothing(
     assert await ids(postgres) == list(range(200))
 
 
+async def test_without_its_database_it_is_not_ready(
+    postgres: RunningPostgres, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D2: `/healthz`, which says what `ready` says, is 503 while the database does not answer."""
+    monkeypatch.setattr(feed_writer, "_WATCH_PERIOD_S", 0.01)
+    async with writing(bus, postgres) as running:
+        ready = running.writer.ready
+        postgres.kill()
+        try:
+            while ready.is_set():  # noqa: ASYNC110  (nothing tells of its being cleared)
+                await asyncio.sleep(0.01)
+        finally:
+            postgres.start()
+        await ready.wait()
+
+
 async def begin_at_two(postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus) -> None:
     await broker.append([market_record(QUOTES, [1]), market_record(QUOTES, [2])])
     async with writing(bus, postgres) as running:

@@ -29,13 +29,16 @@ def test_the_names_that_are_read_are_the_names_that_are_served() -> None:
     metrics.audit_lines.labels("orders.events").inc(7)
     page = _page(metrics)
     assert {name for name in NAMES if f"\n{name}" in page} == NAMES
-    view = Viewer().view({"guardrail": page}, [_child(ChildState.READY)], orders=(), uptime_s=1.0)
+    feed = Metrics("feed_writer")
+    feed.rows_written.labels("quotes").inc(3)
+    pages = {"guardrail": page, "feed_writer": _page(feed)}
+    view = Viewer().view(pages, [_child(ChildState.READY)], orders=(), uptime_s=1.0)
     assert view.place_ack.in_window == 1
     assert view.feed_to_db.in_window == 1
-    assert view.lag_records == {"guardrail": 2}
+    assert view.lag_records == {"guardrail": 2, "feed_writer": 0}
     assert view.blocks == {"notional_exceeded": 1}
     assert view.decisions == {"approved": 1}
-    assert (view.rows_written, view.records_audited) == (5, 7)
+    assert (view.rows_written, view.records_audited) == (3, 7)
     assert view.is_killed is False
     assert view.ready == 1
 
