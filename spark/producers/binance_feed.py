@@ -26,7 +26,7 @@ from spark.exchanges.binance.wire_market import ControlReply, DepthSnapshot, Ser
 from spark.log import logger
 from spark.metrics import Metrics, at_scrape
 from spark.names import Reason, Role, Symbol, Venue
-from spark.producers.binance_marks import MARK_S, Marker
+from spark.producers.binance_marks import Marker, Marking
 from spark.producers.binance_rows import Gathering
 from spark.topics import (
     BINANCE_BOOKS,
@@ -115,9 +115,6 @@ class BinanceFeed:
     _gathering: Gathering = field(default_factory=Gathering)
     _letters: list[Outgoing] = field(default_factory=list)
     _marker: Marker = field(default_factory=Marker)
-    #: The newest marks that wait to be produced.
-    _marks: Outgoing | None = None
-    _socket: Socket | None = None
     _quarantine: Quarantine = field(default_factory=lambda: Quarantine(Role.BINANCE_FEED))
     #: Something waits to be produced; something was handed over; a book is wanted.
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -153,7 +150,7 @@ class BinanceFeed:
                 sides = [
                     group.create_task(self._listen()),
                     group.create_task(self._fetch_books()),
-                    group.create_task(self._mark()),
+                    group.create_task(self._marking().run()),
                     group.create_task(pulse.beat(list, dict)),
                 ]
                 group.create_task(self._publish(writer))
@@ -167,6 +164,16 @@ class BinanceFeed:
             await writer.close()
             await self.streams.close()
             await self.depths.close()
+
+    def _marking(self) -> Marking:
+        return Marking(
+            marker=self._marker,
+            gathering=self._gathering,
+            symbols=self.symbols,
+            clock=self.clock,
+            metrics=self.metrics,
+            arrived=self._arrived,
+        )
 
     async def _listen(self) -> None:
         while True:
@@ -183,10 +190,10 @@ class BinanceFeed:
 
     async def _serve_connection(self) -> None:
         """Take frames until the connection ends; one that held returns, another raises."""
-        self._socket = socket = await self.streams.open(self.symbols)
+        socket = await self.streams.open(self.symbols)
         opened_ns = self.clock.monotonic_ns()
         self._gathering.begin()
-        self._marker.begin()
+        self._marker.begin(socket)
         self.ready.set()
         try:
             async with asyncio.timeout(self.mute_s_max) as self._silence:
@@ -198,8 +205,8 @@ class BinanceFeed:
             if self.clock.monotonic_ns() - opened_ns < _STEADY_S_MIN * _NS_PER_S:
                 raise VenueUnavailable(why) from None
         finally:
-            self._silence = self._socket = None
-            self._marker.begin()
+            self._silence = None
+            self._marker.begin(None)
             await socket.close()
 
     async def _receive(self, socket: Socket) -> None:
@@ -220,8 +227,7 @@ class BinanceFeed:
 
     def _end_read(self) -> None:
         self._last_read_ns, self._read_ns = self._read_ns, 0
-        if self._socket is not None:
-            self._marker.hear(self._last_read_ns)
+        self._marker.hear(self._last_read_ns)
         self._heard_ns = self.clock.monotonic_ns()
         if self._silence is not None:
             self._silence.reschedule(asyncio.get_running_loop().time() + self.mute_s_max)
@@ -258,10 +264,7 @@ class BinanceFeed:
         while not self._is_over or self._gathering.rows or self._letters:
             await self._arrived.wait()
             self._arrived.clear()
-            letters, self._letters = self._letters, []
-            if self._marks is not None:
-                letters.append(self._marks)
-                self._marks = None
+            letters, self._letters = [*self._letters, *self._marker.take()], []
             records = self._gathering.take()
             self._taken.set()
             if records or letters:
@@ -270,24 +273,6 @@ class BinanceFeed:
                 # A request costs the same for one row and for a thousand: what comes
                 # right behind it is gathered for a moment; what comes alone is not.
                 await asyncio.sleep(began + _GATHER_S - loop.time())
-
-    async def _mark(self) -> None:
-        """Say what things are worth; asks a silent connection whether it lives."""
-        while True:
-            await asyncio.sleep(MARK_S)
-            socket, now_ns = self._socket, self.clock.wall_ns()
-            if socket is None:
-                continue
-            marks = self._marker.mark(self._gathering.tops, now_ns)
-            if marks is not None:
-                # Only the newest ones wait: behind a slow broker, older ones are of no use.
-                self._marks = marks
-                self._arrived.set()
-            self.metrics.marks_missing.labels(Venue.BINANCE).set(
-                len(self.symbols) - len(self._gathering.tops) + self._marker.unusable
-            )
-            if self._marker.wants_to_know(now_ns):
-                await socket.ping()
 
     async def _fetch_books(self) -> None:
         while True:

@@ -6,15 +6,19 @@ connection lives - a frame, a ping, a pong - no quote means that nothing changed
 quiet symbol on a living socket does not grow stale, and every symbol of a mute one does.
 """
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from spark.bus.port import Outgoing, Partition
+from spark.clock import Clock
 from spark.codec import encode
 from spark.events import PricesMarked
 from spark.exchanges.binance.wire_marks import mark_of
-from spark.names import Venue
+from spark.metrics import Metrics
+from spark.names import Symbol, Venue
+from spark.producers.binance_rows import Gathering
 from spark.topics import BINANCE_MARKS
 
 #: From one record of marks to the next.
@@ -25,24 +29,37 @@ QUIET_NS: Final = 500_000_000
 ASK_NS: Final = 1_000_000_000
 
 
+class Pinged(Protocol):
+    """An open connection."""
+
+    async def ping(self) -> None:
+        """Ask for a sign of life; never raises."""
+
+
 @dataclass(slots=True)
 class Marker:
     """What is known of one connection at a time."""
 
-    #: Wall time of its last sign of life; 0 before the first.
+    #: None between two connections.
+    socket: Pinged | None = None
+    #: The newest marks that wait to be produced: behind a slow broker older ones are of no use.
+    _waiting: list[Outgoing] = field(default_factory=list)
+    #: Wall time of the connection's last sign of life; 0 before the first.
     _alive_ns: int = 0
     _marked_ns: int = 0
     _asked_ns: int = 0
-    #: How many symbols had prices that mark nothing, at the last record.
+    #: How many symbols had prices that mark nothing, at the last look.
     unusable: int = 0
 
-    def begin(self) -> None:
-        """Begin with a new connection, of which nothing is known."""
+    def begin(self, socket: Pinged | None) -> None:
+        """Begin with a new connection, of which nothing is known, or with none."""
+        self.socket = socket
         self._alive_ns = 0
 
     def hear(self, now_ns: int) -> None:
-        """Take note of a sign of life."""
-        self._alive_ns = now_ns
+        """Take note of a sign of life; one of a connection that is over says nothing."""
+        if self.socket is not None:
+            self._alive_ns = now_ns
 
     def wants_to_know(self, now_ns: int) -> bool:
         """Say whether the connection is to be asked if it lives, and take it that it is."""
@@ -51,7 +68,7 @@ class Marker:
         self._asked_ns = now_ns
         return True
 
-    def mark(self, tops: Mapping[bytes, tuple[bytes, bytes]], now_ns: int) -> Outgoing | None:
+    def mark(self, tops: Mapping[bytes, tuple[bytes, bytes]], now_ns: int) -> bool:
         """
         Mark every symbol whose last quote is known.
 
@@ -59,11 +76,11 @@ class Marker:
             tops: symbol -> its bid and ask, as JSON strings.
             now_ns: when it is said.
 
-        Returns: None where nothing was learnt since the last time.
+        Returns: False where nothing was learnt since the last time.
 
         """
         if not tops or self._alive_ns in {0, self._marked_ns}:
-            return None
+            return False
         self._marked_ns = self._alive_ns
         found = [
             mark_of(symbol.decode(), (bid[1:-1].decode(), ask[1:-1].decode()), self._alive_ns)
@@ -72,6 +89,42 @@ class Marker:
         marks = tuple(one for one in found if one is not None)
         self.unusable = len(found) - len(marks)
         if not marks:
-            return None
+            return False
         event = PricesMarked(venue=Venue.BINANCE, marks=marks, marked_ns=now_ns)
-        return Outgoing(Partition(BINANCE_MARKS, 0), Venue.BINANCE.encode(), encode(event))
+        key = Venue.BINANCE.encode()
+        self._waiting = [Outgoing(Partition(BINANCE_MARKS, 0), key, encode(event))]
+        return True
+
+    def take(self) -> list[Outgoing]:
+        """Hand over the marks that wait."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marking:
+    """What keeps a marker going."""
+
+    marker: Marker
+    gathering: Gathering
+    symbols: tuple[Symbol, ...]
+    clock: Clock
+    metrics: Metrics
+    #: Set when marks wait.
+    arrived: asyncio.Event
+
+    async def run(self) -> None:
+        """Mark, and ask a silent connection whether it lives; runs until cancelled."""
+        missing = self.metrics.marks_missing.labels(Venue.BINANCE)
+        while True:
+            await asyncio.sleep(MARK_S)
+            now_ns, tops = self.clock.wall_ns(), self.gathering.tops
+            socket = self.marker.socket
+            if socket is None:
+                missing.set(len(self.symbols))
+                continue
+            if self.marker.mark(tops, now_ns):
+                self.arrived.set()
+            missing.set(len(self.symbols) - len(tops) + self.marker.unusable)
+            if self.marker.wants_to_know(now_ns):
+                await socket.ping()
