@@ -24,6 +24,7 @@ from spark import topics
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import decode, encode
+from spark.consumers.sentinel_keep import SentinelKeeper
 from spark.consumers.sentinel_state import (
     Rules,
     Sample,
@@ -40,8 +41,6 @@ from spark.ledger.protection import Finding, halt_prefix, reaction
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
-from spark.signing import short_digest
-from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.halts import CONTROL_TOPICS, Halts
 from spark.worker.latch_pull import pull_latch
 from spark.worker.pulse import Pulse
@@ -62,8 +61,6 @@ _KEPT: Final = (topics.DECISIONS, topics.EVENTS)
 _ANEW: Final = (topics.VENUE_STATE, topics.VENUE_MARKS, topics.BINANCE_MARKS)
 #: Between two samples.
 PERIOD_S: Final = 1.0
-#: Samples between two times of keeping the state.
-_UNKEPT_MAX: Final = 60
 #: A day's samples of some accounts and books; what is older tells nothing of the peak.
 _PAST_MAX: Final = 300_000
 _NS_PER_MS: Final = 1_000_000
@@ -96,18 +93,11 @@ class Sentinel:
         self._wiring = wiring
         self._state = SentinelState()
         self._around = Surroundings()
-        self._topic_ids: dict[str, str] = {}
-        #: The last record folded of each partition that is kept, and what an earlier run folded.
-        self._last: dict[Partition, Record] = {}
-        self._marks: dict[Partition, Mark] = {}
-        self._unkept = 0
         #: Why an account has no equity, so that it is said once.
         self._missing: dict[tuple[str, str], str] = {}
         #: Reactions that were written and not read back yet, by their prefix.
         self._pending: dict[str, int] = {}
-        self._cache: StateCache[SentinelState] | None = None
-        if wiring.state_dir is not None:
-            self._cache = StateCache(wiring.state_dir / f"{_ROLE}.state", SentinelState)
+        self._keeper = SentinelKeeper(None, {})
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -138,7 +128,7 @@ class Sentinel:
                 await stop.wait()
                 for task in tasks:
                     task.cancel()
-            self._keep(tenure)
+            self._keeper.keep(self._state, tenure)
         finally:
             await writer.close()
 
@@ -146,11 +136,14 @@ class Sentinel:
         wiring = self._wiring
         read = (*_KEPT, *_ANEW, *CONTROL_TOPICS, topics.RISK_EQUITY)
         counts = {name: topics.BY_NAME[name].partitions for name in read}
-        self._topic_ids = await check_partition_counts(wiring.bus, counts)
+        topic_ids = await check_partition_counts(wiring.bus, counts)
+        state_dir = wiring.state_dir
+        path = None if state_dir is None else state_dir / f"{_ROLE}.state"
+        self._keeper = SentinelKeeper(path, topic_ids)
         holder = Holder(
             role=_ROLE,
             instance=wiring.instance,
-            topic_ids=self._topic_ids,
+            topic_ids=topic_ids,
             settings=_settings(wiring.rules),
         )
         return await take(wiring.bus, writer, _OUTPUT, holder=holder, clock=wiring.clock)
@@ -158,14 +151,7 @@ class Sentinel:
     async def _fold_past(self, tenure: Tenure) -> dict[Partition, int]:
         """Fold what was before; returns where the inputs go on."""
         bus = self._wiring.bus
-        kept = None if self._cache is None else await self._cache.load(bus, self._topic_ids)
-        known: dict[Partition, int] = {}
-        if kept is not None:
-            self._state = kept.state
-            for mark in kept.marks:
-                partition = Partition(mark.topic, mark.partition)
-                self._marks[partition] = mark
-                known[partition] = mark.next_offset
+        self._state, known = await self._keeper.load(bus)
         await self._fold_own_past(tenure, known.get(_OUTPUT, 0))
         partitions = [
             Partition(name, number)
@@ -196,7 +182,7 @@ class Sentinel:
             lambda place, event: fold(self._state, self._around, place=place, event=event),
         )
         if record.partition.topic in _KEPT:
-            self._last[record.partition] = record
+            self._keeper.folded(record)
 
     async def _follow(self, positions: dict[Partition, int]) -> None:
         await follow(
@@ -227,8 +213,7 @@ class Sentinel:
         records = [_outgoing(one.marked) for one in found if one.marked is not None]
         if records:
             await tenure.write(records)
-            digest = short_digest(records[-1].value)
-            self._marks[_OUTPUT] = Mark(*_OUTPUT, next_offset=tenure.expected, digest=digest)
+            self._keeper.wrote(records[-1], tenure.expected)
         else:
             await tenure.check()
         # Samples of an older epoch tell of the same accounts; the next ones say it better.
@@ -237,10 +222,9 @@ class Sentinel:
         due = findings(self._state, self._around, control, rules=wiring.rules, now_ns=now_ns)
         for finding in due:
             await self._react(finding, writer, now_ns)
-        self._unkept += 1
-        if self._unkept >= _UNKEPT_MAX:
+        if self._keeper.is_due():
             self._state.peaks.forget(now_ns)
-            self._keep(tenure)
+            self._keeper.keep(self._state, tenure)
 
     async def _react(self, finding: Finding, writer: Writer, now_ns: int) -> None:
         prefix = halt_prefix(finding.rule, finding.account)
@@ -289,26 +273,6 @@ class Sentinel:
                 lost = equity.peak_usd - equity.equity_usd
                 part = float(lost / equity.peak_usd) if equity.peak_usd > 0 else float(lost > 0)
                 metrics.drawdown.labels(*labels, strategy).set(part)
-
-    def _keep(self, tenure: Tenure) -> None:
-        """Keep the state together with how far it goes; called where log and state agree."""
-        if self._cache is None:
-            return
-        self._unkept = 0
-        for partition, record in self._last.items():
-            digest = short_digest(record.value or b"")
-            self._marks[partition] = Mark(*partition, next_offset=record.offset + 1, digest=digest)
-        self._last.clear()
-        self._cache.save(
-            Kept(
-                state=self._state,
-                marks=tuple(self._marks.values()),
-                topic_ids=self._topic_ids,
-                epoch=tenure.epoch,
-                seq=-1,
-                last=None,
-            )
-        )
 
 
 def _outgoing(event: EquityMarked) -> Outgoing:
