@@ -108,7 +108,7 @@ def limits_view(sight: Sight, account: AccountId, strategy: str) -> LimitsView:
     started: Mapping[str, object] = {}
     in_force: Mapping[str, object] = {}
     if start is not None:
-        limits = limits_in_force(start, control, account, strategy)
+        limits = limits_in_force(start, control, account, strategy=strategy)
         # A strategy has no start values: what nobody set for it caps nothing.
         started = {} if strategy else _by_name(start.limits)
         in_force = _fields_of(limits.strategy) if strategy else _by_name(limits)

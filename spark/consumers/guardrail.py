@@ -285,7 +285,7 @@ class Guardrail:
         known = self._rules.get(key)
         if known is not None:
             return known
-        limits = limits_in_force(start, control, account, strategy)
+        limits = limits_in_force(start, control, account, strategy=strategy)
         if len(self._rules) >= _RULES_MAX:
             self._rules.clear()
         made = Rules(

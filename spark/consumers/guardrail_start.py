@@ -51,7 +51,7 @@ def read_start(settings: Mapping[str, str]) -> Start:
 
 
 def limits_in_force(
-    start: Start, control: Control, account: AccountId, strategy: StrategyId | str
+    start: Start, control: Control, account: AccountId, *, strategy: StrategyId | str
 ) -> Limits:
     """
     Work out an account's limits, with those that one strategy has beside them.
