@@ -20,6 +20,7 @@ _KIB: Final = 1024
 ACCOUNT_PARTITION: Final[dict[AccountId, int]] = {
     AccountId("binance:main"): 0,
     AccountId("btcturk:main"): 1,
+    AccountId("bist:main"): 2,
 }
 ACCOUNT_PARTITIONS: Final = max(ACCOUNT_PARTITION.values()) + 1
 

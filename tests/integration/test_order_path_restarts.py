@@ -225,7 +225,7 @@ async def test_starting_again_and_again_writes_only_fences(path: OrderPath) -> N
     assert len(path.tape.on(topics.DECISIONS, OrderApproved)) == 1
     assert len(path.tape.on(topics.SIGNED, RequestSealed)) == 1
     assert len(path.tape.on(topics.EVENTS, OrderClaimed)) == 1
-    assert len(path.tape.on(topics.DECISIONS, PartitionFenced)) == 8
+    assert len(path.tape.on(topics.DECISIONS, PartitionFenced)) == 4 * topics.ACCOUNT_PARTITIONS
     later = path.order()
     await path.ask(later)
     await path.hear(later, OrderAcked)
