@@ -9,12 +9,14 @@ and ledger are on one host's clock. A jitter probe runs beside it.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
 
 import orjson
 
-from spark.bench.children import child
+from spark.bench.children import Child, child
 from spark.bench.order import percentiles
 from spark.bench.probe import Probe
 from spark.bus.kafka import KafkaBus
@@ -41,7 +43,10 @@ _LOAD_S_MAX: Final = 86_400
 _WAIT_S: Final = 10.0
 #: Orders flow again when so many have arrived since the resume.
 _FLOW_ORDERS: Final = 20
-_FLOW_S_MAX: Final = 60.0
+_FLOW_S_MAX: Final = 15.0
+_STARTS_MAX: Final = 5
+#: After this no intent of before is young enough.
+_STALE_S: Final = 6.0
 #: After everybody has drained, whatever is still on a wire has arrived.
 _GRACE_S: Final = 0.2
 _LOOK_S: Final = 0.05
@@ -100,19 +105,18 @@ async def drill_kill(
         "seconds": _LOAD_S_MAX,
     }
     buses = {person: KafkaBus(stack.login(person)) for person in _PERSONS}
-    log = stack.home.logs / "load.log"
+    arrivals = _Arrivals(stack)
     try:
         async with (
             Probe(stack.pids()) as probe,
-            child("spark.bench.order_load", plan, log) as load,
+            _Load(plan, stack.home.logs / "load.log", arrivals) as load,
         ):
-            arrivals = _Arrivals(stack, load.check)
             for number in range(drill.rounds):
-                await arrivals.flow()
+                await load.flow()
                 report = await _kill(stack, buses[_PERSONS[0]], arrivals, found=found)
                 say(_line(number, report, found))
                 await _resume(stack, buses, report)
-            await arrivals.flow()
+            await load.flow()
     finally:
         for bus in buses.values():
             await bus.close()
@@ -127,6 +131,7 @@ async def drill_kill(
         "orders": arrivals.orders,
         "unconfirmed": found.unconfirmed,
         "rate_asked": drill.rate,
+        "load_restarts": load.restarts,
         "stalls": probe.stalls,
     }
 
@@ -134,10 +139,9 @@ async def drill_kill(
 class _Arrivals:
     """Places as they arrived at the exchange, by its own ledger, read on and on."""
 
-    def __init__(self, stack: Throwaway, check: Callable[[], None]) -> None:
+    def __init__(self, stack: Throwaway) -> None:
         self._judges = OpsAddress(0, stack.state.ports["simulator_admin"], None)
         self._token = stack.admin_token()
-        self._check = check
         self._next = 0
         self.orders = 0
 
@@ -151,22 +155,6 @@ class _Arrivals:
                 self.orders += len(found)
                 return found
 
-    async def flow(self) -> None:
-        """
-        Wait until orders flow.
-
-        Raises:
-            GateError: they do not.
-
-        """
-        seen, deadline = 0, time.monotonic() + _FLOW_S_MAX
-        while seen < _FLOW_ORDERS:
-            self._check()
-            seen += len(await self.new())
-            if time.monotonic() > deadline:
-                raise GateError(f"no orders flow within {_FLOW_S_MAX:g} s")
-            await asyncio.sleep(_LOOK_S)
-
     async def _page(self) -> list[dict[str, Any]]:
         path = f"/ledger?since={self._next}&limit={_LINES_MAX}"
         answer = await ask(self._judges, path, token=self._token)
@@ -175,6 +163,60 @@ class _Arrivals:
         page = orjson.loads(answer[1])
         self._next = page["next"]
         return list(page["entries"])
+
+
+class _Load:
+    """
+    The load, started anew where orders do not flow any more.
+
+    It does not wait for anybody: on a machine that was busy for some seconds the intents
+    that it left behind are older than they may be, and so is every one after them.
+    """
+
+    def __init__(self, plan: Mapping[str, object], log: Path, arrivals: _Arrivals) -> None:
+        self._plan = plan
+        self._log = log
+        self._arrivals = arrivals
+        self._running = AsyncExitStack()
+        self._child: Child | None = None
+        self.restarts = 0
+
+    async def __aenter__(self) -> Self:
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
+
+    async def flow(self) -> None:
+        """
+        Wait until orders flow.
+
+        Raises:
+            GateError: they do not, whatever is tried.
+
+        """
+        for _ in range(_STARTS_MAX):
+            if await self._flows():
+                return
+            self.restarts += 1
+            await self._running.aclose()
+            await asyncio.sleep(_STALE_S)
+            await self._start()
+        raise GateError("no orders flow; the machine does not keep up, or something else halts")
+
+    async def _flows(self) -> bool:
+        seen, deadline = 0, time.monotonic() + _FLOW_S_MAX
+        while seen < _FLOW_ORDERS and time.monotonic() < deadline:
+            assert self._child is not None, "started"
+            self._child.check()
+            seen += len(await self._arrivals.new())
+            await asyncio.sleep(_LOOK_S)
+        return seen >= _FLOW_ORDERS
+
+    async def _start(self) -> None:
+        started = child("spark.bench.order_load", self._plan, self._log)
+        self._child = await self._running.enter_async_context(started)
 
 
 async def _kill(stack: Throwaway, bus: Bus, arrivals: _Arrivals, *, found: _Rounds) -> KillReport:
