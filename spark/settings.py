@@ -32,6 +32,8 @@ _CONFIG: Final = SettingsConfigDict(
 _RAMP_PCT_MIN: Final = 1
 _RAMP_PCT_MAX: Final = 100
 _TRUE: Final = frozenset({"true", "1"})
+#: Caps are counted in lira (spec B3).
+_LIRA_RATE: Final = "USDTTRY"
 _FALSE: Final = frozenset({"false", "0", ""})
 
 
@@ -196,6 +198,10 @@ class ProtectionSettings(_Section):
     limited_per_s_max: Decimal = Field(
         default=Decimal("0.05"), ge=0, le=100, validation_alias="RATE_LIMIT_BURST_MAX"
     )
+    #: Part of an hour's requests that may fail; past it, and still failing, trading stops.
+    error_part_max: Decimal = Field(
+        default=Decimal("0.005"), ge=0, le=1, validation_alias="SPARK_ERROR_RATE_MAX"
+    )
     #: Gates of the ramp and of the stability badge, P95; the kill has its own bound, 2 s.
     place_ack_ms_gate: int = Field(
         default=1000, ge=1, le=60_000, validation_alias="P95_PLACE_ACK_MS"
@@ -244,7 +250,7 @@ class BinanceSettings(_Section):
         default="wss://stream.binance.com:9443", validation_alias="SPARK_BINANCE_STREAM_URL"
     )
     symbols: str = Field(default="BTCUSDT,ETHUSDT", validation_alias="SPARK_BINANCE_SYMBOLS")
-    #: Symbols whose prices convert one currency into another; caps are counted in TRY.
+    #: Symbols whose prices convert one currency into another; that of the lira is always one.
     rate_symbols: str = Field(default="USDTTRY", validation_alias="SPARK_RATE_SYMBOLS")
     recv_window_ms: int = Field(
         default=2000, ge=100, le=60_000, validation_alias="SPARK_BINANCE_RECV_WINDOW_MS"
@@ -262,7 +268,8 @@ class BinanceSettings(_Section):
     @property
     def followed(self) -> tuple[str, ...]:
         """Give the symbols to trade and those to convert with, each once."""
-        return tuple(dict.fromkeys(_symbols(self.symbols) + _symbols(self.rate_symbols)))
+        rates = (*_symbols(self.rate_symbols), _LIRA_RATE)
+        return tuple(dict.fromkeys(_symbols(self.symbols) + rates))
 
 
 class BistSettings(_Section):

@@ -24,11 +24,11 @@ from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from tests import keyed
 from tests.faring import fence
-from tests.integration.test_sentinel import SENTINEL_RULES, bought
 from tests.made import ACCOUNT, Life, instrument
 from tests.marks import prices_marked
 from tests.servers import RunningKafka
 from tests.tape import Tape
+from tests.watched import SENTINEL_RULES, bought
 
 _MID = Decimal(60_000)
 

@@ -21,8 +21,8 @@ from spark.names import Reason, Role, Side, TradingMode
 from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from tests import keyed
-from tests.integration.test_sentinel import SENTINEL_RULES
 from tests.order_path import STRATEGY, OrderPath, in_memory
+from tests.watched import SENTINEL_RULES
 from tests.worlds import running
 
 #: The middle of what tests/marks.py says.

@@ -75,6 +75,14 @@ async def test_prices_are_asked_for_again_and_again(tmp_path: Path) -> None:
     assert second.marked_ns >= second.marks[0].measured_ns
 
 
+def test_the_lira_is_followed_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B3, B5: caps are counted in lira, so its price is not a matter of settings."""
+    monkeypatch.setenv("SPARK_BINANCE_SYMBOLS", "btcusdt, BTCTRY")
+    monkeypatch.setenv("SPARK_RATE_SYMBOLS", "BNBUSDT,BTCTRY")
+
+    assert BinanceSettings().followed == ("BTCUSDT", "BTCTRY", "BNBUSDT", "USDTTRY")
+
+
 async def test_a_symbol_that_the_exchange_does_not_have_costs_no_other_its_price(
     tmp_path: Path,
 ) -> None:
