@@ -181,7 +181,10 @@ def _add(control: Control, halt: Halt) -> None:
     if halt.account not in ACCOUNT_PARTITION:
         # Somebody wanted something stopped: in doubt, everything.
         halt.account = ALL_ACCOUNTS
-    control.halts[halt_name(halt.halt, halt.offset)] = halt
+    name = halt_name(halt.halt, halt.offset)
+    control.halts[name] = halt
+    if not control.is_cleared(name):
+        control.standing.append(name)
 
 
 def _kill(event: TradingHalted, offset: int, appended_ns: int) -> Halt:
@@ -319,6 +322,7 @@ def _apply(control: Control, proposal: Proposal, offset: int, *, since_ns: int) 
             control.resume_offset = offset
             for one in proposal.halts:
                 _clear(control, halt_name(one.halt, one.offset), offset)
+            control.standing = [name for name in control.standing if not control.is_cleared(name)]
         case SetMode():
             word = ModeWord(proposal.mode, proposal.volume_ramp_pct, offset)
             control.modes[proposal.account] = word

@@ -75,6 +75,8 @@ class Control:
 
     #: By `halt_name`.
     halts: dict[str, Halt] = field(default_factory=dict)
+    #: Names of those in force: a decision looks at them, not at all that ever were.
+    standing: list[str] = field(default_factory=list)
     #: By `halt_name`: the offset of the resume that cleared it.
     cleared: dict[str, int] = field(default_factory=dict)
     #: By the offset of a resume: when its first signature was appended.
@@ -107,15 +109,12 @@ class Control:
 
     def halts_in_force(self, account: AccountId | None = None) -> list[Halt]:
         """List what holds an account back, or, without one, any account."""
-        return [
-            halt
-            for name, halt in self.halts.items()
-            if account is None or halt.account in {ALL_ACCOUNTS, account}
-            if not self._is_cleared(name, halt)
-        ]
+        found = (self.halts[name] for name in self.standing)
+        return [one for one in found if account is None or one.account in {ALL_ACCOUNTS, account}]
 
-    def _is_cleared(self, name: str, halt: Halt) -> bool:
-        resume = self.cleared.get(name)
+    def is_cleared(self, name: str) -> bool:
+        """Tell whether a resume in force named this halt and could know it, by `halt_name`."""
+        halt, resume = self.halts[name], self.cleared.get(name)
         # A resume that was signed before the halt was said cannot have meant it.
         return resume is not None and halt.appended_ns <= self.resumed_ns[resume]
 

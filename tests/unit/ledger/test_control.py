@@ -88,6 +88,17 @@ def test_s6_a_resume_clears_the_halts_that_it_names_and_no_other() -> None:
     assert room.control.kills(ACCOUNT) == ("kill-2", "kill-1")
 
 
+def test_a_decision_looks_at_halts_in_force_alone() -> None:
+    """Halts that were cleared stay known and cost nothing, however many there were."""
+    room = Room(PAPER)
+    for offset in range(100):
+        room.stop(halted(f"kill-{offset}"))
+    room.say(signed(resume(*[(f"kill-{offset}", offset) for offset in range(99)])))
+    assert room.control.standing == ["kill-99@99"]
+    assert len(room.control.halts) == 100
+    assert room.control.kills(ACCOUNT) == ("kill-99",)
+
+
 def test_s11_a_replay_after_a_newer_halt_changes_nothing() -> None:
     """S11, R9: both signatures copied again after a new kill are void, and name the old one."""
     room = killed()
