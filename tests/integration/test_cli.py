@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.ops_client import OpsAddress, ask
 from spark.embedded.processes import PROCESSES
 from spark.embedded.secrets import KAFKA_PASSWORD
+from tests.database import ask as ask_database
+from tests.database import tell
 from tests.recordings import recorded
 from tests.stacks import Result, UpStack, environment, spark, until
 
@@ -202,6 +205,8 @@ def test_a_wrong_command_line_is_2(stack: UpStack, words: tuple[str, ...]) -> No
         ("db", "migrate"),
         ("db", "seed"),
         ("db", "url"),
+        ("db", "rebuild"),
+        ("db", "compare"),
         ("doctor",),
     ],
     ids=" ".join,
@@ -213,6 +218,34 @@ def test_json_is_exactly_one_object(stack: UpStack, words: tuple[str, ...]) -> N
     result = spark(*words, "--json", env=stack.env)
     assert result.code == 0, result.err
     assert result.object
+
+
+def test_the_tables_equal_the_topics_while_it_trades(stack: UpStack, order: dict[str, Any]) -> None:
+    """
+    D1: the projector keeps orders equal to the topics; a falsified row is found, and mended.
+    """
+
+    def kept() -> list[tuple[Any, ...]]:
+        sql = "SELECT symbol, status, place_latency_ms FROM reading.orders WHERE intent_id = "
+        address = spark("db", "url", "--json", env=stack.env).object["url"]
+        return asyncio.run(ask_database(address, f"{sql}'{order['intent_id']}'"))
+
+    took_ms = order["place_ack_ms"]
+    latency = None if took_ms is None else Decimal(str(took_ms))
+    expected = [("BTCUSDT", order["state"], latency)]
+    until(lambda: kept() == expected, "the order is in its table")
+    compared = spark("db", "compare", "--json", env=stack.env)
+    assert compared.code == 0, compared.object["first_difference"]
+    assert compared.object["rows"]["orders"] > 0
+
+    words = ("db", "url", "--principal", "migrate", "--json")
+    falsify = f"UPDATE orders SET status = 'filled' WHERE intent_id = '{order['intent_id']}'"
+    asyncio.run(tell(spark(*words, env=stack.env).object["url"], falsify))
+    found = spark("db", "compare", env=stack.env)
+    assert found.code == 7
+    assert f"status is filled, the topics have {order['state']}" in found.out
+    assert spark("db", "rebuild", env=stack.env).code == 0
+    assert kept() == expected
 
 
 def test_the_audit_tells_an_orders_story_too(stack: UpStack, order: dict[str, Any]) -> None:
