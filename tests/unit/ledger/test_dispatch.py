@@ -182,3 +182,20 @@ def test_every_request_leaves_once_and_bounds_always_hold(
         while flying:
             dispatch.done(flying.pop())
     assert sorted(left) == sorted(added)
+
+
+def test_a_protection_lowers_the_slots_and_gives_them_back() -> None:
+    """B10: one request at a time while it is in force; what is in flight is not taken back."""
+    dispatch = Dispatch(8)
+    for name in "abcdefgh":
+        dispatch.add(ready(name, name))
+    dispatch.limit(2)
+    first = dispatch.leave()
+    assert len(first) == 2
+    dispatch.limit(1)
+    dispatch.done(first[0])
+    assert dispatch.leave() == []
+    dispatch.done(first[1])
+    assert len(dispatch.leave()) == 1
+    dispatch.limit(None)
+    assert len(dispatch.leave()) == 5
