@@ -22,6 +22,7 @@ _DOMAIN: Final = b"spark/1"
 _KIND: Final = b"proposal"
 _TABLE: Final = "operators"
 _RETIRED: Final = "retired"
+_SINCE: Final = "since"
 _NAME_CHARS_MAX: Final = 40
 
 
@@ -36,7 +37,17 @@ class RetiredKey:
 
 
 class People:
-    """The persons whose signatures count."""
+    """
+    The persons whose signatures count.
+
+    A key counts on a part of the log alone, so that a change of the list never judges
+    anew what was said before it.
+
+    Args:
+        retired: keys of before; a person's own key counts from where the last one ended.
+        since: where a person's key begins to count, of those who came later.
+
+    """
 
     def __init__(
         self,
@@ -44,9 +55,13 @@ class People:
         log_epoch: str,
         *,
         retired: Sequence[RetiredKey] = (),
+        since: Mapping[str, int] | None = None,
     ) -> None:
         self._keys = dict(keys)
         self._retired = tuple(retired)
+        self._since = dict(since or {})
+        for one in self._retired:
+            self._since[one.name] = max(self._since.get(one.name, 0), one.before_offset)
         self.log_epoch = log_epoch
 
     @property
@@ -59,6 +74,7 @@ class People:
         """Digest who they are; part of what a stage's fence says of its settings."""
         lines = [f"{name} {_hex(key)}" for name, key in self._keys.items()]
         lines += [f"{one.name} {_hex(one.key)} {one.before_offset}" for one in self._retired]
+        lines += [f"{name} since {offset}" for name, offset in self._since.items()]
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
     def key_of(self, person: str) -> Ed25519PublicKey | None:
@@ -74,10 +90,11 @@ class People:
         Tell whether a key of this person made the signature, over exactly these bytes.
 
         Args:
-            offset: where the signature stands on `control`; a retired key has its end there.
+            offset: where the signature stands on `control`.
 
         """
-        keys = [self._keys[person]] if person in self._keys else []
+        is_current = person in self._keys and offset >= self._since.get(person, 0)
+        keys = [self._keys[person]] if is_current else []
         keys += [
             one.key for one in self._retired if one.name == person and offset < one.before_offset
         ]
@@ -104,8 +121,9 @@ def read_people(text: str, log_epoch: str) -> People:
     """
     Read `operators.toml`.
 
-    A table `operators` of principal = "public key, hex", and for each key that was
-    taken back a `[[retired]]` with `name`, `key` and `before_offset`.
+    A table `operators` of principal = "public key, hex"; for each key that was taken
+    back a `[[retired]]` with `name`, `key` and `before_offset`; for who came later a
+    table `since` of principal = offset.
 
     Raises:
         SettingError: it is not of that form, or two persons have one key.
@@ -115,6 +133,7 @@ def read_people(text: str, log_epoch: str) -> People:
         found = tomllib.loads(text)
         keys = {_name(name): _key(key) for name, key in found.pop(_TABLE).items()}
         retired = [_retired(entry) for entry in found.pop(_RETIRED, [])]
+        since = {_name(name): _offset(at) for name, at in found.pop(_SINCE, {}).items()}
     except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError, ValueError):
         raise SettingError(
             "operators.toml: a table [operators] of op-<name> = hex key is needed"
@@ -124,7 +143,7 @@ def read_people(text: str, log_epoch: str) -> People:
     if len({_hex(key) for key in keys.values()}) < len(keys):
         # One person under two names would be two persons.
         raise SettingError("operators.toml: two persons have the same key")
-    return People(keys, log_epoch, retired=retired)
+    return People(keys, log_epoch, retired=retired, since=since)
 
 
 def write_people(keys: Mapping[str, Ed25519PublicKey]) -> str:
@@ -142,10 +161,15 @@ def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
 
 
 def _retired(entry: dict[str, Any]) -> RetiredKey:
-    before = entry["before_offset"]
-    if set(entry) != {"name", "key", "before_offset"} or type(before) is not int or before < 0:
+    if set(entry) != {"name", "key", "before_offset"}:
         raise ValueError
-    return RetiredKey(_name(entry["name"]), _key(entry["key"]), before)
+    return RetiredKey(_name(entry["name"]), _key(entry["key"]), _offset(entry["before_offset"]))
+
+
+def _offset(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError
+    return value
 
 
 def _name(name: str) -> str:

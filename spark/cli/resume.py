@@ -142,6 +142,7 @@ def _proposals_object(sight: "Sight") -> dict[str, object]:
             }
             for one in sight.log.ignored[-_IGNORED_SHOWN:]
         ],
+        "control_next": sight.log.next_offset,
     }
 
 
@@ -162,3 +163,4 @@ def _print_proposals(sight: "Sight") -> None:
     for ignored in sight.log.ignored[-_IGNORED_SHOWN:]:
         who = f"  {printable(ignored.person)}" if ignored.person else ""
         print_line(f"ignored {ignored.topic}@{ignored.offset}{who}: {printable(ignored.why)}")
+    print_line(f"the next word stands at control@{sight.log.next_offset}")

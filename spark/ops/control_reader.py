@@ -88,6 +88,11 @@ class ControlLog:
     words: dict[str, Word] = field(default_factory=dict)
     ignored: list[Ignored] = field(default_factory=list)
 
+    @property
+    def next_offset(self) -> int:
+        """Say where the next word will stand on `control`."""
+        return self.control.next_offsets.get(CONTROL, 0)
+
     def take(self, record: Record) -> None:
         """Fold one record of `control` or `control.halt`."""
         topic, offset = record.partition.topic, record.offset

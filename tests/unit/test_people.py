@@ -79,10 +79,38 @@ def test_a_retired_key_counts_below_its_offset() -> None:
     assert not found.has_signed(SECOND, BODY, signature(SECOND), offset=7)
 
 
+def test_r15_a_new_key_counts_from_where_the_old_one_ended() -> None:
+    """R15: what was said with a key before it stood in the list is not judged anew."""
+    third = person_key("op-third").public_key().public_bytes_raw().hex()
+    found = read_people(
+        f'[operators]\n{LOCAL} = "{third}"\n{SECOND} = "{SECOND_HEX}"\n[since]\n{SECOND} = 5\n'
+        f'[[retired]]\nname = "{LOCAL}"\nkey = "{LOCAL_HEX}"\nbefore_offset = 7\n',
+        LOG_EPOCH,
+    )
+    new = sign(person_key("op-third"), LOCAL, BODY, log_epoch=LOG_EPOCH)
+    counts = {
+        offset: (
+            found.has_signed(LOCAL, BODY, signature(), offset=offset),
+            found.has_signed(LOCAL, BODY, new, offset=offset),
+            found.has_signed(SECOND, BODY, signature(SECOND), offset=offset),
+        )
+        for offset in (4, 5, 6, 7)
+    }
+    assert counts == {
+        4: (True, False, False),
+        5: (True, False, True),
+        6: (True, False, True),
+        7: (False, True, True),
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        "since = 3\n[operators]",
+        "[operators]\n[since]\nop-a = -1",
+        "[operators]\n[since]\nguardrail = 1",
         "[operators",
         "operators = 3",
         "[operators]\nop-local = 3",
