@@ -46,6 +46,7 @@ def sentinel_rules(settings: Settings) -> Rules:
             collar_pct=limits.price_collar_pct_max,
         ),
         thresholds=Thresholds(
+            error_part_max=protection.error_part_max,
             nonce_part_max=protection.nonce_part_max,
             limited_per_s_max=protection.limited_per_s_max,
         ),

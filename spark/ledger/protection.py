@@ -34,8 +34,6 @@ LIMITED_WINDOW_NS: Final = 3 * _MINUTE_NS
 PLACE_ACK_WINDOW_NS: Final = 10 * _MINUTE_NS
 #: P95 above which a kill is due; one of the latency classes' bounds.
 PLACE_ACK_MS_MAX: Final = 2000
-#: Of requests in an hour, the part that may fail (H1).
-ERROR_PART_MAX: Final = Decimal("0.005")
 BUDGET_WINDOW_NS: Final = HOUR_NS
 #: A budget that was spent long ago burns no more; the last five minutes must be bad, too.
 BURN_WINDOW_NS: Final = 5 * _MINUTE_NS
@@ -66,6 +64,8 @@ class Thresholds:
     nonce_part_max: Decimal
     #: Rate-limit answers a second.
     limited_per_s_max: Decimal
+    #: Part of an hour's requests that may fail (H1).
+    error_part_max: Decimal = Decimal("0.005")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,9 +290,9 @@ def _place_ack(case: Case) -> Finding | None:
 def _error_budget(case: Case) -> Finding | None:
     hour = case.window(Rule.ERROR_BUDGET, BUDGET_WINDOW_NS)
     burn = case.window(Rule.ERROR_BUDGET, BURN_WINDOW_NS)
-    if hour.errors < ERRORS_MIN or hour.errors <= ERROR_PART_MAX * hour.ended:
+    if hour.errors < ERRORS_MIN or hour.errors <= case.thresholds.error_part_max * hour.ended:
         return None
-    if burn.errors <= ERROR_PART_MAX * burn.ended:
+    if burn.errors <= case.thresholds.error_part_max * burn.ended:
         return None
     return Finding(
         rule=Rule.ERROR_BUDGET,
@@ -300,7 +300,7 @@ def _error_budget(case: Case) -> Finding | None:
         reason="the error budget of the hour is spent, and errors go on",
         evidence={
             "found": f"{hour.errors} of {hour.ended} requests, {_part(hour.errors, hour.ended)}",
-            "limit": f"{ERROR_PART_MAX:.2%}",
+            "limit": f"{case.thresholds.error_part_max:.2%}",
             "window": _seconds(BUDGET_WINDOW_NS),
             "last_5_min": f"{burn.errors} of {burn.ended}",
             "without_answer": str(hour.unknown),

@@ -21,10 +21,12 @@ from spark import topics
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Pace, Partition, Record
 from spark.embedded.child import ChildState, ChildStatus
+from spark.embedded.home import Home
 from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable
 from spark.events import OrderAcked
 from spark.names import Role
+from spark.worker.latch_copy import make_empty_copy
 from tests.crash.aftermath import NUMBER, Zombie, event_of
 
 _STRATEGY: Final = "strategy-demo"
@@ -231,9 +233,15 @@ async def _second_gateway(stack: Throwaway, first: int) -> AsyncIterator["_Secon
         (home / name).mkdir(parents=True)
         if uid is not None:
             os.chown(home / name, uid, uid)
+    latch = Home(home).latch_of(Role.GATEWAY)
+    latch.mkdir(parents=True)
+    make_empty_copy(latch)
+    if uid is not None:
+        for path in (latch, *latch.iterdir()):
+            os.chown(path, uid, uid)
     (home / "public").symlink_to(theirs.public)
     (home / "run" / "signer").symlink_to(theirs.run_of(Role.SIGNER))
-    for directory in (home, home / "run", home / "state"):
+    for directory in (home, home / "run", home / "state", latch.parent):
         directory.chmod(0o755)
     log = home / "second.log"
     with log.open("wb") as output:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from spark import topics
 from spark.audit import digest_of, verify
+from spark.bench.caps import WIDE_CAPS
 from spark.bench.order import PROCESSES
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Partition
@@ -80,9 +81,12 @@ async def aftermath() -> AsyncIterator[Aftermath]:
     options = ThrowawayOptions(
         jar_directory=jar_cache(),
         processes=tuple(role.value for role in PROCESSES),
-        simulator=SimulatorOptions(is_limited=False, market_rate=0.0),
+        simulator=SimulatorOptions(is_limited=False, market_rate=1.0),
         # What a zombie holds is still good when it wakes up: only the fence may stop it.
         environment=(
+            *WIDE_CAPS,
+            # Replies are swallowed on purpose: the sentinel would end it, as it should.
+            ("SPARK_ERROR_RATE_MAX", "1"),
             ("SPARK_APPROVAL_LIFE_S", "5"),
             ("SPARK_SIGNATURE_LIFE_S", "5"),
             ("SPARK_BINANCE_RECV_WINDOW_MS", "5000"),
