@@ -45,8 +45,9 @@ A process of the stack ends with the same codes; what to do then is in [restart.
   process that beats obeys, 5 when one was not heard of in time, 6 when it was refused or every
   reader ignores it, 9 when it waits for `spark approve`.
 - `spark status` ends with 0 only when everything serves, and with 5 otherwise.
-- `spark audit verify` ends with 7 where the trail does not hold, `spark doctor` with 8 where a
-  check fails, `spark db status` with 4 where a migration is missing and 7 where one was changed."""
+- `spark audit verify` ends with 7 where the trail does not hold, `spark db compare` with 7 where a
+  table differs from the topics, `spark doctor` with 8 where a check fails, `spark db status` with 4
+  where a migration is missing and 7 where one was changed."""
 _TAIL: Final = """
 The benchmarks start a stack of their own and remove it; the rest attaches to the running one.
 
