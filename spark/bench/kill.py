@@ -8,8 +8,9 @@ and ledger are on one host's clock. A jitter probe runs beside it.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,20 +21,23 @@ from spark.bench.children import Child, child
 from spark.bench.order import percentiles
 from spark.bench.probe import Probe
 from spark.bus.kafka import KafkaBus
-from spark.bus.port import Bus
+from spark.bus.port import Bus, Partition, Record
 from spark.clock import SystemClock
-from spark.codec import encode
+from spark.codec import decode, encode
 from spark.embedded.ops_client import OpsAddress, ask
 from spark.embedded.throwaway import Throwaway
-from spark.errors import GateError, VenueUnavailable
+from spark.errors import GateError, MalformedError, VenueUnavailable
 from spark.events import HaltName
 from spark.keyring import Keyring
 from spark.ledger.control_state import OUTSIDE
-from spark.names import HaltSource
+from spark.names import HaltSource, TradingMode
+from spark.ops.control_reader import read_control
 from spark.ops.kill import KillReport, pull, say_and_wait
 from spark.producers.kills import new_kill
 from spark.producers.words import Operator, approve, propose, resume_trading
+from spark.topics import DECISIONS, EVENTS
 from spark.worker.latch import PREFIX
+from spark.worker.resume import read_through
 
 _STRATEGY: Final = "strategy-demo"
 _PERSONS: Final = ("op-local", "op-second")
@@ -45,6 +49,7 @@ _WAIT_S: Final = 10.0
 _FLOW_ORDERS: Final = 20
 _FLOW_S_MAX: Final = 15.0
 _STARTS_MAX: Final = 5
+_LATEST_RECORDS: Final = 200
 #: After this no intent of before is young enough.
 _STALE_S: Final = 6.0
 #: After everybody has drained, whatever is still on a wire has arrived.
@@ -78,6 +83,8 @@ class _Rounds:
     in_flight_after_confirm: int = 0
     after_drained: int = 0
     unconfirmed: list[str] = field(default_factory=list)
+    #: Halts that protections said meanwhile, as on a machine that stalls; resumed, too.
+    protections: int = 0
 
 
 async def drill_kill(
@@ -112,11 +119,11 @@ async def drill_kill(
             _Load(plan, stack.home.logs / "load.log", arrivals) as load,
         ):
             for number in range(drill.rounds):
-                await load.flow()
+                found.protections += await _flowing(stack, load, buses)
                 report = await _kill(stack, buses[_PERSONS[0]], arrivals, found=found)
                 say(_line(number, report, found))
-                await _resume(stack, buses, report)
-            await load.flow()
+                found.protections += await _resume(stack, buses)
+            found.protections += await _flowing(stack, load, buses)
     finally:
         for bus in buses.values():
             await bus.close()
@@ -132,6 +139,7 @@ async def drill_kill(
         "unconfirmed": found.unconfirmed,
         "rate_asked": drill.rate,
         "load_restarts": load.restarts,
+        "protections": found.protections,
         "stalls": probe.stalls,
     }
 
@@ -188,24 +196,15 @@ class _Load:
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
 
-    async def flow(self) -> None:
-        """
-        Wait until orders flow.
+    async def restart(self) -> None:
+        """Stop, let what was asked grow too old, start anew."""
+        self.restarts += 1
+        await self._running.aclose()
+        await asyncio.sleep(_STALE_S)
+        await self._start()
 
-        Raises:
-            GateError: they do not, whatever is tried.
-
-        """
-        for _ in range(_STARTS_MAX):
-            if await self._flows():
-                return
-            self.restarts += 1
-            await self._running.aclose()
-            await asyncio.sleep(_STALE_S)
-            await self._start()
-        raise GateError("no orders flow; the machine does not keep up, or something else halts")
-
-    async def _flows(self) -> bool:
+    async def flows(self) -> bool:
+        """Wait for some orders to arrive; says whether they did in time."""
         seen, deadline = 0, time.monotonic() + _FLOW_S_MAX
         while seen < _FLOW_ORDERS and time.monotonic() < deadline:
             assert self._child is not None, "started"
@@ -217,6 +216,42 @@ class _Load:
     async def _start(self) -> None:
         started = child("spark.bench.order_load", self._plan, self._log)
         self._child = await self._running.enter_async_context(started)
+
+
+async def _flowing(stack: Throwaway, load: _Load, buses: Mapping[str, Bus]) -> int:
+    """
+    Wait until orders flow; where they do not, a protection may have been faster than we.
+
+    Returns: how many halts of protections were resumed.
+
+    Raises:
+        GateError: they do not, whatever is tried.
+
+    """
+    protections = 0
+    for _ in range(_STARTS_MAX):
+        if await load.flows():
+            return protections
+        protections += await _resume(stack, buses)
+        await load.restart()
+    outcomes = await _outcomes(buses[_PERSONS[0]])
+    raise GateError(f"no orders flow; what became of the latest: {outcomes}")
+
+
+async def _outcomes(bus: Bus) -> str:
+    """Count the latest reasons why intents were refused and requests not sent."""
+    partitions = [Partition(topic, 0) for topic in (DECISIONS, EVENTS)]
+    ends = await bus.ends(partitions)
+    counts: Counter[str] = Counter()
+
+    def see(record: Record) -> None:
+        with suppress(MalformedError):
+            event = decode(record.value or b"")
+            counts.update(reason.code for reason in getattr(event, "reasons", ()))
+
+    spans = {p: (max(0, end - _LATEST_RECORDS), end) for p, end in ends.items()}
+    await read_through(bus, spans, see)
+    return ", ".join(f"{code} {count}" for code, count in counts.most_common()) or "nothing said"
 
 
 async def _kill(stack: Throwaway, bus: Bus, arrivals: _Arrivals, *, found: _Rounds) -> KillReport:
@@ -249,23 +284,32 @@ def _judge(found: _Rounds, report: KillReport, arrived: list[tuple[int, str]]) -
     found.drained_ms.append((drained_ns - report.kill.at_ns) / _NS_PER_MS)
 
 
-async def _resume(stack: Throwaway, buses: Mapping[str, Bus], report: KillReport) -> None:
-    """Clear exactly this kill, on the log and in the latch, as two persons do."""
-    assert report.latch is not None, "every account is killed"
-    assert report.offset is not None, "Kafka took it"
-    touched_ns = report.latch.lstat().st_mtime_ns
-    outside = f"{PREFIX}{report.kill.halt}@{touched_ns}"
-    halts = [
-        HaltName(halt=report.kill.halt, offset=report.offset),
-        HaltName(halt=outside, offset=OUTSIDE),
-    ]
+async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> int:
+    """
+    Clear everything that is in force, on the log and in the latch, as two persons do.
+
+    Returns: how many halts of protections were among it.
+    """
     first, second = (_operator(stack, person) for person in _PERSONS)
-    proposal = resume_trading(first, halts, reason="drill")
+    people = Keyring(first.person, stack.secrets.root / first.person, stack.home.public).people()
+    said = await read_control(buses[first.person], people, TradingMode.LIVE)
+    halts = said.control.halts_in_force()
+    files = {entry: entry.lstat().st_mtime_ns for entry in stack.home.kill.iterdir()}
+    named = [HaltName(halt=halt.halt, offset=halt.offset) for halt in halts]
+    named += [
+        HaltName(halt=f"{PREFIX}{entry.name}@{touched_ns}", offset=OUTSIDE)
+        for entry, touched_ns in files.items()
+    ]
+    if not named:
+        return 0
+    proposal = resume_trading(first, named, reason="drill")
     # Soon over: of those that live, readers take only so many from one person.
     proposal = replace(proposal, expires_ns=proposal.created_ns + _PROPOSAL_LIFE_NS)
     await propose(buses[first.person], first, proposal)
     await approve(buses[second.person], second, encode(proposal))
-    report.latch.unlink()
+    for entry in files:
+        entry.unlink()
+    return sum(halt.source != HaltSource.CLI for halt in halts)
 
 
 def _operator(stack: Throwaway, person: str) -> Operator:

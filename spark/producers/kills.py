@@ -5,7 +5,6 @@ The one way for the command line and the alert webhook. The file works with Kafk
 the record tells who, why and which account, and stays.
 """
 
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,11 @@ from spark.events import TradingHalted
 from spark.names import HaltSource
 from spark.producers.words import checked_reason
 from spark.topics import ACCOUNT_PARTITION, CONTROL_HALT
+from spark.worker import latch_pull
 
 #: An account's name on a halt that stands for every account.
 ALL_ACCOUNTS: Final = ""
 _NS_PER_MS: Final = 1_000_000
-_FILE_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +78,12 @@ def pull_latch(directory: Path, kill: Kill) -> Path:
         SettingError: it cannot be written; who may is said in runbook/halt.md.
 
     """
-    path = directory / kill.halt
     text = f"{kill.by}: {kill.reason}\n".encode("utf-8", "replace")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as file:
-            # The entry kills, whatever is in it: it stands before the disk has it.
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        _flush_directory(directory)
+        latch_pull.pull_latch(directory, kill.halt, text)
     except OSError as error:
-        raise SettingError(f"latch file {path}: {error.strerror}") from None
-    return path
+        raise SettingError(f"latch file {directory / kill.halt}: {error.strerror}") from None
+    return directory / kill.halt
 
 
 async def say_kill(writer: Writer, kill: Kill) -> int:
@@ -115,11 +107,3 @@ async def say_kill(writer: Writer, kill: Kill) -> int:
     )
     key = kill.account.encode()
     return (await writer.write([Outgoing(Partition(CONTROL_HALT, 0), key, encode(halted))]))[0]
-
-
-def _flush_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -170,7 +170,7 @@ class _Desk:
         try:
             pull_latch(self.latch_dir, kill)
         except SettingError as error:
-            # It may be there from before a restart; the record is what everybody reads.
+            # The record is what everybody reads, if Kafka takes it.
             logger().warning("latch_not_pulled", why=str(error))
         offset = await say_kill(self.writer, kill)
         self.said.add(kill.halt)
