@@ -8,7 +8,10 @@ Owns    nothing but a kept state, which is a cache; the log is what it knows
 Fails   closed: what it does not know, it refuses on
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from spark import topics
@@ -60,6 +63,7 @@ from spark.signing import find_tag
 from spark.worker.contract import Given, Place, Tick
 
 _RULES_MAX: Final = 1_000
+_NO_PRICES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,32 +138,22 @@ class Guardrail:
         intent = given.event
         account = getattr(intent, "account", AccountId(""))
         rules = self.rules_for(state, account, getattr(intent, "strategy", StrategyId("")))
-        basis = Basis(
-            decided_ns=tick.now_ns,
-            appended_ns=given.appended_ns,
-            seen=tick.seen,
-            halts=tick.halts,
-            mode=rules.mode,
-            prices={},
-            limits_version=rules.limits.version,
-            policy=rules.policy,
-        )
         if given.fault is not None or not isinstance(intent, PlaceOrder | CancelOrder):
             fault = given.fault
             refusal = Refusal(
                 code=fault.reason if fault else Reason.MALFORMED,
                 found=fault.detail if fault else "not an intent",
             )
-            return _refused(None, stamp, basis, reasons=(refusal,))
+            return _refused(None, stamp, _basis(given, tick, rules), reasons=(refusal,))
         wrong = _misplaced(intent, given)
         if wrong is not None:
-            return _refused(intent, stamp, basis, reasons=(wrong,))
+            return _refused(intent, stamp, _basis(given, tick, rules), reasons=(wrong,))
         snap = self.snapshot(state, given, tick, intent=intent, rules=rules, stamp=stamp)
         if isinstance(intent, CancelOrder):
+            basis = _basis(given, tick, rules)
             return self._cancel(intent, given, snap, rules=rules, basis=basis, stamp=stamp)
         worth = snap.worth
-        if isinstance(worth, Worth):
-            basis = replace(basis, prices=dict(worth.used))
+        basis = _basis(given, tick, rules, worth.used if isinstance(worth, Worth) else _NO_PRICES)
         verdict = evaluate(intent, snap, rules.limits)
         if isinstance(verdict, Refused):
             return _refused(intent, stamp, basis, reasons=verdict.reasons)
@@ -301,6 +295,21 @@ class Guardrail:
         )
         self._rules[key] = made
         return made
+
+
+def _basis(
+    given: Given, tick: Tick, rules: Rules, prices: Mapping[str, Decimal] = _NO_PRICES
+) -> Basis:
+    return Basis(
+        decided_ns=tick.now_ns,
+        appended_ns=given.appended_ns,
+        seen=tick.seen,
+        halts=tick.halts,
+        mode=rules.mode,
+        prices=dict(prices),
+        limits_version=rules.limits.version,
+        policy=rules.policy,
+    )
 
 
 def _refused(
