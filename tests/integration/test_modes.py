@@ -26,6 +26,7 @@ from spark.events import (
     OrderRejected,
     OrderResolved,
     OutcomeUnknown,
+    PlaceOrder,
     RequestNotSent,
     RequestSealed,
     TradesReceived,
@@ -38,6 +39,7 @@ from spark.signing import bound_to
 from tests import keyed
 from tests.order_path import OrderPath, in_memory
 from tests.order_stages import BTC
+from tests.persons import demoted
 from tests.simulated_venue import FULL
 
 _UNKNOWN_KEY, _INVALID_SIGNATURE = -2015, -1022
@@ -135,6 +137,20 @@ def unsealed(sealed: RequestSealed) -> SignedRequest:
     return SignedRequest(**orjson.loads(keyed.seal().open(nonce, secret, bound)))
 
 
+async def end_of(path: OrderPath, order: PlaceOrder) -> OrderAcked | RequestNotSent:
+    """Wait until an order is acknowledged or not sent."""
+
+    def ends() -> list[OrderAcked | RequestNotSent]:
+        tape = path.tape
+        return [*tape.about(order, OrderAcked), *tape.about(order, RequestNotSent)]
+
+    return (await path.tape.until(ends))[0]
+
+
+def is_on_paper(event: Event | None) -> bool:
+    return isinstance(event, OrderAcked) and event.exchange_order_id.startswith("paper-")
+
+
 def measured(path: OrderPath, metric: str, mode: TradingMode) -> float | None:
     registry = path.stage(Role.GATEWAY).metrics.registry
     return registry.get_sample_value(f"{metric}_count", {"mode": mode.value})
@@ -210,6 +226,31 @@ async def test_a8_an_order_on_paper_that_a_crash_swallowed_never_was() -> None:
         order = path.order(Symbol("ETHUSDT"), price="2500")
         await path.ask(order)
         await path.hear(order, OrderFilled)
+
+
+async def test_b1_a_demotion_keeps_each_order_on_its_way() -> None:
+    """B1: from then on orders are on paper; what rests at the exchange is cancelled there."""
+    async with paper_path(TradingMode.LIVE) as (path, market):
+        live = path.order()
+        await path.ask(live)
+        assert not is_on_paper(await path.hear(live, OrderAcked))
+        stricter = encode(demoted())
+        await path.write(Outgoing(Partition(topics.CONTROL_HALT, 0), None, stricter))
+        # Until all three have read it an order may still go out, or end where they differ.
+        end, paper = None, live
+        while not is_on_paper(end):
+            await market.book(BIDS, ASKS)
+            paper = path.order(price="99990")
+            await path.ask(paper)
+            end = await end_of(path, paper)
+        arrived = await path.requests()
+        for order in (live, paper):
+            drop = path.cancel(order)
+            await path.ask(drop)
+            assert (await path.hear(order, OrderCancelled)).cancel_intent_id == drop.intent_id
+        assert await path.requests() == arrived
+        (dropped,) = await path.requests("DELETE")
+        assert dropped["status"] == 200
 
 
 async def test_b1_a_shadow_order_goes_all_the_way_but_the_last_step() -> None:
