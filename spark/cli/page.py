@@ -41,6 +41,9 @@ A process of the stack ends with the same codes; what to do then is in [restart.
 
 - `spark order place` and `spark order cancel` end with 0 when the exchange answered, 6 when Spark
   refused, 1 when the exchange refused, 5 when the outcome is unknown or nothing was heard in time.
+- `spark kill` ends with 0 when everybody who could let an order through has halted and drained, and
+  with 5 where one has not said so, an order is still open, or Kafka did not answer: the kill stands.
+- `spark drill kill` ends with 8 where an order came after the confirmations, or one was missing.
 - `spark resume`, `spark mode set`, `spark limits set` and `spark approve` end with 0 when every
   process that beats obeys, 5 when one was not heard of in time, 6 when it was refused or every
   reader ignores it, 9 when it waits for `spark approve`.
@@ -63,8 +66,8 @@ The benchmarks start a stack of their own and remove it; the rest attaches to th
 | `python -m spark.schemas` | Write `schemas/` anew. |
 | `python -m spark.cli.page`, `python -m spark.ops.pages` | Write the generated pages anew. |
 
-Not there yet: reconcile, unknown, drills,
-ramp, canary, backtest, keys, access check.
+Not there yet: reconcile, unknown, drills other than kill, ramp, canary, backtest, keys,
+access check.
 """
 _PANELS: Final = ("Run", "Trade", "Control", "Observe", "Maintain")
 #: Every command has these, or nobody looks for them here.
