@@ -61,6 +61,8 @@ def process_child(process: Process, around: Surroundings) -> Child:
             env=_environment(process.name, around),
             cwd=directory,
             uid=around.uids.get(process.name),
+            # Whose latch directory it is (site.py): the sentinel may pull it as well.
+            other_group=around.uids.get(Role.WEBHOOK) if process.name == Role.SENTINEL else None,
             stop_signal=signal.SIGTERM,
         )
 

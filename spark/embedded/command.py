@@ -26,10 +26,17 @@ class Command:
     #: The whole environment: nothing of the parent's is inherited (S15).
     env: Mapping[str, str]
     cwd: Path
-    #: None keeps the uid of the parent; otherwise uid and gid of the child, no other group.
+    #: None keeps the uid of the parent; otherwise uid and gid of the child.
     uid: int | None
     #: Asks for a clean stop; PostgreSQL's is not SIGTERM, which waits for its clients.
     stop_signal: signal.Signals
+    #: The one other group that a child with a uid of its own is in.
+    other_group: int | None = None
+
+    @property
+    def groups(self) -> list[int]:
+        """List the child's groups beside its own."""
+        return [] if self.other_group is None else [self.other_group]
 
     def spawn_options(self) -> SpawnOptions:
         """
@@ -37,5 +44,5 @@ class Command:
         """
         options: SpawnOptions = {"env": dict(self.env), "cwd": str(self.cwd), "umask": 0o077}
         if self.uid is not None:
-            options |= {"user": self.uid, "group": self.uid, "extra_groups": []}
+            options |= {"user": self.uid, "group": self.uid, "extra_groups": self.groups}
         return options

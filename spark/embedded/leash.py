@@ -27,6 +27,8 @@ _EXIT_NOT_STARTED = 127
 def main(arguments: list[str]) -> None:
     """
     Drop to the uid (`-` keeps it), tie this process to its parent, become the program.
+
+    What follows the uid after a colon is the one other group that the program is in.
     """
     death_signal, parent, uid, *program = arguments
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -34,9 +36,10 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     if uid != "-":
-        os.setgroups([])
-        os.setresgid(int(uid), int(uid), int(uid))
-        os.setresuid(int(uid), int(uid), int(uid))
+        number, *groups = map(int, uid.split(":"))
+        os.setgroups(groups)
+        os.setresgid(number, number, number)
+        os.setresuid(number, number, number)
     if sys.platform == "linux":
         _tie(int(death_signal), int(parent))
     try:

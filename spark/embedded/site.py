@@ -76,7 +76,8 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
         home.make_for(principal, isolation.uids.get(principal))
     own_directory(home.simulator, isolation.uids.get(SIMULATOR))
     if (uid := isolation.uids.get(Role.WEBHOOK)) is not None:
-        # An alert may pull the latch; who pulled it is its owner, and none removes another's.
+        # An alert may pull the latch, and so may the sentinel, which is in this group too
+        # (children.py); who pulled it is its owner, and none removes another's.
         os.chown(home.kill, -1, uid)
     remove_request(home)
     secrets = Secrets(home.secrets, isolation.uids)

@@ -36,7 +36,7 @@ async def spawn(
 
     """
     rotate(log)
-    uid = "-" if command.uid is None else str(command.uid)
+    uid = "-" if command.uid is None else ":".join(map(str, (command.uid, *command.groups)))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     output = os.open(log, flags, 0o600)
     try:
