@@ -4,8 +4,11 @@ Orders on paper: the evidence of an exchange, filled from the live market, of th
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spark.events import (
     CancelRejected,
@@ -15,7 +18,7 @@ from spark.events import (
     OrderFilled,
     OrderRejected,
 )
-from spark.exchanges.port import Answer, NotSentError, Outcome
+from spark.exchanges.port import About, Answer, NotSentError, Outcome
 from spark.names import OrderState, Side, Symbol, TimeInForce, TradingMode
 from tests.paper import BOOK_AGE_NS_MAX, PaperDesk, about_of, request
 
@@ -228,3 +231,80 @@ async def test_a_closed_venue_hears_nothing(desk: PaperDesk) -> None:
     await desk.venue.close()
     desk.trades("97", "9", is_bid_hit=True)
     assert desk.fills() == []
+
+
+_PRICE = st.integers(97, 104).map(str)
+_QUANTITY = st.integers(1, 6).map(str)
+_ACTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("place"), _PRICE, _QUANTITY, st.sampled_from(Side), st.sampled_from(TimeInForce)
+        ),
+        st.tuples(st.just("market"), _QUANTITY, st.sampled_from(Side)),
+        st.tuples(st.just("move"), _PRICE, st.integers(0, 6).map(str), st.sampled_from(Side)),
+        st.tuples(st.just("trade"), _PRICE, _QUANTITY, st.booleans()),
+        st.tuples(st.just("cancel"), st.integers(0, 20)),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(_ACTS)
+def test_a10_whatever_the_market_does_nothing_is_made_up(acts: list[tuple[Any, ...]]) -> None:
+    """A10: quantity conserved, no price past a limit, one trade shared, ids never twice."""
+    asyncio.run(_live_through(acts))
+
+
+async def _live_through(acts: list[tuple[Any, ...]]) -> None:
+    desk = PaperDesk()
+    desk.full(BIDS, ASKS)
+    wanted: dict[str, About] = {}
+    for number, (act, *more) in enumerate(acts):
+        text, before = f"o{number}", _traded(desk)
+        if act == "place":
+            price, quantity, side, in_force = more
+            order = {"price": price, "quantity": quantity, "side": side, "time_in_force": in_force}
+            wanted[text] = about_of(text, **order)
+            await desk.place(text, **order)
+        elif act == "market":
+            quantity, side = more
+            wanted[text] = about_of(text, price=None, quantity=quantity, side=side)
+            await desk.place(text, price=None, quantity=quantity, side=side)
+        elif act == "move":
+            price, quantity, side = more
+            level = {price: quantity}
+            desk.moves(level if side is Side.BUY else {}, level if side is Side.SELL else {})
+        elif act == "trade":
+            price, quantity, is_bid_hit = more
+            desk.trades(price, quantity, is_bid_hit=is_bid_hit)
+            assert _traded(desk) - before <= Decimal(quantity), "a trade filled more than itself"
+        elif act == "cancel" and wanted:
+            await desk.cancel(list(wanted)[more[0] % len(wanted)])
+        elif act == "restart":
+            desk = desk.restarted()
+            desk.full(BIDS, ASKS)
+        _check(desk, wanted)
+
+
+def _traded(desk: PaperDesk) -> Decimal:
+    return sum((one.quantity for one in desk.log if isinstance(one, OrderFilled)), Decimal(0))
+
+
+def _check(desk: PaperDesk, wanted: dict[str, About]) -> None:
+    fills = [one for one in desk.log if isinstance(one, OrderFilled)]
+    assert len({one.trade_id for one in fills}) == len(fills)
+    for text, about in wanted.items():
+        order, own = desk.order(text), desk.fills(text)
+        assert about.quantity is not None
+        assert sum((quantity for _, quantity in own), Decimal(0)) == order.filled <= about.quantity
+        assert (order.state is OrderState.FILLED) is (order.filled == about.quantity)
+        for price, _ in own:
+            if about.price is not None:
+                assert price <= about.price if about.side is Side.BUY else price >= about.price
+        if about.time_in_force is TimeInForce.FOK:
+            assert order.filled in {Decimal(0), about.quantity}
+        if about.time_in_force is not TimeInForce.GTC:
+            assert order.state in {OrderState.FILLED, OrderState.EXPIRED}
+        assert order.odd == (), "the table did not foresee it"
