@@ -33,6 +33,8 @@ from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
 _WATCH_PERIOD_S: Final = 2.0
+#: From one wake-up's work to the next, at the least: rows are for people and reports.
+_GATHER_S: Final = 0.05
 _NS_PER_S: Final = 1e9
 #: Transactions lost in a row to another projector, after which this one leaves.
 _LOST_MAX: Final = 5
@@ -71,7 +73,7 @@ class Projector:
         await require_current(self.database)
         await self._find_place()
         positions = {partition: mark.next_offset for partition, mark in self._marks.items()}
-        reader = await self.bus.reader(positions, Pace.SHARED)
+        reader = await self.bus.reader(positions, Pace.SIDE)
         writer = await self.bus.writer([CONTROL_PULSE])
         pulse = Pulse(Role.PROJECTOR, self.instance, writer, clock=self.clock)
         try:
@@ -107,12 +109,17 @@ class Projector:
                     reader.seek(partition, mark.next_offset)
 
     async def _take_turn(self, reader: Reader) -> None:
+        records = await reader.read(_READ_WAIT_MS)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         cutter = Cutter(self._marks, records_max=self.batch_records_max)
-        for record in await reader.read(_READ_WAIT_MS):
+        for record in records:
             if batch := cutter.add(record):
                 await self._commit(batch)
         if batch := cutter.end():
             await self._commit(batch)
+            # A transaction of one record costs nearly as much as one of a hundred.
+            await asyncio.sleep(began + _GATHER_S - loop.time())
 
     async def _commit(self, batch: Batch) -> None:
         async with self.database.transaction() as transaction:

@@ -88,15 +88,19 @@ async def _fetch_intents(
     transaction: Transaction, tables: Tables, keys: Iterable[IntentKey]
 ) -> None:
     wanted = _columns(keys, ("partitions", "offsets"))
-    rows = await transaction.fetch("projected_intents", wanted)
-    tables.intents.update(read_intent(row) for row in rows)
+    if wanted["partitions"]:
+        rows = await transaction.fetch("projected_intents", wanted)
+        tables.intents.update(read_intent(row) for row in rows)
 
 
 async def _fetch_orders(
     transaction: Transaction, tables: Tables, keys: Iterable[OrderKey], batch: Batch
 ) -> None:
     names = ("accounts", "ids")
-    rows = await transaction.fetch("projected_parts", _columns(keys, names))
+    wanted = _columns(keys, names)
+    if not wanted["accounts"]:
+        return
+    rows = await transaction.fetch("projected_parts", wanted)
     tables.orders.update(read_parts(*row) for row in rows)
     fills = [item.event for item in batch.items if isinstance(item.event, OrderFilled)]
     if not fills:
