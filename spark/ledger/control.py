@@ -91,6 +91,7 @@ def fold_body(
     except MalformedError as error:
         event = f"not an event: {error}"
     if isinstance(event, str):
+        _judge_by(control, people, start_mode, offset=offset)
         if _is_new(control, topic, offset):
             _ignore(control, topic, offset, why=event)
         return
@@ -123,7 +124,10 @@ def fold_control(
         start_mode: the environment's mode; whether a second person is needed depends on it.
 
     """
-    if topic not in {CONTROL, CONTROL_HALT} or not _is_new(control, topic, offset):
+    if topic not in {CONTROL, CONTROL_HALT}:
+        return
+    _judge_by(control, people, start_mode, offset=offset)
+    if not _is_new(control, topic, offset):
         return
     match topic, event:
         case "control.halt", TradingHalted():
@@ -168,6 +172,24 @@ def _is_risky(control: Control, proposal: Proposal, start_mode: TradingMode) -> 
     ramp_before = _RAMP_PCT_MAX if word is None else word.volume_ramp_pct
     is_looser = MODES.index(after) > MODES.index(before)
     return after in _RISKY and (is_looser or proposal.volume_ramp_pct > ramp_before)
+
+
+def _judge_by(control: Control, people: People, start_mode: TradingMode, *, offset: int) -> None:
+    """
+    Start over where a kept state was judged by other persons or another start mode.
+
+    Both topics are read from their beginning at each start, so all of it comes again, and
+    a kept state is only a cache here, too.
+    """
+    judge = f"{people.digest} {start_mode}"
+    if control.judge == judge:
+        return
+    if control.judge:
+        assert offset == 0, "other judges are met at the beginning of a topic"
+        fresh = Control()
+        for name in Control.__dataclass_fields__:
+            setattr(control, name, getattr(fresh, name))
+    control.judge = judge
 
 
 def _is_new(control: Control, topic: str, offset: int) -> bool:

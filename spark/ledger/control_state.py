@@ -94,6 +94,8 @@ class Control:
     next_offsets: dict[str, int] = field(default_factory=dict)
     #: The latest append time on `control`: a clock that jumps back revives no proposal.
     latest_ns: int = 0
+    #: Whose signatures and which start mode it was judged by; by others it is folded anew.
+    judge: str = ""
 
     def kills(self, account: AccountId) -> tuple[str, ...]:
         """Name the kills in force for an account."""

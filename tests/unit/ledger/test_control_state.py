@@ -18,7 +18,9 @@ from spark.ledger.control import (
 )
 from spark.ledger.control_state import OUTSIDE, strictest
 from spark.names import AccountId, StrategyId, TradingMode
+from spark.people import People
 from spark.topics import CONTROL, CONTROL_HALT
+from tests.keyed import LOG_EPOCH
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, events_of
 from tests.persons import (
     LOCAL,
@@ -215,3 +217,16 @@ def test_nothing_that_strangers_write_raises_or_counts(
     assert all(room.say(one) for one in said)
     assert room.control.kills(ACCOUNT) == ("kill-1",)
     assert room.control.proposals == {}
+
+
+def test_r15_a_state_kept_under_other_settings_is_folded_anew() -> None:
+    """R15: a restart with another start mode or list of persons judges as if it never kept one."""
+    room = busy_room()
+    adapter = TypeAdapter(Control)
+    kept = adapter.dump_json(room.control)
+    other_mode, other_people = Room(PAPER), Room(TRICKLE, People({}, LOG_EPOCH))
+    for after, limits in ((other_mode, 1), (other_people, 0)):
+        found = after.fold(adapter.validate_json(kept), room.log)
+        assert found == after.fold(Control(), room.log)
+        assert found != room.control
+        assert len(found.limits) == limits
