@@ -60,8 +60,8 @@ class LocalBook:
         """Yield the levels of a side, best first."""
         levels = self._sides[side]
         # A copy: what is taken on the way changes the levels.
-        prices = reversed(levels.prices) if side is Side.BUY else iter(list(levels.prices))
-        for price in list(prices):
+        prices = levels.prices[::-1] if side is Side.BUY else levels.prices[:]
+        for price in prices:
             yield Offer(price, levels.quantities[price], None)
 
     def quantity_at(self, side: Side, price: Decimal) -> Decimal:
