@@ -51,9 +51,9 @@ async def project(transaction: Transaction, batch: Batch) -> dict[str, int]:
     tables = Tables()
     await _fetch_intents(transaction, tables, intent_keys(batch))
     asked = fold_intents(tables, batch)
-    await _fetch_orders(transaction, tables, order_keys(asked, batch), batch)
+    await _fetch_orders(transaction, tables, order_keys(asked, batch), batch=batch)
     changes = fold_orders(tables, asked, batch)
-    return await _write(transaction, tables, changes, batch)
+    return await _write(transaction, tables, changes, batch=batch)
 
 
 async def advance(transaction: Transaction, batch: Batch) -> None:
@@ -94,7 +94,7 @@ async def _fetch_intents(
 
 
 async def _fetch_orders(
-    transaction: Transaction, tables: Tables, keys: Iterable[OrderKey], batch: Batch
+    transaction: Transaction, tables: Tables, keys: Iterable[OrderKey], *, batch: Batch
 ) -> None:
     names = ("accounts", "ids")
     wanted = _columns(keys, names)
@@ -115,7 +115,7 @@ async def _fetch_orders(
 
 
 async def _write(
-    transaction: Transaction, tables: Tables, changes: Changes, batch: Batch
+    transaction: Transaction, tables: Tables, changes: Changes, *, batch: Batch
 ) -> dict[str, int]:
     lines: dict[str, list[Line]] = {
         "intents": [intent_line(key, tables.intents[key]) for key in sorted(changes.intents)],
