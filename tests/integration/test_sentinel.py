@@ -1,6 +1,7 @@
 """The sentinel: a log in memory, a clock that the test moves."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -8,10 +9,11 @@ from typing import Final
 import pytest
 
 from spark import topics
-from spark.bus.port import Outgoing, Partition
+from spark.bus.memory import MemoryBroker, MemoryBus, MemoryWriter
+from spark.bus.port import Outgoing, Partition, Writer
 from spark.codec import decode, encode
 from spark.consumers.sentinel_keep import UNKEPT_MAX
-from spark.errors import FencedError
+from spark.errors import FencedError, WriteError
 from spark.events import PartitionFenced, TradingDemoted, TradingHalted
 from spark.ledger.equity import DAY_NS
 from spark.names import Book, HaltSource, Role, TradingMode
@@ -239,15 +241,19 @@ async def test_a_reaction_comes_once_over_restarts_and_again_after_a_resume(
     assert watched.metrics.registry.get_sample_value("spark_protections_total", rule) == 1
 
 
-async def test_a_crash_between_file_and_log_leaves_a_kill(watched: Watched) -> None:
-    """B2, B10: the file alone kills; the next start says it on the log."""
+async def late_fill(watched: Watched) -> None:
+    """Let the exchange fill an order that it has refused."""
     await watched.say(topics.EVENTS, fence())
     told = Told()
     life = told.refused(watched.now_ns, "INSUFFICIENT_BALANCE")
     told.ends(life, life.filled("1", "1", "t"), watched.now_ns)
     await watched.tell(told)
-    sentinel, ready = watched.sentinel()
-    async with crashing(sentinel.run, ready):
+
+
+async def test_a_fill_after_the_end_kills_by_file_and_record(watched: Watched) -> None:
+    """R5, B10: the file says why, too."""
+    await late_fill(watched)
+    async with watched.watching():
         kill, paper = await watched.halted(2)
 
     assert kill.evidence["found"].endswith("rejected:full_fill")
@@ -255,16 +261,49 @@ async def test_a_crash_between_file_and_log_leaves_a_kill(watched: Watched) -> N
     assert (watched.latch / kill.halt).read_text().startswith("sentinel: the exchange filled")
 
 
+class _NoHalts(MemoryWriter):
+    """A broker that takes no word on control.halt."""
+
+    async def write(self, records: Sequence[Outgoing]) -> list[int]:
+        if any(one.partition.topic == topics.CONTROL_HALT for one in records):
+            raise WriteError("control.halt: not taken")
+        return await super().write(records)
+
+
+class _NoHaltsBus(MemoryBus):
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self._log = broker
+
+    async def writer(self, topics: Sequence[str]) -> Writer:  # type: ignore[override]
+        del topics
+        return _NoHalts(self._log)
+
+
+async def test_without_the_log_the_file_kills_and_the_next_start_says_it(watched: Watched) -> None:
+    """B2, B10: the file comes first; what the broker did not take is said after a restart."""
+    await late_fill(watched)
+    usual, watched.world.bus = watched.world.bus, _NoHaltsBus(watched.world.broker)
+    sentinel, _ = watched.sentinel()
+    with pytest.raises(ExceptionGroup) as failed:
+        await asyncio.wait_for(sentinel.run(asyncio.Event()), 20)
+    assert isinstance(failed.value.exceptions[0], WriteError)
+    (first,) = watched.latch.iterdir()
+    assert watched.halts() == []
+    watched.world.bus = usual
+    watched.world.clock.advance(SECOND_NS)
+    async with watched.watching():
+        kill, _ = await watched.halted(2)
+
+    assert {path.name for path in watched.latch.iterdir()} == {first.name, kill.halt}
+
+
 async def test_a_latch_that_cannot_be_pulled_does_not_keep_the_log_from_killing(
     watched: Watched,
 ) -> None:
     """B10: one of the two is enough."""
-    await watched.say(topics.EVENTS, fence())
     watched.latch = watched.latch / "missing"
-    told = Told()
-    life = told.refused(watched.now_ns, "INSUFFICIENT_BALANCE")
-    told.ends(life, life.filled("1", "1", "t"), watched.now_ns)
-    await watched.tell(told)
+    await late_fill(watched)
     async with watched.watching():
         kill, _ = await watched.halted(2)
 
