@@ -9,6 +9,7 @@ from spark.bus.port import Bus
 from spark.clock import SystemClock
 from spark.consumers.auditor import Auditor, AuditorWiring
 from spark.consumers.gateway import Gateway, GatewayWiring
+from spark.consumers.gateway_market import PaperRules
 from spark.consumers.guardrail import Guardrail
 from spark.consumers.signer import Signer, SignerKeys, SignerRules
 from spark.consumers.signing_socket import SigningClient, SigningSocket
@@ -154,6 +155,8 @@ def _gateway(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event
             mode=path.mode,
             endpoint=Endpoint.SIM,
             concurrency_max=path.concurrency_max,
+            # A book that a test told once is not told again.
+            paper=PaperRules(book_age_ns_max=600 * SECOND_NS),
             instance=f"gateway-{len(path.stages)}",
             ready=ready,
             state_dir=path.state_dir,
