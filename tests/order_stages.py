@@ -23,7 +23,7 @@ from spark.worker.latch_copy import LatchCopy, make_empty_copy
 from spark.worker.loop import TransformLoop, Wiring
 from tests import keyed
 from tests.hops import CEILINGS, gateway_keys
-from tests.made import ACCOUNT
+from tests.made import ACCOUNT, SECOND_NS
 from tests.start import start
 
 if TYPE_CHECKING:
