@@ -84,7 +84,7 @@ class _Rounds:
     after_drained: int = 0
     unconfirmed: list[str] = field(default_factory=list)
     #: Halts that protections said meanwhile, as on a machine that stalls; resumed, too.
-    protections: int = 0
+    protections: list[str] = field(default_factory=list)
 
 
 async def drill_kill(
@@ -218,17 +218,17 @@ class _Load:
         self._child = await self._running.enter_async_context(started)
 
 
-async def _flowing(stack: Throwaway, load: _Load, buses: Mapping[str, Bus]) -> int:
+async def _flowing(stack: Throwaway, load: _Load, buses: Mapping[str, Bus]) -> list[str]:
     """
     Wait until orders flow; where they do not, a protection may have been faster than we.
 
-    Returns: how many halts of protections were resumed.
+    Returns: what protections had said, which was resumed.
 
     Raises:
         GateError: they do not, whatever is tried.
 
     """
-    protections = 0
+    protections: list[str] = []
     for _ in range(_STARTS_MAX):
         if await load.flows():
             return protections
@@ -284,11 +284,11 @@ def _judge(found: _Rounds, report: KillReport, arrived: list[tuple[int, str]]) -
     found.drained_ms.append((drained_ns - report.kill.at_ns) / _NS_PER_MS)
 
 
-async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> int:
+async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> list[str]:
     """
     Clear everything that is in force, on the log and in the latch, as two persons do.
 
-    Returns: how many halts of protections were among it.
+    Returns: what protections had said meanwhile.
     """
     first, second = (_operator(stack, person) for person in _PERSONS)
     people = Keyring(first.person, stack.secrets.root / first.person, stack.home.public).people()
@@ -301,7 +301,7 @@ async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> int:
         for entry, touched_ns in files.items()
     ]
     if not named:
-        return 0
+        return []
     proposal = resume_trading(first, named, reason="drill")
     # Soon over: of those that live, readers take only so many from one person.
     proposal = replace(proposal, expires_ns=proposal.created_ns + _PROPOSAL_LIFE_NS)
@@ -309,7 +309,7 @@ async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> int:
     await approve(buses[second.person], second, encode(proposal))
     for entry in files:
         entry.unlink()
-    return sum(halt.source != HaltSource.CLI for halt in halts)
+    return [f"{halt.halt}: {halt.reason}" for halt in halts if halt.source != HaltSource.CLI]
 
 
 def _operator(stack: Throwaway, person: str) -> Operator:

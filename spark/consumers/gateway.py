@@ -97,7 +97,7 @@ class Gateway:
         wiring = self._wiring
         writer = await wiring.bus.writer([topics.EVENTS, topics.CONTROL_PULSE])
         who, halts = (_ROLE, wiring.instance, writer), wiring.halts
-        pulse = Pulse(*who, clock=wiring.clock, halts=halts.all)
+        pulse = Pulse(*who, clock=wiring.clock, halts=halts.listed)
         confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
             words = await self._open(writer)

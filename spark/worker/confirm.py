@@ -18,11 +18,13 @@ from spark.events import HaltConfirmed
 from spark.log import logger
 from spark.names import ClientOrderId
 from spark.topics import CONTROL_PULSE
-from spark.worker.halts import Halts
+from spark.worker.halts import Halts, shortened
 from spark.worker.tenure import Tenure
 
 #: Seconds between two looks at the latch, of a process that has nothing to do.
 _PERIOD_S: Final = 0.02
+#: Orders that one confirmation names; a gateway has fewer slots, unknowns may be more.
+_IN_FLIGHT_MAX: Final = 500
 
 #: What began before now and has not ended: batches, or orders by their client order id.
 OpenWork = Callable[[], frozenset[str]]
@@ -60,8 +62,9 @@ class Confirmer:
 
         """
         known: frozenset[str] = frozenset()
+        said: tuple[str, ...]
         waiting: frozenset[str] = frozenset()
-        is_drained = True
+        is_drained, said = True, ()
         while True:
             self._halts.spoken.clear()
             halts = self._halts.all()
@@ -69,14 +72,16 @@ class Confirmer:
                 waiting, is_drained = open_work(), False
                 logger().warning("halted", halts=sorted(news), open=len(waiting))
                 in_flight = waiting if are_orders else frozenset()
-                await self._say("halted", halts, tenures(), in_flight=in_flight)
+                # What is new comes first: somebody waits for exactly that.
+                said = (*(h for h in halts if h in news), *(h for h in halts if h not in news))
+                await self._say("halted", said, tenures(), in_flight=in_flight)
             elif known - set(halts):
                 logger().warning("halts_cleared", halts=sorted(known - set(halts)))
             known = frozenset(halts)
             waiting &= open_work()
             if not is_drained and not waiting:
                 is_drained = True
-                await self._say("drained", halts, tenures(), in_flight=frozenset())
+                await self._say("drained", said, tenures(), in_flight=frozenset())
             await self._pause()
 
     async def _pause(self) -> None:
@@ -96,9 +101,9 @@ class Confirmer:
             role=self._role,
             instance=self._instance,
             epochs={str(tenure.partition): tenure.epoch for tenure in held},
-            halts=halts,
+            halts=shortened(halts),
             stage=stage,
-            in_flight=tuple(sorted(ClientOrderId(one) for one in in_flight)),
+            in_flight=tuple(sorted(map(ClientOrderId, in_flight))[:_IN_FLIGHT_MAX]),
             at_ns=self._clock.wall_ns(),
         )
         await self._writer.write(

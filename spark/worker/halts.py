@@ -7,6 +7,8 @@ and none clears the environment's.
 """
 
 import asyncio
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Record
@@ -21,7 +23,14 @@ from spark.worker.sides import follow
 
 #: Where people and protections speak; one partition each.
 CONTROL_TOPICS: Final = (CONTROL, CONTROL_HALT)
+_NAMES_MAX: Final = 120
+_NAME_CHARS_MAX: Final = 300
 _PARTITIONS: Final = tuple(Partition(name, 0) for name in CONTROL_TOPICS)
+
+
+def shortened(halts: Iterable[str]) -> tuple[str, ...]:
+    """Cut names to what fits into a record, however many there are and whoever chose them."""
+    return tuple(halt[:_NAME_CHARS_MAX] for halt in islice(halts, _NAMES_MAX))
 
 
 class Halts:
@@ -80,6 +89,10 @@ class Halts:
     def all(self) -> tuple[str, ...]:
         """Look now: every kill in force for any account."""
         return (*self.outside(), *(halt.halt for halt in self._kills))
+
+    def listed(self) -> tuple[str, ...]:
+        """Name what is in force as far as a pulse can hold it; those of the latch come first."""
+        return shortened(self.all())
 
     async def read(self, bus: Bus) -> dict[Partition, int]:
         """

@@ -22,7 +22,8 @@ ENVIRONMENT: Final = "environment"
 #: How kills from the directory begin.
 PREFIX: Final = "latch:"
 _ENTRIES_MAX: Final = 64
-_SEEN_MAX: Final = 1_000
+#: Their names are part of decisions and pulses, which have their own limits.
+_SEEN_MAX: Final = 100
 
 
 class KillLatch:

@@ -94,7 +94,7 @@ class TransformLoop(Generic[_S]):
         dead = f"dlq.{transform.role}"
         writer = await wiring.bus.writer([transform.output, dead, table.CONTROL_PULSE])
         who, halts = (transform.role, wiring.instance, writer), wiring.halts
-        pulse = Pulse(*who, clock=wiring.clock, halts=halts.all)
+        pulse = Pulse(*who, clock=wiring.clock, halts=halts.listed)
         confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
             await self._open(writer)

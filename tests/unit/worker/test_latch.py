@@ -10,6 +10,8 @@ import orjson
 import pytest
 
 from spark.codec import encode
+from spark.topics import BY_NAME, CONTROL_PULSE
+from spark.worker.halts import shortened
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy, make_empty_copy
 
@@ -300,3 +302,10 @@ def test_s10_a_copy_that_cannot_be_written_keeps_no_kill_from_being_obeyed(
     (directory / "now").touch()
     assert named(directory / "now") in watched.in_force()
     assert named(directory / "now") in watched.in_force()
+
+
+def test_what_is_said_of_kills_fits_into_a_record() -> None:
+    """R10: however many there are and however long their names, a pulse can be written."""
+    found = shortened(f"{number}{'x' * 1_000}" for number in range(1_000))
+    assert len(orjson.dumps(found)) < BY_NAME[CONTROL_PULSE].message_bytes_max
+    assert shortened(["latch:a@1", "environment"]) == ("latch:a@1", "environment")
