@@ -32,10 +32,11 @@ def start_of(settings: Settings) -> Start:
 def sentinel_rules(settings: Settings) -> Rules:
     """Turn settings into what the sentinel marks and judges with."""
     limits, protection = settings.limits, settings.protection
+    # Those that can be asked for: a gateway serves them, or their sessions are known.
+    venues = {Venue.BINANCE} | ({Venue.BIST} if settings.bist.is_enabled else set())
     return Rules(
-        # Those that a gateway serves.
         accounts=frozenset(
-            account for account in ACCOUNT_PARTITION if account.startswith(f"{Venue.BINANCE}:")
+            account for account in ACCOUNT_PARTITION if account.partition(":")[0] in venues
         ),
         mode=settings.trading.mode_in_force,
         capital_usd=protection.capital_usd,
