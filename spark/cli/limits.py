@@ -72,7 +72,8 @@ def set_limits(
         _set(person, scope, said, reason=reason, is_sure=yes, wait_s=timeout)
     )
     changes = limit_changes(draft.before, draft.proposal.limits)
-    raise typer.Exit(print_outcome(outcome, as_json=as_json, extra={"changes": changes}))
+    extra: dict[str, object] = {"changes": changes, "held_back": draft.held_back}
+    raise typer.Exit(print_outcome(outcome, as_json=as_json, extra=extra))
 
 
 @app.command()
@@ -118,6 +119,8 @@ async def _set(
         draft = await draft_limits(at, AccountId(scope[0]), scope[1], said=said, reason=reason)
         for line in proposal_lines(draft.proposal, draft.sight, draft.before):
             say(line)
+        for name in draft.held_back:
+            say(f"{name}: the start value is stricter, and stays in force")
         say("needs a second person" if draft.needed > 1 else "one person is enough")
         if loosened(draft.before, draft.proposal.limits):
             confirm("Loosen them?", is_sure=is_sure)

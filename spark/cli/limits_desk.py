@@ -71,6 +71,8 @@ class Draft:
     proposal: SetLimits
     before: LimitValues
     needed: int
+    #: Limits that change nothing, because their start value is stricter.
+    held_back: tuple[str, ...] = ()
 
 
 def read_assignments(typed: Iterable[str]) -> dict[str, object]:
@@ -171,7 +173,27 @@ async def draft_limits(
     if problem:
         raise RefusedError(problem)
     needed = needed_persons(control, proposal, sight.start_mode)
-    return Draft(sight=sight, proposal=proposal, before=before, needed=needed)
+    return Draft(
+        sight=sight,
+        proposal=proposal,
+        before=before,
+        needed=needed,
+        held_back=() if strategy else held_back(sight, after, changed(before, after)),
+    )
+
+
+def held_back(sight: Sight, said: LimitValues, names: Iterable[str]) -> tuple[str, ...]:
+    """Name the limits of an account whose start value is stricter than what was said."""
+    if sight.start is None:
+        return ()
+    stricter = _by_name(sight.start.limits.tightened(said, version=0))
+    return tuple(
+        name
+        for name in names
+        if name in stricter
+        if (value := getattr(said, name)) is not None
+        if stricter[name] != (frozenset(value) if isinstance(value, tuple) else value)
+    )
 
 
 async def say_limits(desk: Desk, draft: Draft, *, wait_s: float) -> Outcome:

@@ -6,12 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from spark.cli.limits_desk import limits_view, read_assignments
+from spark.cli.limits_desk import held_back, limits_view, read_assignments
 from spark.cli.words_desk import Sight
 from spark.consumers.guardrail_start import Start
 from spark.errors import RefusedError
 from spark.events import LimitValues
-from spark.names import Endpoint, StrategyId, TradingMode
+from spark.ledger.limit_sense import LIMIT_NAMES
+from spark.names import Endpoint, StrategyId, Symbol, TradingMode
 from spark.ops.control_reader import ControlLog
 from tests.made import ACCOUNT, NOW_NS
 from tests.persons import LOCAL, SECOND, Room, demoted, set_limits, set_mode, signed
@@ -135,3 +136,24 @@ def test_without_a_guardrail_nothing_is_claimed_to_be_in_force() -> None:
     view = limits_view(bare, ACCOUNT, "")
     assert not view.has_start
     assert all(row.start is None and row.in_force is None for row in view.rows)
+
+
+def test_a_limit_that_the_environment_holds_back_is_named() -> None:
+    """Somebody who loosens past the start value is told that nothing changes."""
+    seen = sight(Room(TradingMode.LIVE))
+    said = LimitValues(
+        exposure_usd_max=Decimal(60_000),
+        open_orders_max=20,
+        quote_age_ms_max=2001,
+        duplicate_window_ms=999,
+        audit_lag_ms_max=100,
+        trickle_symbols=(Symbol("BTCUSDT"), Symbol("DOGEUSDT")),
+        capital_usd=Decimal(10),
+    )
+    assert set(held_back(seen, said, LIMIT_NAMES)) == {
+        "exposure_usd_max",
+        "quote_age_ms_max",
+        "duplicate_window_ms",
+        "trickle_symbols",
+    }
+    assert held_back(Sight(seen.log, {}, None, seen.start_mode, NOW_NS), said, LIMIT_NAMES) == ()
