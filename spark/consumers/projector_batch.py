@@ -13,7 +13,7 @@ from typing import Final
 
 from spark import topics
 from spark.bus.port import Partition, Record
-from spark.codec import decode
+from spark.codec import decode, encode
 from spark.errors import GapError, MalformedError
 from spark.events import Event, OrderFilled, PartitionFenced, Stamp
 from spark.names import AccountId
@@ -200,6 +200,19 @@ class Cutter:
     def _begin(self) -> None:
         self._batch = Batch(before=self._marks, after=dict(self._marks))
         self._last: dict[Partition, Record] = {}
+
+
+def refused(item: Item, detail: str) -> Reject:
+    """Keep a record apart whose rows the database does not take."""
+    return Reject(
+        topic=item.partition.topic,
+        partition=item.partition.number,
+        record_offset=item.offset,
+        reason="refused_by_database",
+        detail=detail,
+        body=encode(item.event)[:_REJECT_BYTES_MAX],
+        appended_ns=item.appended_ns,
+    )
 
 
 def _fault(event: Event, partition: Partition) -> tuple[str, str] | None:

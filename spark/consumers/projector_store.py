@@ -5,11 +5,13 @@ Everything happens inside the caller's transaction. Table names carry no schema,
 a rebuild can put temporary tables in the place of the real ones.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from spark.bus.port import Partition
-from spark.consumers.projector_batch import Batch, Mark
+from spark.consumers.projector_batch import Batch, Mark, refused
 from spark.consumers.projector_fold import (
     Changes,
     IntentKey,
@@ -36,18 +38,40 @@ from spark.consumers.projector_rows import (
     trade_line,
 )
 from spark.db.pool import Transaction
+from spark.errors import MalformedError
 from spark.events import OrderFilled
 
 
 async def project(transaction: Transaction, batch: Batch) -> dict[str, int]:
     """
-    Put a batch into the tables.
+    Put a batch into the tables; a record whose rows the database refuses is kept apart.
 
     Returns: how many rows were written, by table.
 
     Raises: as the transaction.
 
     """
+    try:
+        async with transaction.part():
+            return await _project(transaction, batch)
+    except MalformedError:
+        return await _project_one_by_one(transaction, batch)
+
+
+async def _project_one_by_one(transaction: Transaction, batch: Batch) -> dict[str, int]:
+    written = Counter[str]()
+    for item in batch.items:
+        try:
+            async with transaction.part():
+                one = replace(batch, items=[item], rejects=[])
+                written.update(await _project(transaction, one))
+        except MalformedError as error:
+            batch.rejects.append(refused(item, str(error)))
+    written.update(await _project(transaction, replace(batch, items=[])))
+    return written
+
+
+async def _project(transaction: Transaction, batch: Batch) -> dict[str, int]:
     tables = Tables()
     await _fetch_intents(transaction, tables, intent_keys(batch))
     asked = fold_intents(tables, batch)

@@ -54,8 +54,9 @@ _ANSWERS: Final[tuple[tuple[tuple[type[psycopg.Error], ...], type[SparkError], s
         SettingError,
         ": run `spark db migrate`",
     ),
+    # A value too large for an index counts as operational there, but comes back every time.
+    ((psycopg.DataError, pg.ProgramLimitExceeded), MalformedError, ""),
     ((pg.IdleInTransactionSessionTimeout, psycopg.OperationalError), DatabaseUnavailable, ""),
-    ((psycopg.DataError,), MalformedError, ""),
 )
 
 Row = tuple[Any, ...]
@@ -84,6 +85,18 @@ class Transaction:
     async def script(self, text: str) -> None:
         """Run a file of statements without parameters."""
         await self._connection.execute(text)
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """
+        Run the body as a part: where it fails, it alone is undone.
+
+        Raises: as `Database.transaction`; after MalformedError the rest may go on.
+
+        """
+        with _translated():
+            async with self._connection.transaction():
+                yield
 
     async def _run(self, name: str, parameters: Parameters | None) -> "psycopg.AsyncCursor[Row]":
         began = time.perf_counter()

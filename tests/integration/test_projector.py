@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import string
 from decimal import Decimal
 
 import pytest
@@ -13,8 +14,9 @@ from spark.consumers import projector
 from spark.consumers.projector_batch import Cutter, Mark
 from spark.errors import FencedError, GapError, PartitionError, PositionError, SettingError
 from spark.metrics import Metrics
-from spark.names import Reason
-from tests.database import ask, make_tables, tell
+from spark.names import Reason, Symbol
+from spark.ops.rebuild import compare
+from tests.database import ask, connected, make_tables, tell
 from tests.made import Life, place
 from tests.projecting import TABLES, TOPICS, dumped, in_order, lay, projecting, texts, wake
 from tests.projection import NUMBER, Past, interleaved, projected, random_past
@@ -283,6 +285,31 @@ async def test_whatever_a_strategy_writes_is_served(
     await assert_equal(postgres, past)
     found = await ask(postgres.superuser_url, "SELECT outcome FROM intents ORDER BY record_offset")
     assert [row[0] for row in found] == ["refused"] * len(odd) + ["approved"]
+
+
+async def test_a_record_that_the_database_refuses_is_kept_apart(
+    postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
+) -> None:
+    """H5: whatever the checks did not foresee costs its own record, and no other."""
+    past = Past()
+    past.fence(topics.EVENTS)
+    chance = random.Random(1)
+    long = Symbol("".join(chance.choices(string.ascii_letters, k=7000)))
+    past.tell(Life("before").filled("1", "1", "t1"))
+    past.tell(Life("long", symbol=long).filled("1", "1", "t2"))
+    past.tell(Life("after").filled("1", "1", "t3"))
+    lay(broker, in_turn(past))
+    async with projecting(bus, postgres) as running:
+        await running.reached(past)
+
+    url = postgres.superuser_url
+    assert await ask(url, "SELECT trade_id FROM trades ORDER BY 1") == [("t1",), ("t3",)]
+    assert await ask(url, "SELECT quantity FROM positions") == [(2,)]
+    found = await ask(url, "SELECT record_offset, reason FROM projector_rejects")
+    assert found == [(2, "refused_by_database")]
+    async with connected(postgres.url("migrate")) as database:
+        compared = await compare(bus, database, lambda *_: None)
+    assert [table.name for table in compared.tables if table.differing] == []
 
 
 async def test_the_projector_may_write_its_tables_and_nothing_else(
