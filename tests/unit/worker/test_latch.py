@@ -3,6 +3,7 @@ The kill latch: anything there kills, any doubt kills, and what was seen stays.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spark.topics import BY_NAME, CONTROL_PULSE
 from spark.worker.halts import shortened
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy, make_empty_copy
+from spark.worker.latch_pull import pull_latch
 
 #: What the latch's clock says, to name doubts by.
 NOW = 77
@@ -309,3 +311,33 @@ def test_what_is_said_of_kills_fits_into_a_record() -> None:
     found = shortened(f"{number}{'x' * 1_000}" for number in range(1_000))
     assert len(orjson.dumps(found)) < BY_NAME[CONTROL_PULSE].message_bytes_max
     assert shortened(["latch:a@1", "environment"]) == ("latch:a@1", "environment")
+
+
+def test_a_pulled_latch_is_one_kill_from_the_first_look_on(directory: Path) -> None:
+    """S10: the file appears whole, so that what a process saw first is what a resume names."""
+    pull_latch(directory, "kill-1", b"why\n")
+    entry = directory / "kill-1"
+    seen = latch(directory).in_force()
+    assert seen == (named(entry),)
+    assert entry.read_bytes() == b"why\n"
+    pull_latch(directory, "kill-1", b"again")
+    assert latch(directory).in_force() == seen
+    assert entry.read_bytes() == b"why\n"
+    assert [path.name for path in directory.iterdir()] == ["kill-1"]
+
+
+def test_a_latch_seen_while_it_is_pulled_has_one_name(directory: Path) -> None:
+    """S10: looked at without a pause by another thread, each file is one kill."""
+    watched, is_over = latch(directory), threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            watched.in_force()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for number in range(40):
+        pull_latch(directory, f"kill-{number}", b"why" * 1_000)
+    is_over.set()
+    looking.join()
+    assert len(watched.in_force()) == 40
