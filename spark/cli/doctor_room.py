@@ -12,6 +12,7 @@ from spark.embedded.state import read_state
 from spark.errors import NotRunningError
 from spark.ops.doctor import Check
 from spark.ops.doctor_machine import machine_checks
+from spark.ops.doctor_persons import person_check
 from spark.ops.doctor_stack import Patient, secret_checks, stack_checks
 from spark.settings import read_settings
 
@@ -34,6 +35,7 @@ def all_checks() -> tuple[list[Check], str]:
     state = read_state(Home(root))
     home = Home(root if state is None else state.home)
     checks += secret_checks(home, {} if state is None else dict(state.uids))
+    checks.append(person_check(home, settings.process.operators_file))
     try:
         attached = attach()
     except NotRunningError as error:
