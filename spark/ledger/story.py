@@ -55,6 +55,8 @@ _UNPROVEN: Final = frozenset(
 )
 #: Refusals of a second intent of one id: the order is the first one's.
 _REPETITIONS: Final = frozenset({Reason.DUPLICATE_INTENT, Reason.INTENT_ID_REUSED})
+#: Ends before the send that somebody wanted.
+_AS_MEANT: Final = frozenset({Reason.CANCELLED_BEFORE_SEND, Reason.SHADOW_MODE})
 #: Ends of a request that say nothing of the order whose id it carries: refused or
 #: repeated before, so that its decision, or the first one's story, says how it ended.
 _NOT_THE_ORDERS: Final = frozenset(
@@ -287,7 +289,8 @@ def _note(told: Told, event: OrderEvent, appended_ns: int, *, before: OrderState
             told.error_class = event.cause
         case RequestNotSent() if told.order.state is not before:
             told.reasons = event.reasons
-            told.error_class = event.reasons[0].code if event.reasons else None
+            faults = [one.code for one in event.reasons if one.code not in _AS_MEANT]
+            told.error_class = faults[0] if faults else None
         case _:
             return
 

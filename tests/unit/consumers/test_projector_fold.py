@@ -212,6 +212,18 @@ def test_an_unknown_outcome_leaves_its_cause() -> None:
     assert (row["status"], row["error_class"]) == ("submitted", "timeout")
 
 
+@pytest.mark.parametrize("code", [Reason.SHADOW_MODE, Reason.CANCELLED_BEFORE_SEND])
+def test_an_end_that_somebody_wanted_is_no_error(code: Reason) -> None:
+    """B1: a shadow order ends where its send would be; its reason is said, no error class."""
+    made = past()
+    made.ask(place())
+    made.decide(place())
+    made.tell(Life().not_sent(code))
+    row = only(made, "orders")
+    assert (row["status"], row["error_class"]) == ("cancelled", None)
+    assert [reason.code for reason in row["reasons"]] == [code]  # type: ignore[attr-defined]
+
+
 BAD: list[tuple[str, Event | bytes, str]] = [
     (topics.EVENTS, b"\xff", "malformed"),
     (topics.EVENTS, b'{"type":"order_acked","v":9}', "malformed"),
