@@ -30,7 +30,7 @@ def stack(server_home: Path) -> Iterator[UpStack]:
     """The order path in mode live on the simulator, where loosening takes two persons."""
     place = server_home / "words"
     place.mkdir(mode=0o711)
-    running = UpStack(place, "guardrail,signer,gateway,venue_watch")
+    running = UpStack(place, "guardrail,signer,gateway,venue_watch,binance_feed")
     running.up()
     yield running
     running.end(signal.SIGTERM)
@@ -202,6 +202,22 @@ def test_off_a_terminal_nobody_loosens_by_accident(stack: UpStack) -> None:
     assert "--yes" in result.err
     waiting = spark("proposals", "--json", env=stack.env).object["proposals"]
     assert not [one for one in waiting if one["proposal"]["reason"] == "x"]
+
+
+def test_the_next_decision_is_made_under_the_version_in_force(stack: UpStack) -> None:
+    """Limits as data: once the command has ended, an order above the new cap is refused by it."""
+    typed = ("limits", "set", "order_notional_usd_max=5", "--reason", "tiny")
+    assert _say(stack, *typed).code == 0
+
+    def is_capped() -> bool:
+        words_ = ("order", "place", "BTCUSDT", "buy", "0.001", "--limit", "60000", "--json")
+        placed = spark(*words_, env=stack.env)
+        assert placed.code == 6
+        caps = {reason["code"]: reason["limit"] for reason in placed.object["reasons"]}
+        # Until the first prices have come there is nothing to compare with the cap.
+        return caps.get("notional_exceeded", "").startswith("5 ")
+
+    until(is_capped, "an order is refused by the new cap")
 
 
 async def test_s6_the_broker_refuses_control_to_everybody_but_persons(
