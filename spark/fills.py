@@ -206,6 +206,9 @@ def _spend(wanted: Wanted, offers: Iterable[Offer[_M]], step: Decimal) -> Iterat
         if taken == ZERO:
             return
         yield offer._replace(quantity=taken)
+        if taken < offer.quantity:
+            # What is left buys no step here; a worse price that it could pay is not asked.
+            return
         left -= taken * offer.price
 
 

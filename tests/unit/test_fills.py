@@ -132,6 +132,15 @@ def test_a_buy_walks_the_asks_to_its_limit(
     assert met.ending is ending
 
 
+def test_what_a_quote_quantity_leaves_over_takes_no_worse_price() -> None:
+    """A sell for 4.8: 48 steps at 98, and not one more at 95 for the rest."""
+    wanted = Wanted(side=SELL, price=None, quantity=None, quote_quantity=Decimal("4.8"))
+    bids = side_of({Decimal(95): STEP, Decimal(98): 49 * STEP}, BUY)
+    met = meet(wanted, bids, step=STEP)
+    assert [(part.price, part.quantity) for part in met.parts] == [(Decimal(98), 48 * STEP)]
+    assert met.ending is Ending.FILLED
+
+
 def test_an_empty_book_fills_nothing() -> None:
     """A market order expires, a limit rests."""
     none: list[Offer[int]] = []
