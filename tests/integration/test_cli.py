@@ -369,7 +369,10 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     What exists can be found.
     """
     text = spark("--help", env=environment(tmp_path)).out
-    commands = "up down run status order audit topics db doctor bench replay-feed simulate"
+    commands = (
+        "up down run status order audit topics db doctor bench replay-feed simulate "
+        "limits mode kill resume approve proposals session"
+    )
     assert all(f" {command} " in text for command in commands.split())
 
 
