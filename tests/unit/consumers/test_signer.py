@@ -285,9 +285,8 @@ def test_without_a_fresh_clock_of_the_exchange_nothing_is_signed(age_s: int) -> 
     """B8: a stamp that nobody can vouch for is no stamp."""
     chain = Chain()
     later = NOW_NS + age_s * SECOND_NS
-    out = intent_written(place(intent_id=named("a", later)))
-    decision = chain.decide(out, at=tick(later), at_ns=later)
-    assert isinstance(decision, OrderApproved)
+    # The guardrail wants a younger clock; the signer does not rely on that.
+    decision = replace(approved(chain), expires_ns=later + SECOND_NS)
     signed, _ = chain.sign(decision, at=tick(later))
     if age_s <= 60:
         assert isinstance(signed, RequestSealed)
