@@ -11,12 +11,13 @@ from spark.cli.attach import OPERATOR
 from spark.embedded.site import Site
 from spark.embedded.state import StackState
 from spark.embedded.view import OrderLine
-from spark.names import Action
+from spark.names import Action, TradingMode
 from spark.ops.order_reader import OrderFollower
 from spark.ops.order_view import OrderRow
 
 _SHOWN: Final = 8
 _MS_PER_NS: Final = 1e-6
+_UNSENT: Final = frozenset({TradingMode.PAPER, TradingMode.SHADOW})
 #: Hops by the process that made them, as short as a table needs.
 _LABEL: Final = {
     "order_approved": "guard",
@@ -66,7 +67,9 @@ def order_line(row: OrderRow) -> OrderLine:
     """Tell an order's story in hops."""
     first_ns = row.hops[0].appended_ns
     price = f" @ {row.price}" if row.price else ""
-    order = f"{row.side} {row.quantity} {row.symbol}{price}"
+    # Also where the stack's own mode is looser: a demotion holds without a restart.
+    mode = f" ({row.mode})" if row.mode in _UNSENT else ""
+    order = f"{row.side} {row.quantity} {row.symbol}{price}{mode}"
     hops = tuple(
         (_LABEL[hop.kind], (hop.appended_ns - first_ns) * _MS_PER_NS)
         for hop in row.hops
