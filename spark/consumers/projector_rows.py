@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from spark.consumers.projector_batch import Reject
 from spark.consumers.projector_fold import (
@@ -21,6 +21,7 @@ from spark.consumers.projector_fold import (
     Tables,
     Trade,
 )
+from spark.errors import IntegrityError
 from spark.ledger.executions import Execution
 from spark.ledger.holdings import Holding
 from spark.ledger.story import Decided, IntentCard, OrderCard, Said, row_of
@@ -68,9 +69,21 @@ def parts_line(key: OrderKey, card: OrderCard) -> Line:
 
 
 def read_parts(account: str, client_order_id: str, parts: str) -> tuple[OrderKey, OrderCard]:
-    """Read an order's parts."""
+    """
+    Read an order's parts.
+
+    Raises:
+        IntegrityError: they are not what this version of Spark writes; a rebuild mends it.
+
+    """
     key = OrderKey(AccountId(account), ClientOrderId(client_order_id))
-    return key, _ORDER.validate_json(parts)
+    try:
+        return key, _ORDER.validate_json(parts)
+    except ValidationError:
+        raise IntegrityError(
+            f"order_parts of {client_order_id} are of another version or were changed;"
+            " `spark db rebuild` makes them anew"
+        ) from None
 
 
 def order_lines(tables: Tables, keys: Iterable[OrderKey]) -> Iterable[Line]:

@@ -12,10 +12,17 @@ from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Partition, Record
 from spark.consumers import projector
 from spark.consumers.projector_batch import Cutter, Mark
-from spark.errors import FencedError, GapError, PartitionError, PositionError, SettingError
+from spark.errors import (
+    FencedError,
+    GapError,
+    IntegrityError,
+    PartitionError,
+    PositionError,
+    SettingError,
+)
 from spark.metrics import Metrics
 from spark.names import Reason, Symbol
-from spark.ops.rebuild import compare
+from spark.ops.rebuild import compare, rebuild
 from tests.database import ask, connected, make_tables, tell
 from tests.made import Life, place
 from tests.projecting import TABLES, TOPICS, dumped, in_order, lay, projecting, texts, wake
@@ -225,6 +232,23 @@ async def test_a_log_that_was_cut_halts(
     with pytest.raises(PositionError, match="records below 1 are gone"):
         async with projecting(bus, postgres):
             pass
+
+
+async def test_parts_of_another_version_halt_and_a_rebuild_mends_them(
+    postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
+) -> None:
+    """What the projector goes on from is its own writing, or it says what to do."""
+    past = await begin(postgres, broker, bus)
+    await tell(postgres.superuser_url, """UPDATE order_parts SET parts = '{"told": {"a": 1}}'""")
+    past.tell(Life().filled("1", "1", "t"))
+    lay(broker, past.records()[topics.EVENTS][-1:])
+    with pytest.raises(IntegrityError, match="spark db rebuild"):
+        async with projecting(bus, postgres) as running:
+            await running.task
+
+    async with connected(postgres.url("migrate")) as database:
+        await rebuild(bus, database, lambda *_: None)
+    await assert_equal(postgres, past)
 
 
 async def test_a_gap_halts(postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus) -> None:
