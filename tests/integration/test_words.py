@@ -215,7 +215,7 @@ def test_the_next_decision_is_made_under_the_version_in_force(stack: UpStack) ->
         assert placed.code == 6
         caps = {reason["code"]: reason["limit"] for reason in placed.object["reasons"]}
         # Until the first prices have come there is nothing to compare with the cap.
-        return caps.get("notional_exceeded", "").startswith("5 ")
+        return str(caps.get("notional_exceeded")).startswith("5 ")
 
     until(is_capped, "an order is refused by the new cap")
 
