@@ -41,8 +41,8 @@ A process of the stack ends with the same codes; what to do then is in [restart.
 
 - `spark order place` and `spark order cancel` end with 0 when the exchange answered, 6 when Spark
   refused, 1 when the exchange refused, 5 when the outcome is unknown or nothing was heard in time.
-- `spark kill` ends with 0 when everybody who could let an order through has halted and drained, and
-  with 5 where one has not said so, an order is still open, or Kafka did not answer: the kill stands.
+- `spark kill` ends with 0 when everybody who could let an order through has halted and drained,
+  with 5 where one has not said so, an order is open, or Kafka did not answer: the kill stands.
 - `spark drill kill` ends with 8 where an order came after the confirmations, or one was missing.
 - `spark resume`, `spark mode set`, `spark limits set` and `spark approve` end with 0 when every
   process that beats obeys, 5 when one was not heard of in time, 6 when it was refused or every
