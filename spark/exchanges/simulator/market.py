@@ -12,6 +12,7 @@ moves the price. A weak pull keeps the price near its start for days.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,6 +28,8 @@ from spark.names import Side, TimeInForce
 LEVELS: Final = 40
 #: Mean gap between two levels, as a fraction of the price.
 GAP: Final = Decimal("0.00001")
+#: Two levels further apart than so many mean gaps have a hole between them.
+HOLE_GAPS: Final = 4
 #: Quoted below and above the start by this fraction, the market turns round.
 PULL_AT: Final = Decimal("0.02")
 QUOTE_SHARE: Final = 0.55
@@ -112,13 +115,21 @@ class Participant:
     def _refill(self) -> None:
         self._close_gap()
         for side in (Side.BUY, Side.SELL):
-            prices = self._alive(side)
-            for price in prices[LEVELS:]:
-                self._withdraw(side, price)
-            edge = prices[-1] if prices else self._start(side)
-            for _ in range(LEVELS - len(prices)):
+            self._line_up(side)
+
+    def _line_up(self, side: Side) -> None:
+        """Keep the levels of a side without a hole: over one the price would leap."""
+        prices = deque(self._alive(side))
+        edge = prices[0] if prices else self._start(side)
+        hole = HOLE_GAPS * self._gap_ticks * self._character.tick
+        for _ in range(LEVELS):
+            if prices and abs(prices[0] - edge) <= hole:
+                edge = prices.popleft()
+            else:
                 edge = self._further(side, edge, self._random.randint(1, 2 * self._gap_ticks))
                 self._quote(side, edge)
+        for price in prices:
+            self._withdraw(side, price)
 
     def _close_gap(self) -> None:
         """Quote inside a spread that a sweep left open, on the side that moved after it."""

@@ -70,6 +70,23 @@ def test_a_resting_order_is_reached_by_the_market() -> None:
     assert all(fill.is_maker and fill.price == price for fill in order.fills)
 
 
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "USDTTRY"])
+def test_the_price_does_not_leap(symbol: str) -> None:
+    """From one second to the next less than 1 %, or two who look at it would disagree (S8)."""
+    venue, participant = opened(symbol)
+    book = venue.books[symbol]
+    before: Decimal | None = None
+    for _ in range(300):
+        for _ in range(20):
+            participant.step()
+        bid, ask = book.bids.best(), book.asks.best()
+        assert bid is not None
+        assert ask is not None
+        middle = (bid + ask) / 2
+        assert before is None or abs(middle - before) * 100 < middle
+        before = middle
+
+
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 def test_a_market_that_was_emptied_comes_back(side: Side) -> None:
     """Even after a client bought or sold everything there was."""
