@@ -28,6 +28,8 @@ from spark.worker.latch import KillLatch
 from spark.worker.loop import TransformLoop, Wiring
 from tests import hops, keyed
 from tests.made import ACCOUNT, NOW_NS
+from tests.marks import START_PRICES, prices_marked
+from tests.surroundings import auditor_pulsed, equity_marked
 
 #: The partition of the one account.
 NUMBER: Final = 0
@@ -75,6 +77,15 @@ class World:
         """Append events that carry no tags."""
         key = ACCOUNT.encode()
         await self.append(*(Outgoing(partition_of(topic), key, encode(e)) for e in events))
+
+    async def surround(self) -> None:
+        """Say what a guardrail must hear of lately: prices, equity, an auditor at work."""
+        now_ns = self.clock.wall_ns()
+        marks = prices_marked(START_PRICES, now_ns)
+        await self.say(topics.VENUE_MARKS, marks)
+        await self.say(topics.BINANCE_MARKS, marks)
+        await self.say(topics.RISK_EQUITY, *equity_marked(now_ns))
+        await self.say(topics.CONTROL_PULSE, auditor_pulsed(now_ns))
 
     async def has(self, topic: str, count: int) -> None:
         """Wait until a topic holds so many records."""

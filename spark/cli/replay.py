@@ -29,6 +29,7 @@ def _moment(text: str) -> datetime:
 
 @app.command("decisions")
 def decisions(
+    *,
     account: Annotated[str, typer.Option(help="One account; all by default.")] = "",
     since: Annotated[
         datetime | None,
@@ -38,7 +39,7 @@ def decisions(
         datetime | None,
         typer.Option("--to", parser=_moment, metavar="TIME", help="Up to this time; UTC."),
     ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002
+    as_json: JsonOption = False,
 ) -> None:
     """
     Make recorded decisions again and compare bytes; the first difference is shown, with its cause.

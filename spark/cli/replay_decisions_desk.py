@@ -45,7 +45,7 @@ async def replay(account: str, *, since_ns: int, until_ns: int) -> tuple[list[Ou
                 bar.move(done, total)
 
             outcomes = [
-                await replay_partition(bus, people, number, window, progress=progress)
+                await replay_partition(bus, people, number, window=window, progress=progress)
                 for number in numbers
             ]
     finally:

@@ -119,7 +119,7 @@ class Guardrail:
                 if isinstance(event, Decision):
                     fold_decision(state, event, self._memory_ns)
             case topics.EVENTS:
-                fold_order_event(state, place, event, self._memory_ns)
+                fold_order_event(state, place, event, memory_ns=self._memory_ns)
             case topics.CONTROL | topics.CONTROL_HALT:
                 fold_control(
                     state.control,
@@ -151,9 +151,9 @@ class Guardrail:
         snap = self.snapshot(state, given, tick, intent=intent, rules=rules, stamp=stamp)
         if isinstance(intent, CancelOrder):
             basis = _basis(given, tick, rules)
-            return self._cancel(intent, given, snap, rules=rules, basis=basis, stamp=stamp)
+            return _cancel(intent, given, snap, rules=rules, basis=basis, stamp=stamp)
         worth = snap.worth
-        basis = _basis(given, tick, rules, worth.used if isinstance(worth, Worth) else _NO_PRICES)
+        basis = _basis(given, tick, rules, prices=_used(worth))
         verdict = evaluate(intent, snap, rules.limits)
         if isinstance(verdict, Refused):
             return _refused(intent, stamp, basis, reasons=verdict.reasons)
@@ -183,39 +183,6 @@ class Guardrail:
                 expires_ns(intent, given.appended_ns, rules.limits),
                 tick.now_ns + rules.limits.approval_life_ns_max,
             ),
-        )
-
-    def _cancel(
-        self,
-        intent: CancelOrder,
-        given: Given,
-        snap: Snapshot,
-        *,
-        rules: Rules,
-        basis: Basis,
-        stamp: Stamp,
-    ) -> Decision:
-        # A guard made for new risk never stops a cancel; only its own age and id may.
-        asked = (guard(intent, snap, rules.limits) for guard in (intent_time, expiry, duplicate_id))
-        reasons = tuple(refusal for refusal in asked if refusal is not None)
-        if reasons:
-            return _refused(intent, stamp, basis, reasons=reasons)
-        return CancelApproved(
-            stamp=stamp,
-            account=intent.account,
-            strategy=intent.strategy,
-            intent_id=intent.intent_id,
-            target_intent_id=intent.target_intent_id,
-            target_strategy=intent.target_strategy,
-            client_order_id=client_order_id(
-                intent.account, intent.target_strategy, intent.target_intent_id
-            ),
-            endpoint=self._start.endpoint,
-            mode=rules.mode,
-            symbol=intent.symbol,
-            proof=_proof(given),
-            basis=basis,
-            expires_ns=expires_ns(intent, given.appended_ns, rules.limits),
         )
 
     def snapshot(
@@ -297,8 +264,45 @@ class Guardrail:
         return made
 
 
+def _cancel(
+    intent: CancelOrder,
+    given: Given,
+    snap: Snapshot,
+    *,
+    rules: Rules,
+    basis: Basis,
+    stamp: Stamp,
+) -> Decision:
+    # A guard made for new risk never stops a cancel; only its own age and id may.
+    asked = (guard(intent, snap, rules.limits) for guard in (intent_time, expiry, duplicate_id))
+    reasons = tuple(refusal for refusal in asked if refusal is not None)
+    if reasons:
+        return _refused(intent, stamp, basis, reasons=reasons)
+    return CancelApproved(
+        stamp=stamp,
+        account=intent.account,
+        strategy=intent.strategy,
+        intent_id=intent.intent_id,
+        target_intent_id=intent.target_intent_id,
+        target_strategy=intent.target_strategy,
+        client_order_id=client_order_id(
+            intent.account, intent.target_strategy, intent.target_intent_id
+        ),
+        endpoint=snap.endpoint,
+        mode=rules.mode,
+        symbol=intent.symbol,
+        proof=_proof(given),
+        basis=basis,
+        expires_ns=expires_ns(intent, given.appended_ns, rules.limits),
+    )
+
+
+def _used(worth: Worth | Refusal | None) -> Mapping[str, Decimal]:
+    return worth.used if isinstance(worth, Worth) else _NO_PRICES
+
+
 def _basis(
-    given: Given, tick: Tick, rules: Rules, prices: Mapping[str, Decimal] = _NO_PRICES
+    given: Given, tick: Tick, rules: Rules, *, prices: Mapping[str, Decimal] = _NO_PRICES
 ) -> Basis:
     return Basis(
         decided_ns=tick.now_ns,

@@ -108,7 +108,7 @@ def fold_decision(state: GuardState, decision: Decision, memory_ns: int) -> None
             del state.recent[key]
 
 
-def fold_order_event(state: GuardState, place: Place, event: Event, memory_ns: int) -> None:
+def fold_order_event(state: GuardState, place: Place, event: Event, *, memory_ns: int) -> None:
     """Take in a record of `orders.events`; closed orders are forgotten by its own time."""
     fold_event(state.orders, event, place.offset, place.appended_ns)
     forget(state.orders, place.appended_ns - memory_ns)

@@ -31,6 +31,7 @@ from spark.guards.open_orders import open_orders
 from spark.guards.order_rate import order_rate
 from spark.guards.price_collar import price_collar
 from spark.guards.readiness import gateway_ready, no_unknown_outcome
+from spark.guards.session import session
 from spark.guards.shape import order_shape
 from spark.guards.staleness import price_known
 from spark.guards.strategy_caps import (
@@ -51,6 +52,7 @@ POLICY: Final[tuple[Guard, ...]] = (
     expiry,
     duplicate_id,
     order_shape,
+    session,
     clock_drift,
     append_drift,
     price_known,

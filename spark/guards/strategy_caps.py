@@ -21,7 +21,7 @@ def strategy_notional(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refu
     most = limits.strategy.order_notional_usd_max
     if not isinstance(snap.worth, Worth):
         return None
-    return _over(Reason.STRATEGY_NOTIONAL_EXCEEDED, snap.worth.usd, most, "USD")
+    return _over(Reason.STRATEGY_NOTIONAL_EXCEEDED, snap.worth.usd, most, unit="USD")
 
 
 def strategy_exposure(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -31,7 +31,7 @@ def strategy_exposure(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refu
         return None
     total = snap.exposure.total(snap.book, order.strategy, order.symbol)
     found = worst_case(total, order.side, snap.worth.usd, price_usd=snap.worth.reference_usd)
-    return _over(Reason.STRATEGY_EXPOSURE_EXCEEDED, found, most, "USD")
+    return _over(Reason.STRATEGY_EXPOSURE_EXCEEDED, found, most, unit="USD")
 
 
 def strategy_order_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -40,7 +40,7 @@ def strategy_order_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Re
     if most is None:
         return None
     found = snap.rates.orders_in_minute(order.strategy, snap.appended_ns) + 1
-    return _over(Reason.STRATEGY_ORDER_RATE_EXCEEDED, found, most, "a minute")
+    return _over(Reason.STRATEGY_ORDER_RATE_EXCEEDED, found, most, unit="a minute")
 
 
 def strategy_notional_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -50,7 +50,7 @@ def strategy_notional_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) ->
         return None
     used = snap.rates.worth_in_second(order.strategy, snap.appended_ns) * _UTRY
     found = used + snap.worth.lira
-    return _over(Reason.STRATEGY_NOTIONAL_RATE_EXCEEDED, found, most, "TRY/s")
+    return _over(Reason.STRATEGY_NOTIONAL_RATE_EXCEEDED, found, most, unit="TRY/s")
 
 
 def strategy_open_orders(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -59,11 +59,11 @@ def strategy_open_orders(order: PlaceOrder, snap: Snapshot, limits: Limits) -> R
     if most is None:
         return None
     found = snap.exposure.open_orders(snap.book, order.strategy) + 1
-    return _over(Reason.STRATEGY_OPEN_ORDERS_EXCEEDED, found, most, "open")
+    return _over(Reason.STRATEGY_OPEN_ORDERS_EXCEEDED, found, most, unit="open")
 
 
 def _over(
-    code: Reason, found: Decimal | int, most: Decimal | int | None, unit: str
+    code: Reason, found: Decimal | int, most: Decimal | int | None, *, unit: str
 ) -> Refusal | None:
     if most is None or found <= most:
         return None

@@ -22,6 +22,7 @@ from spark.consumers.guardrail_start import read_start
 from spark.consumers.guardrail_state import GuardState
 from spark.errors import BusUnavailable, MalformedError, PositionError, TagError
 from spark.events import Decision, IntentRefused, PartitionFenced
+from spark.ledger.control_state import Control
 from spark.names import Reason
 from spark.people import People
 from spark.worker.contract import Place, Tick
@@ -69,7 +70,7 @@ class Window:
 
 
 async def replay_partition(
-    bus: Bus, people: People, number: int, window: Window, *, progress: Callable[[int], None]
+    bus: Bus, people: People, number: int, *, window: Window, progress: Callable[[int], None]
 ) -> Outcome:
     """
     Make the decisions of one partition again.
@@ -106,6 +107,8 @@ class _Replay:
         self._guardrail: Guardrail | None = None
         self._settings: Mapping[str, str] = {}
         self._state = GuardState(number)
+        #: What people and protections had said so far.
+        self._words: list[Record] = []
         self._word = _Word()
         self._inbox = Inbox(
             Partition(topics.INTENTS, number),
@@ -131,9 +134,7 @@ class _Replay:
             return
         if isinstance(event, PartitionFenced):
             self._lineage.fence(record.offset)
-            self._settings = event.settings
-            self._guardrail = Guardrail(read_start(event.settings), self._people)
-            self.outcome.fences += 1
+            self._start(event.settings)
             return
         if not isinstance(event, Decision) or self._guardrail is None:
             return
@@ -143,6 +144,15 @@ class _Replay:
         if window.since_ns <= event.basis.appended_ns < window.until_ns:
             await self._make_again(self._guardrail, event, record)
         self._guardrail.fold(self._state, place, event)
+
+    def _start(self, settings: Mapping[str, str]) -> None:
+        self._guardrail = Guardrail(read_start(settings), self._people)
+        self._settings = settings
+        self.outcome.fences += 1
+        # Another mode, or other persons, judge people's words otherwise: from the first on.
+        self._state.control = Control()
+        for record in self._words:
+            fold_record(record, self._fold(self._guardrail))
 
     async def close(self) -> None:
         """Let go of the readers."""
@@ -160,6 +170,8 @@ class _Replay:
             stream = await self._stream(partition)
             for side in await stream.below(offset):
                 fold_record(side, self._fold(guardrail))
+                if topic in {topics.CONTROL, topics.CONTROL_HALT}:
+                    self._words.append(side)
         intents = await self._stream(self._inbox.partition)
         found = (await intents.below(event.stamp.src_offset + 1))[-1]
         self._inbox.position = found.offset

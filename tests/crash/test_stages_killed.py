@@ -64,6 +64,8 @@ _TRAIL: Final = Partition(topics.AUDIT, 0)
 _STAGES: Final = (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.AUDITOR, Role.VENUE_WATCH)
 #: How long the exchange keeps its replies when the gateway is killed.
 _HELD_MS: Final = 400
+#: What lies between the last check and the exchange's clock on a machine that stalls.
+_ON_THE_WIRE_NS: Final = 500_000_000
 _REPLY_FAULTS: Final = ("drop_reply", "error_5xx_after", "garble")
 #: The exchange's word for an order that rests, and ours.
 _ALIVE: Final = {"open": OrderState.SUBMITTED}
@@ -162,6 +164,23 @@ def test_no_order_without_an_approval(aftermath: Aftermath) -> None:
         assert held["side"].lower() == terms.side
         assert Decimal(held["quantity"]) == terms.quantity
         assert Decimal(held["price"]) == terms.price
+
+
+def test_nothing_old_is_sent(aftermath: Aftermath) -> None:
+    """
+    Whatever was killed or stopped: no place reaches the exchange after its approval's end (A11).
+    """
+    ends = {
+        event.client_order_id: event.expires_ns
+        for _, event in aftermath.decisions()
+        if isinstance(event, OrderApproved)
+    }
+    late = [
+        line["at_ns"] - ends[line["client_order_id"]]
+        for line in aftermath.requests(PLACE_ROUTE)
+        if line["at_ns"] > ends[line["client_order_id"]] + _ON_THE_WIRE_NS
+    ]
+    assert late == []
 
 
 def test_no_request_without_a_claim_that_counts(aftermath: Aftermath) -> None:

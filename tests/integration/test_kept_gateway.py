@@ -126,6 +126,7 @@ class Past:
             instrument(symbol=_ETH, base_asset="ETH", published_ns=now_ns),
         )
         await self.world.say(topics.VENUE_STATE, btc, eth, clock)
+        await self.world.surround()
 
     async def sign(self, tag: str, symbols: str) -> None:
         """Have places signed: `b` for one symbol, `e` for the other, `c` cancels the last one."""

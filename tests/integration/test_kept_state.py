@@ -86,6 +86,7 @@ class Past:
         )
         eth = instrument(symbol=_ETH, base_asset="ETH", published_ns=now_ns)
         await self.world.say(topics.VENUE_STATE, instrument(published_ns=now_ns), eth, measured)
+        await self.world.surround()
 
     async def ask(self, tag: str, count: int) -> None:
         """Write intents; the signer's world decides them as well."""

@@ -34,7 +34,7 @@ async def replayed(path: OrderPath) -> Outcome:
     bus = path.bus_of("broker")
     try:
         return await replay_partition(
-            bus, keyed.people(), NUMBER, Window(), progress=lambda _: None
+            bus, keyed.people(), NUMBER, window=Window(), progress=lambda _: None
         )
     finally:
         await bus.close()

@@ -59,15 +59,9 @@ RULES: Final = {
 
 #: What a later part of Spark brings, the whole rule or the rest of it.
 WAITS: Final = {
-    "R7": "the guards that count orders and notional",
-    "R10": "halts on `control.halt` with their two confirmations",
     "R12": "BTCTurk",
     "R14": "the account feed and reconciliation",
-    "S1": "caps on record time (with R7)",
-    "S5": "shadow mode",
-    "S8": "the price collar",
-    "S9": "the account feed, leases, resumes",
-    "S10": "the gateway's own copy of a kill",
+    "S9": "the account feed and leases",
     "S12": "the HTTP API and the console",
     "S14": "the witness",
     "S16": "the signer's own environment",

@@ -80,9 +80,21 @@ def test_what_processes_get_reads_back_the_same(monkeypatch: pytest.MonkeyPatch)
     """
     A child sees the limits that the supervisor checked.
     """
-    settings = _settings(monkeypatch, SPARK_INTENT_LIFE_S="2.5", PAPER_TRADING="true")
+    settings = _settings(
+        monkeypatch, SPARK_INTENT_LIFE_S="2.5", PAPER_TRADING="true", VOLUME_RAMP_PCT="20"
+    )
     again = _settings(monkeypatch, **dict(shared_environment(settings)))
     assert (again.trading, again.limits) == (settings.trading, settings.limits)
+
+
+@pytest.mark.parametrize(("said", "found"), [({}, "100"), ({"VOLUME_RAMP_PCT": "5"}, "5")])
+def test_a_stack_has_the_whole_of_its_caps_unless_somebody_said_less(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], found: str
+) -> None:
+    """
+    B1: missing means 1 everywhere else; a simulator may be traded with in full.
+    """
+    assert dict(shared_environment(_settings(monkeypatch, **said)))["VOLUME_RAMP_PCT"] == found
 
 
 @pytest.mark.parametrize(
