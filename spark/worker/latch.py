@@ -22,6 +22,7 @@ ENVIRONMENT: Final = "environment"
 #: How kills from the directory begin.
 PREFIX: Final = "latch:"
 _ENTRIES_MAX: Final = 64
+_TOUCHED_MAX: Final = 1_000
 #: Their names are part of decisions and pulses, which have their own limits.
 _SEEN_MAX: Final = 100
 
@@ -50,6 +51,8 @@ class KillLatch:
         self._environment = (ENVIRONMENT,) if is_killed_by_environment else ()
         self._copy = copy
         self._now_ns = now_ns
+        #: When the entries of the latest looks were touched.
+        self._touched_ns: dict[str, int] = {}
         self._is_cleared: Callable[[str], bool] = lambda _: False
         self._seen: dict[str, None] = {} if copy is None else dict.fromkeys(copy.read())
 
@@ -120,14 +123,18 @@ class KillLatch:
         except OSError as error:
             return [], [str(error.strerror)]
         doubts = ["too many entries"] if len(found) > _ENTRIES_MAX else []
+        if len(self._touched_ns) > _TOUCHED_MAX:
+            self._touched_ns.clear()
         return [self._kill(entry) for entry in found[:_ENTRIES_MAX]], doubts
 
     def _kill(self, entry: "os.DirEntry[str]") -> str:
         # A kill is written into decisions, and no record holds a name that is not UTF-8.
         name = os.fsencode(entry.name).decode("utf-8", "replace")
         try:
-            changed_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+            touched_ns = entry.stat(follow_symlinks=False).st_mtime_ns
         except OSError:
-            # Gone since it was listed: it was there, so it kills.
-            changed_ns = self._now_ns()
-        return f"{PREFIX}{name}@{changed_ns}"
+            # Gone since it was listed: it was there, so it kills. One that was there at the
+            # last look is that kill, or each resume that removes its file could bring another.
+            touched_ns = self._touched_ns.get(name, self._now_ns())
+        self._touched_ns[name] = touched_ns
+        return f"{PREFIX}{name}@{touched_ns}"

@@ -5,6 +5,7 @@ The kill latch: anything there kills, any doubt kills, and what was seen stays.
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import orjson
@@ -341,3 +342,20 @@ def test_a_latch_seen_while_it_is_pulled_has_one_name(directory: Path) -> None:
     is_over.set()
     looking.join()
     assert len(watched.in_force()) == 40
+
+
+def test_an_entry_that_goes_while_it_is_looked_at_is_the_kill_it_was(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S10: a resume removes the files that it named; who looks just then sees no new kill."""
+    entry = directory / "kill-1"
+    entry.touch()
+    watched, kill = latch(directory), named(entry)
+    assert watched.in_force() == (kill,)
+    watched.clear({kill}.__contains__)
+    with os.scandir(directory) as listed:
+        entries = list(listed)
+    entry.unlink()
+    monkeypatch.setattr(os, "scandir", lambda _: nullcontext(entries))
+    assert watched.in_force() == ()
+    assert latch(directory).in_force() == (f"latch:kill-1@{NOW}",), "never seen before: it kills"
