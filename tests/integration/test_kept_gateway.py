@@ -140,7 +140,7 @@ class Past:
             if letter == "c":
                 intents.append(cancel(self.orders[-1], **own))
                 continue
-            symbol = {"symbol": _ETH} if letter == "e" else {}
+            symbol = {"symbol": _ETH, "price": Decimal(2500)} if letter == "e" else {}
             self.orders.append(place(**own | symbol))
             intents.append(self.orders[-1])
         await self.world.append(*(hops.intent_written(one) for one in intents))
