@@ -5,7 +5,7 @@ Reads   orders.signed, control, control.halt; its own orders.events at start; th
         for orders on paper market.binance.books and trades, venue.state
 Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
         how far it obeys a kill
-Owns    the connections to the exchanges; no key that could sign
+Owns    the connections to the exchanges; no key that could sign; its copy of kills
 Fails   closed: without a valid claim, a deadline ahead and no halt, not a byte
         goes; an answer that proves nothing is an unknown, never a repetition
 """

@@ -4,7 +4,7 @@ Signer: turns each decision into a sealed request, or says why there is none.
 Reads   orders.decisions; beside it orders.events, venue.state, control, control.halt;
         the kill latch
 Writes  orders.signed, keyed by account, exactly one for each decision
-Owns    the exchange keys; nothing else on this machine can read them
+Owns    the exchange keys; nothing else on this machine can read them; its copy of kills
 Fails   closed: it believes the guardrail only as far as the strategy's own tag
         and its own ceilings go (S3), and signs an intent id once
 """
