@@ -85,15 +85,19 @@ def _packages() -> list[Finding]:
         pins = _REQUIREMENTS.read_text(encoding="utf-8")
     except OSError:
         return [warning("no requirements.txt beside the package: versions are not compared")]
-    other = []
+    pinned: dict[str, list[str]] = {}
     for pin in _PIN.finditer(pins):
+        # Twice where a package has another pin for another Python.
+        pinned.setdefault(pin["name"], []).append(pin["version"])
+    other = []
+    for name, versions in pinned.items():
         try:
-            installed = version(pin["name"])
+            installed = version(name)
         except PackageNotFoundError:
             # A pin for another platform, or for the tests.
             continue
-        if installed != pin["version"]:
-            other.append(f"{pin['name']} {installed}, pinned {pin['version']}")
+        if installed not in versions:
+            other.append(f"{name} {installed}, pinned {' or '.join(versions)}")
     if other:
         return [failure("; ".join(other), "make clean, then make up installs what is pinned")]
     return [ok(f"Python {sys.version.split()[0]}, every package as pinned")]

@@ -177,13 +177,14 @@ async def test_an_approved_intent_is_never_lost_between_the_hops(path: OrderPath
                 Reason.QUANTITY_PRECISION,
                 Reason.QUANTITY_OUT_OF_RANGE,
                 Reason.NOTIONAL_BELOW_MINIMUM,
+                Reason.PRICE_COLLAR_EXCEEDED,
             ],
         ),
         ({"symbol": Symbol("XXXYYY")}, [Reason.INSTRUMENT_UNKNOWN]),
         ({"ttl_ns": 0}, [Reason.INTENT_EXPIRED]),
         ({"account": AccountId("btcturk:main")}, None),
     ],
-    ids=["worth", "tick", "four at once", "symbol", "expired", "another account"],
+    ids=["worth", "tick", "five at once", "symbol", "expired", "another account"],
 )
 async def test_a_refusal_carries_all_its_reasons_to_the_end(
     path: OrderPath, changes: dict[str, Any], codes: list[Reason] | None
