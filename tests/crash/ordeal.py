@@ -126,6 +126,18 @@ class Ordeal:
 
         await until(is_back, f"{name} serves again")
 
+    async def pause(self, name: str, seconds: float) -> None:
+        """Stop a process for a while; it wakes up with what it had in hand."""
+        pid = self.child(name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        await self.acked()
+
     async def hold_replies(self, ms: int) -> None:
         """Let requests be in flight at whatever comes next."""
         for method in ("POST", "DELETE"):

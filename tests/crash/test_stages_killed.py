@@ -43,8 +43,9 @@ from spark.events import (
     PartitionFenced,
     RequestNotSent,
     RequestSealed,
+    SigningSkipped,
 )
-from spark.names import Action, OrderState, Role
+from spark.names import Action, OrderState, Reason, Role
 from tests.crash.aftermath import (
     CANCEL_ROUTE,
     PLACE_ROUTE,
@@ -64,6 +65,8 @@ _TRAIL: Final = Partition(topics.AUDIT, 0)
 _STAGES: Final = (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.AUDITOR, Role.VENUE_WATCH)
 #: How long the exchange keeps its replies when the gateway is killed.
 _HELD_MS: Final = 400
+#: Far longer than an approval lives here.
+_PAUSE_S: Final = 30.0
 #: What lies between the last check and the exchange's clock on a machine that stalls.
 _ON_THE_WIRE_NS: Final = 500_000_000
 _REPLY_FAULTS: Final = ("drop_reply", "error_5xx_after", "garble")
@@ -124,6 +127,8 @@ async def _hurt(ordeal: Ordeal) -> Zombie:
         async with ordeal.loaded(_RATE):
             await ordeal.swallow(kind, places=_ROUNDS, cancels=_ROUNDS)
     async with ordeal.loaded(_RATE):
+        await ordeal.pause(Role.SIGNER, _PAUSE_S)
+    async with ordeal.loaded(_RATE):
         return await ordeal.raise_zombie()
 
 
@@ -170,6 +175,9 @@ def test_nothing_old_is_sent(aftermath: Aftermath) -> None:
     """
     Whatever was killed or stopped: no place reaches the exchange after its approval's end (A11).
     """
+    skipped = [event for _, event in aftermath.signed() if isinstance(event, SigningSkipped)]
+    codes = Counter(reason.code for event in skipped for reason in event.reasons)
+    assert codes[Reason.APPROVAL_EXPIRED] > 100, "the signer slept for longer than approvals live"
     ends = {
         event.client_order_id: event.expires_ns
         for _, event in aftermath.decisions()
