@@ -105,6 +105,7 @@ async def drill_kill(
     found = _Rounds()
     plan = {
         "strategy": _STRATEGY,
+        "uid": stack.state.uids.get(_STRATEGY),
         "bootstrap": stack.state.kafka_bootstrap,
         "secrets_dir": str(stack.secrets.root / _STRATEGY),
         "public_dir": str(stack.home.public),

@@ -104,6 +104,7 @@ async def _spark_part(stack: Throwaway, bus: Bus, *, rate: float, seconds: float
     starts = await bus.ends(hops)
     config = {
         "strategy": _STRATEGY,
+        "uid": stack.state.uids.get(_STRATEGY),
         "bootstrap": stack.state.kafka_bootstrap,
         "secrets_dir": str(stack.secrets.root / _STRATEGY),
         "public_dir": str(stack.home.public),

@@ -8,6 +8,7 @@ that it reached.
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -53,6 +54,7 @@ def intent_number(number: int, intents: IntentWriter, resting: deque[PlaceOrder]
 async def _main() -> None:
     config: dict[str, Any] = json.loads(sys.stdin.readline())
     name, rate = config["strategy"], float(config["rate"])
+    _become(config["uid"])
     keyring = Keyring(name, Path(config["secrets_dir"]), Path(config["public_dir"]))
     bus = KafkaBus(KafkaLogin(config["bootstrap"], name, keyring.kafka_password()))
     writer = await bus.writer([topics.INTENTS])
@@ -70,6 +72,14 @@ async def _main() -> None:
     sys.stdout.flush()
     await writer.close()
     await bus.close()
+
+
+def _become(uid: int | None) -> None:
+    """Take the strategy's own uid where the stack is isolated: its secrets are nobody else's."""
+    if uid is not None and uid != os.geteuid():
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class Ordeal:
         )
         config = {
             "strategy": _STRATEGY,
+            "uid": self.stack.state.uids.get(_STRATEGY),
             "bootstrap": self.stack.state.kafka_bootstrap,
             "secrets_dir": str(self.stack.home.secrets_of(_STRATEGY)),
             "public_dir": str(self.stack.home.public),
