@@ -11,7 +11,7 @@ from spark.guards.evaluate import evaluate
 from spark.guards.limits import Limits
 from spark.guards.verdict import Approved
 from spark.ledger.exposure import Exposure
-from spark.ledger.prices import Known, PriceRules, Prices, worth_of
+from spark.ledger.prices import Known, Prices, worth_of
 from spark.ledger.rates import Rates
 from spark.ledger.snapshot import Snapshot
 from spark.names import Book, Endpoint, Reason, Symbol, TradingMode, Venue
@@ -92,14 +92,8 @@ def valued(
     rules = snap.instruments.get(order.symbol)
     if rules is None:
         return snap
-    by = PriceRules(
-        age_ns_max=limits.quote_age_ns_max,
-        check_age_ns_max=limits.check_age_ns_max,
-        apart_pct_max=limits.prices_apart_pct_max,
-        collar_pct=limits.price_collar_pct_max,
-    )
     known = prices(snap.now_ns) if marks is None else marks
-    worth = worth_of(order, rules.quote_asset, known, now_ns=snap.now_ns, rules=by)
+    worth = worth_of(order, rules.quote_asset, known, now_ns=snap.now_ns, rules=limits.prices)
     return replace(snap, worth=worth)
 
 

@@ -9,11 +9,12 @@ from spark.cli.attach import Attached, anchor, attach
 from spark.clock import SystemClock
 from spark.embedded.home import Home
 from spark.errors import NotRunningError, RefusedError, SettingError
+from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.names import HaltSource, Role, StrategyId
 from spark.ops.kill import KillReport, pull, say_and_wait
 from spark.ops.open_orders import TakenBack, cancel_open
 from spark.producers.intents import IntentWriter
-from spark.producers.kills import ALL_ACCOUNTS, Kill, new_kill, pull_latch
+from spark.producers.kills import Kill, new_kill, pull_latch
 from spark.settings import read_settings
 from spark.topics import INTENTS
 

@@ -8,7 +8,6 @@ from typing import Final
 from spark.consumers.guardrail_start import Start
 from spark.consumers.sentinel_state import Rules
 from spark.guards.limits import Limits
-from spark.ledger.prices import PriceRules
 from spark.ledger.protection import Thresholds
 from spark.names import Symbol, Venue
 from spark.settings import Settings
@@ -31,7 +30,7 @@ def start_of(settings: Settings) -> Start:
 
 def sentinel_rules(settings: Settings) -> Rules:
     """Turn settings into what the sentinel marks and judges with."""
-    limits, protection = settings.limits, settings.protection
+    protection = settings.protection
     # Those that can be asked for: a gateway serves them, or their sessions are known.
     venues = {Venue.BINANCE} | ({Venue.BIST} if settings.bist.is_enabled else set())
     return Rules(
@@ -40,12 +39,7 @@ def sentinel_rules(settings: Settings) -> Rules:
         ),
         mode=settings.trading.mode_in_force,
         capital_usd=protection.capital_usd,
-        prices=PriceRules(
-            age_ns_max=limits.quote_age_ms_max * _NS_PER_MS,
-            check_age_ns_max=limits.check_age_ms_max * _NS_PER_MS,
-            apart_pct_max=limits.prices_apart_pct_max,
-            collar_pct=limits.price_collar_pct_max,
-        ),
+        prices=_limits(settings).prices,
         thresholds=Thresholds(
             error_part_max=protection.error_part_max,
             nonce_part_max=protection.nonce_part_max,

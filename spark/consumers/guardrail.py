@@ -253,12 +253,7 @@ class Guardrail:
             limits=limits,
             policy=limits.digest(POLICY_NAMES),
             mode=mode,
-            prices=PriceRules(
-                age_ns_max=limits.quote_age_ns_max,
-                check_age_ns_max=limits.check_age_ns_max,
-                apart_pct_max=limits.prices_apart_pct_max,
-                collar_pct=limits.price_collar_pct_max,
-            ),
+            prices=limits.prices,
         )
         self._rules[key] = made
         return made

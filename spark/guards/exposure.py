@@ -4,8 +4,10 @@ No symbol with more at risk than its cap, over all strategies (spec B5).
 
 from spark.events import PlaceOrder, Refusal
 from spark.guards.limits import Limits
-from spark.ledger.exposure import ACCOUNT_SCOPE, worst_case
+from spark.guards.verdict import over
+from spark.ledger.exposure import worst_case
 from spark.ledger.prices import Worth
+from spark.ledger.rates import ACCOUNT_SCOPE
 from spark.ledger.snapshot import Snapshot
 from spark.names import Reason
 
@@ -22,10 +24,4 @@ def exposure(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | Non
         return None
     total = snap.exposure.total(snap.book, ACCOUNT_SCOPE, order.symbol)
     found = worst_case(total, order.side, snap.worth.usd, price_usd=snap.worth.reference_usd)
-    if found <= limits.exposure_usd_max:
-        return None
-    return Refusal(
-        code=Reason.EXPOSURE_EXCEEDED,
-        found=f"{found} USD",
-        limit=f"{limits.exposure_usd_max} USD",
-    )
+    return over(Reason.EXPOSURE_EXCEEDED, found, limits.exposure_usd_max, unit="USD")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from spark.codec import encode
 from spark.events import LimitValues
+from spark.ledger.prices import PriceRules
 from spark.names import Symbol
 
 _NS_PER_MS: Final = 1_000_000
@@ -71,6 +72,16 @@ class Limits:
     trickle_order_try_max: Decimal
     #: The strategy's own caps beside the account's; None caps nothing.
     strategy: LimitValues = field(default_factory=LimitValues)
+
+    @property
+    def prices(self) -> PriceRules:
+        """Give what prices have to keep to."""
+        return PriceRules(
+            age_ns_max=self.quote_age_ns_max,
+            check_age_ns_max=self.check_age_ns_max,
+            apart_pct_max=self.prices_apart_pct_max,
+            collar_pct=self.price_collar_pct_max,
+        )
 
     def digest(self, policy: tuple[str, ...]) -> str:
         """Digest the limits together with the names of the guards, in order."""

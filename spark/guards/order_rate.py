@@ -4,6 +4,7 @@ No more orders a minute than the cap, at the exchange's own ledger (spec B3, R7)
 
 from spark.events import PlaceOrder, Refusal
 from spark.guards.limits import Limits
+from spark.guards.verdict import over
 from spark.ledger.rates import ACCOUNT_SCOPE
 from spark.ledger.snapshot import Snapshot
 from spark.names import Reason
@@ -17,10 +18,4 @@ def order_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | N
     """
     del order
     found = snap.rates.orders_in_minute(ACCOUNT_SCOPE, snap.appended_ns) + 1
-    if found <= limits.orders_per_minute_max:
-        return None
-    return Refusal(
-        code=Reason.ORDER_RATE_EXCEEDED,
-        found=f"{found} a minute",
-        limit=f"{limits.orders_per_minute_max} a minute",
-    )
+    return over(Reason.ORDER_RATE_EXCEEDED, found, limits.orders_per_minute_max, unit="a minute")

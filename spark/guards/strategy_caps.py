@@ -2,17 +2,13 @@
 A strategy's own caps beside its account's (spec B9); None caps nothing.
 """
 
-from decimal import Decimal
-from typing import Final
-
 from spark.events import PlaceOrder, Refusal
 from spark.guards.limits import Limits
+from spark.guards.verdict import over
 from spark.ledger.exposure import worst_case
 from spark.ledger.prices import Worth
 from spark.ledger.snapshot import Snapshot
 from spark.names import Reason
-
-_UTRY: Final = Decimal("0.000001")
 
 
 def strategy_notional(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -21,7 +17,7 @@ def strategy_notional(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refu
     most = limits.strategy.order_notional_usd_max
     if not isinstance(snap.worth, Worth):
         return None
-    return _over(Reason.STRATEGY_NOTIONAL_EXCEEDED, snap.worth.usd, most, unit="USD")
+    return over(Reason.STRATEGY_NOTIONAL_EXCEEDED, snap.worth.usd, most, unit="USD")
 
 
 def strategy_exposure(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -31,7 +27,7 @@ def strategy_exposure(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refu
         return None
     total = snap.exposure.total(snap.book, order.strategy, order.symbol)
     found = worst_case(total, order.side, snap.worth.usd, price_usd=snap.worth.reference_usd)
-    return _over(Reason.STRATEGY_EXPOSURE_EXCEEDED, found, most, unit="USD")
+    return over(Reason.STRATEGY_EXPOSURE_EXCEEDED, found, most, unit="USD")
 
 
 def strategy_order_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -40,7 +36,7 @@ def strategy_order_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Re
     if most is None:
         return None
     found = snap.rates.orders_in_minute(order.strategy, snap.appended_ns) + 1
-    return _over(Reason.STRATEGY_ORDER_RATE_EXCEEDED, found, most, unit="a minute")
+    return over(Reason.STRATEGY_ORDER_RATE_EXCEEDED, found, most, unit="a minute")
 
 
 def strategy_notional_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -48,9 +44,8 @@ def strategy_notional_rate(order: PlaceOrder, snap: Snapshot, limits: Limits) ->
     most = limits.strategy.notional_try_per_s_max
     if most is None or not isinstance(snap.worth, Worth):
         return None
-    used = snap.rates.worth_in_second(order.strategy, snap.appended_ns) * _UTRY
-    found = used + snap.worth.lira
-    return _over(Reason.STRATEGY_NOTIONAL_RATE_EXCEEDED, found, most, unit="TRY/s")
+    found = snap.rates.lira_in_second(order.strategy, snap.appended_ns) + snap.worth.lira
+    return over(Reason.STRATEGY_NOTIONAL_RATE_EXCEEDED, found, most, unit="TRY/s")
 
 
 def strategy_open_orders(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | None:
@@ -59,12 +54,4 @@ def strategy_open_orders(order: PlaceOrder, snap: Snapshot, limits: Limits) -> R
     if most is None:
         return None
     found = snap.exposure.open_orders(snap.book, order.strategy) + 1
-    return _over(Reason.STRATEGY_OPEN_ORDERS_EXCEEDED, found, most, unit="open")
-
-
-def _over(
-    code: Reason, found: Decimal | int, most: Decimal | int | None, *, unit: str
-) -> Refusal | None:
-    if most is None or found <= most:
-        return None
-    return Refusal(code=code, found=f"{found} {unit}", limit=f"{most} {unit}")
+    return over(Reason.STRATEGY_OPEN_ORDERS_EXCEEDED, found, most, unit="open")

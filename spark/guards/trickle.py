@@ -7,6 +7,7 @@ the mode is part of the approval.
 
 from spark.events import PlaceOrder, Refusal
 from spark.guards.limits import Limits
+from spark.guards.verdict import over
 from spark.ledger.prices import Worth
 from spark.ledger.snapshot import Snapshot
 from spark.names import Reason, TradingMode
@@ -28,10 +29,5 @@ def trickle_notional(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refus
     del order
     if snap.mode is not TradingMode.TRICKLE or not isinstance(snap.worth, Worth):
         return None
-    if snap.worth.lira <= limits.trickle_order_try_max:
-        return None
-    return Refusal(
-        code=Reason.TRICKLE_NOTIONAL_EXCEEDED,
-        found=f"{snap.worth.lira} TRY",
-        limit=f"{limits.trickle_order_try_max} TRY",
-    )
+    most = limits.trickle_order_try_max
+    return over(Reason.TRICKLE_NOTIONAL_EXCEEDED, snap.worth.lira, most, unit="TRY")

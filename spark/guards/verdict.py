@@ -3,8 +3,10 @@ What comes out of the guards: approved and refused are different types.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from spark.events import PlaceOrder, Refusal
+from spark.names import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +24,12 @@ class Refused:
 
 
 Verdict = Approved | Refused
+
+
+def over(
+    code: Reason, found: Decimal | int, most: Decimal | int | None, *, unit: str = ""
+) -> Refusal | None:
+    """Refuse what is above its cap; None caps nothing."""
+    if most is None or found <= most:
+        return None
+    return Refusal(code=code, found=f"{found} {unit}".rstrip(), limit=f"{most} {unit}".rstrip())

@@ -13,9 +13,9 @@ from typing import Final
 
 from spark.ledger.fold import Order
 from spark.ledger.orders import CLOSED
+from spark.ledger.rates import ACCOUNT_SCOPE
 from spark.names import BOOK_OF, Book, ClientOrderId, Side, TradingMode
 
-ACCOUNT_SCOPE: Final = ""
 _ZERO: Final = Decimal(0)
 #: Worths are kept to this, rounded up; sums of them are exact or an error, never rounded.
 _QUANTUM: Final = Decimal("1e-8")

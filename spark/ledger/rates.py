@@ -9,10 +9,12 @@ Everything is keyed by client order id: saying a thing twice changes nothing.
 
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 MINUTE_NS: Final = 60_000_000_000
 SECOND_NS: Final = 1_000_000_000
+_UTRY: Final = Decimal("0.000001")
 #: Scope of a whole account; others are strategies.
 ACCOUNT_SCOPE: Final = ""
 
@@ -27,35 +29,50 @@ class Stay:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How many, and worth how much together, by scope."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
+
+    def add(self, strategy: str, worth_utry: int) -> None:
+        """Count one, for its account and its strategy."""
+        for scope in (ACCOUNT_SCOPE, strategy):
+            self.counts[scope] = self.counts.get(scope, 0) + 1
+            self.sums[scope] = self.sums.get(scope, 0) + worth_utry
+
+    def remove(self, strategy: str, worth_utry: int) -> None:
+        """Count one no longer; a scope without any is forgotten."""
+        for scope in (ACCOUNT_SCOPE, strategy):
+            self.counts[scope] -= 1
+            self.sums[scope] -= worth_utry
+            if not self.counts[scope]:
+                del self.counts[scope], self.sums[scope]
+
+
+@dataclass(slots=True)
 class Window:
     """What was answered within one length, and the sums over it."""
 
     length_ns: int
     #: Append time of the answer, strategy, worth; in the order of the log.
     left: deque[tuple[int, str, int]] = field(default_factory=deque)
-    counts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
 
     def add(self, at_ns: int, strategy: str, worth_utry: int) -> None:
         """Keep one for the window's length from its answer on."""
         self.left.append((at_ns, strategy, worth_utry))
-        for scope in (ACCOUNT_SCOPE, strategy):
-            self.counts[scope] = self.counts.get(scope, 0) + 1
-            self.sums[scope] = self.sums.get(scope, 0) + worth_utry
+        self.tally.add(strategy, worth_utry)
 
     def forget(self, now_ns: int) -> None:
         """Drop what has been out for the window's length."""
         while self.left and self.left[0][0] + self.length_ns <= now_ns:
             _, strategy, worth_utry = self.left.popleft()
-            for scope in (ACCOUNT_SCOPE, strategy):
-                self.counts[scope] -= 1
-                self.sums[scope] -= worth_utry
-                if not self.counts[scope]:
-                    del self.counts[scope], self.sums[scope]
+            self.tally.remove(strategy, worth_utry)
 
     def used(self, scope: str, now_ns: int) -> tuple[int, int]:
         """Count and sum what still occupies the window now, whether forgotten yet or not."""
-        count, total = self.counts.get(scope, 0), self.sums.get(scope, 0)
+        count, total = self.tally.counts.get(scope, 0), self.tally.sums.get(scope, 0)
         for at_ns, strategy, worth_utry in self.left:
             if at_ns + self.length_ns > now_ns:
                 break
@@ -70,8 +87,7 @@ class Rates:
 
     #: By client order id.
     unanswered: dict[str, Stay] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    sums: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
     minute: Window = field(default_factory=lambda: Window(MINUTE_NS))
     second: Window = field(default_factory=lambda: Window(SECOND_NS))
 
@@ -80,9 +96,7 @@ class Rates:
         if order in self.unanswered:
             return
         self.unanswered[order] = Stay(strategy, worth_utry)
-        for scope in (ACCOUNT_SCOPE, strategy):
-            self.counts[scope] = self.counts.get(scope, 0) + 1
-            self.sums[scope] = self.sums.get(scope, 0) + worth_utry
+        self.tally.add(strategy, worth_utry)
 
     def answer(self, order: str, at_ns: int) -> None:
         """Start the end of a stay: the exchange has answered, or never will."""
@@ -102,18 +116,18 @@ class Rates:
 
     def orders_in_minute(self, scope: str, now_ns: int) -> int:
         """Count the orders that occupy the minute before now."""
-        return self.counts.get(scope, 0) + self.minute.used(scope, now_ns)[0]
+        return self.tally.counts.get(scope, 0) + self.minute.used(scope, now_ns)[0]
 
     def worth_in_second(self, scope: str, now_ns: int) -> int:
         """Sum what occupies the second before now, in millionths of a lira."""
-        return self.sums.get(scope, 0) + self.second.used(scope, now_ns)[1]
+        return self.tally.sums.get(scope, 0) + self.second.used(scope, now_ns)[1]
+
+    def lira_in_second(self, scope: str, now_ns: int) -> Decimal:
+        """Give the same in lira."""
+        return self.worth_in_second(scope, now_ns) * _UTRY
 
     def _release(self, order: str) -> Stay | None:
         stay = self.unanswered.pop(order, None)
         if stay is not None:
-            for scope in (ACCOUNT_SCOPE, stay.strategy):
-                self.counts[scope] -= 1
-                self.sums[scope] -= stay.worth_utry
-                if not self.counts[scope]:
-                    del self.counts[scope], self.sums[scope]
+            self.tally.remove(stay.strategy, stay.worth_utry)
         return stay

@@ -17,8 +17,9 @@ from spark.bus.port import Bus, Pace, Partition, Record
 from spark.codec import decode
 from spark.errors import BusUnavailable, MalformedError, RetryError, WriteError
 from spark.events import HaltConfirmed, ProcessPulsed
+from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.names import Role
-from spark.producers.kills import ALL_ACCOUNTS, Kill, pull_latch, say_kill
+from spark.producers.kills import Kill, pull_latch, say_kill
 from spark.topics import CONTROL_HALT, CONTROL_PULSE, DECISIONS, EVENTS, SIGNED
 from spark.worker.latch import PREFIX
 from spark.worker.resume import read_through

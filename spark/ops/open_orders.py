@@ -12,12 +12,12 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition
 from spark.consumers.gateway_resume import GatewayPast
+from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.ledger.fold import Order
 from spark.ledger.orders import CLOSED
 from spark.names import BOOK_OF, AccountId, Book, ClientOrderId
 from spark.ops.order_reader import partitions_of
 from spark.producers.intents import IntentWriter
-from spark.producers.kills import ALL_ACCOUNTS
 from spark.topics import EVENTS
 from spark.worker.resume import read_through
 

@@ -12,6 +12,7 @@ keys that only the guardrail holds.
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Final
 
 from spark import topics
@@ -25,10 +26,10 @@ from spark.events import Decision, IntentRefused, PartitionFenced
 from spark.ledger.control_state import Control
 from spark.names import Reason
 from spark.people import People
-from spark.worker.contract import Place, Tick
+from spark.worker.contract import Tick
 from spark.worker.fence import Lineage, Verdict
 from spark.worker.inbox import Inbox
-from spark.worker.resume import fold_record, place_of
+from spark.worker.resume import Fold, fold_record, place_of
 
 _READ_WAIT_MS: Final = 500
 _SILENT_READS_MAX: Final = 30
@@ -182,11 +183,8 @@ class _Replay:
         again = guardrail.step(self._state, accepted.given, tick, event.stamp)
         self._compare(event, again, record)
 
-    def _fold(self, guardrail: Guardrail) -> Callable[[Place, object], None]:
-        def fold(place: Place, event: object) -> None:
-            guardrail.fold(self._state, place, event)  # type: ignore[arg-type]
-
-        return fold
+    def _fold(self, guardrail: Guardrail) -> Fold:
+        return partial(guardrail.fold, self._state)
 
     def _compare(self, recorded: Decision, again: Decision, record: Record) -> None:
         outcome = self.outcome

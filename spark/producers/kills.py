@@ -15,13 +15,12 @@ from spark.clock import Clock
 from spark.codec import encode
 from spark.errors import RefusedError, SettingError
 from spark.events import TradingHalted
+from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.names import HaltSource
 from spark.producers.words import checked_reason
 from spark.topics import ACCOUNT_PARTITION, CONTROL_HALT
 from spark.worker import latch_pull
 
-#: An account's name on a halt that stands for every account.
-ALL_ACCOUNTS: Final = ""
 _NS_PER_MS: Final = 1_000_000
 
 

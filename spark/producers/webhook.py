@@ -30,9 +30,10 @@ from spark.clock import Clock
 from spark.codec import decode
 from spark.errors import ExitError, MalformedError, SettingError
 from spark.events import TradingHalted
+from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.log import logger
 from spark.names import HaltSource, Role
-from spark.producers.kills import ALL_ACCOUNTS, Kill, pull_latch, say_kill
+from spark.producers.kills import Kill, pull_latch, say_kill
 from spark.topics import CONTROL_HALT, CONTROL_PULSE
 from spark.worker.pulse import Pulse
 from spark.worker.resume import read_through

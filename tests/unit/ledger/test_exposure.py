@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from spark.ledger.exposure import ACCOUNT_SCOPE, Entry, Exposure, Total, worst_case
+from spark.ledger.exposure import Entry, Exposure, Total, worst_case
 from spark.ledger.fold import Order
+from spark.ledger.rates import ACCOUNT_SCOPE
 from spark.names import Book, ClientOrderId, IntentId, OrderState, Side, TradingMode
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, STRATEGY, SYMBOL
 
