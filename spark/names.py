@@ -40,6 +40,8 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     VENUE_WATCH = "venue_watch"
     BINANCE_FEED = "binance_feed"
+    BTCTURK_FEED = "btcturk_feed"
+    ACCOUNT_FEED = "account_feed"
     FEED_WRITER = "feed_writer"
     PROJECTOR = "projector"
     SENTINEL = "sentinel"
@@ -183,6 +185,65 @@ class Reason(StrEnum):
     CANCELLED_BEFORE_SEND = "cancelled_before_send"
     CANCEL_TARGET_CLOSED = "cancel_target_closed"
     CONNECTION_UNAVAILABLE = "connection_unavailable"
+    ACCOUNT_NOT_RECONCILED = "account_not_reconciled"
+    POSITION_DIFFERENCE = "position_difference"
+    ORDER_TYPE_UNSUPPORTED = "order_type_unsupported"
+    TIME_IN_FORCE_UNSUPPORTED = "time_in_force_unsupported"
+    BREAKER_OPEN = "breaker_open"
+    VENUE_BACKING_OFF = "venue_backing_off"
+    STAMP_OVERTAKEN = "stamp_overtaken"
+    EXCHANGE_ORDER_UNKNOWN = "exchange_order_unknown"
+
+
+class BreakerState(StrEnum):
+    """
+    Whether requests go to an exchange: all, none, or a probe to see whether it is back.
+    """
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class VenueOrderState(StrEnum):
+    """Where an exchange says that an order stands."""
+
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
+class DifferenceKind(StrEnum):
+    """What reconciliation found to differ between the log and the exchange."""
+
+    #: The exchange has a fill that no record tells of.
+    FILL_MISSING = "fill_missing"
+    #: The log has a fill that the exchange does not.
+    FILL_UNPROVEN = "fill_unproven"
+    #: An order of nobody here.
+    FOREIGN_ORDER = "foreign_order"
+    #: Ours is alive on the log, and the exchange lists it nowhere.
+    ORDER_ABSENT = "order_absent"
+    #: Both have it, in states that do not fit.
+    ORDER_STATE = "order_state"
+    #: A balance that does not follow from the fills.
+    BALANCE = "balance"
+
+
+class DifferenceRule(StrEnum):
+    """What a difference leads to, from the mildest on."""
+
+    #: The exchange's word is taken over as evidence.
+    ADOPTED = "adopted"
+    #: Shown and counted as exposure, and left alone.
+    MARKED_FOREIGN = "marked_foreign"
+    #: Somebody is told.
+    ALERTED = "alerted"
+    #: No new risk on the account until it is closed.
+    HALTED = "halted"
 
 
 class OrderState(StrEnum):
@@ -214,3 +275,8 @@ BOOK_OF: Final[dict[TradingMode, Book]] = {
     TradingMode.TRICKLE: Book.LIVE,
     TradingMode.LIVE: Book.LIVE,
 }
+
+
+def venue_of(account: AccountId) -> str:
+    """Name the exchange of an account: the part before the colon."""
+    return account.partition(":")[0]

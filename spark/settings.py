@@ -16,7 +16,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spark.errors import SettingError
-from spark.names import Endpoint, TradingMode
+from spark.names import Endpoint, TradingMode, Venue
 
 _CONFIG: Final = SettingsConfigDict(
     frozen=True,
@@ -236,8 +236,10 @@ class SignerSettings(_Section):
     ceilings: str = Field(
         default="BTCUSDT=1,ETHUSDT=20,rate=1000", validation_alias="SPARK_SIGNER_CEILINGS"
     )
-    #: JSON list of the user ids that may have questions signed; empty means the signer's own.
+    #: JSON lists of the user ids that may have questions about single orders signed, and of
+    #: those that may have all questions and logins; both empty means the signer's own.
     client_uids: tuple[int, ...] = Field(default=(), validation_alias="SPARK_SIGNING_UIDS")
+    account_uids: tuple[int, ...] = Field(default=(), validation_alias="SPARK_ACCOUNT_UIDS")
 
 
 class BinanceSettings(_Section):
@@ -270,6 +272,79 @@ class BinanceSettings(_Section):
         """Give the symbols to trade and those to convert with, each once."""
         rates = (*_symbols(self.rate_symbols), _LIRA_RATE)
         return tuple(dict.fromkeys(_symbols(self.symbols) + rates))
+
+
+class BtcturkSettings(_Section):
+    """Where BTCTurk, or its simulator, is, and how careful to be where it says nothing."""
+
+    #: Public v2 and private v1 paths stand under it.
+    rest_url: str = Field(
+        default="https://api.btcturk.com", validation_alias="SPARK_BTCTURK_REST_URL"
+    )
+    #: Candles.
+    graph_url: str = Field(
+        default="https://graph-api.btcturk.com", validation_alias="SPARK_BTCTURK_GRAPH_URL"
+    )
+    stream_url: str = Field(
+        default="wss://ws-feed-pro.btcturk.com", validation_alias="SPARK_BTCTURK_STREAM_URL"
+    )
+    symbols: str = Field(default="BTCTRY,BTCUSDT", validation_alias="SPARK_BTCTURK_SYMBOLS")
+    #: `strict`: one request in flight for each key, in the order of the stamps; `free`: the
+    #: venue is known not to enforce it (facts: exchanges.md §6).
+    stamp_order: str = Field(
+        default="strict", pattern="^(strict|free)$", validation_alias="SPARK_BTCTURK_STAMP_ORDER"
+    )
+    api_key: str = Field(default="", validation_alias="BTCTURK_API_KEY", repr=False)
+    api_key_file: Path | None = Field(default=None, validation_alias="BTCTURK_API_KEY_FILE")
+    secret: str = Field(default="", validation_alias="BTCTURK_SECRET", repr=False)
+    secret_file: Path | None = Field(default=None, validation_alias="BTCTURK_SECRET_FILE")
+
+    @property
+    def symbol_list(self) -> tuple[str, ...]:
+        """Give the symbols, upper case, in the order written."""
+        return _symbols(self.symbols)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """Give the symbols to trade and the lira's rate, each once."""
+        return tuple(dict.fromkeys((*_symbols(self.symbols), _LIRA_RATE)))
+
+
+class VenueSettings(_Section):
+    """Which exchanges this stack works with."""
+
+    venues: str = Field(default="binance", validation_alias="SPARK_VENUES")
+
+    @property
+    def enabled(self) -> tuple[Venue, ...]:
+        """
+        Give the exchanges that orders may go to.
+
+        Raises:
+            SettingError: a name is none of them.
+
+        """
+        names = [part.strip().lower() for part in self.venues.split(",") if part.strip()]
+        known = (Venue.BINANCE, Venue.BTCTURK)
+        wrong = sorted(set(names) - set(known))
+        if wrong or not names:
+            raise SettingError(
+                f"SPARK_VENUES: {', '.join(wrong) or 'nothing'}; binance, btcturk or both"
+            )
+        return tuple(venue for venue in known if venue in names)
+
+
+class AccountSettings(_Section):
+    """How closely accounts are compared with their exchange (spec A9)."""
+
+    #: Seconds from one comparison in the background to the next.
+    reconcile_period_s: Decimal = Field(
+        default=Decimal(30), ge=1, le=3600, validation_alias="SPARK_RECONCILE_PERIOD_S"
+    )
+    #: Age of the last comparison above which nothing new is approved, ms.
+    reconciled_age_ms_max: int = Field(
+        default=120_000, ge=1000, le=3_600_000, validation_alias="SPARK_RECONCILED_AGE_MS"
+    )
 
 
 class BistSettings(_Section):
@@ -322,6 +397,9 @@ class Settings(_Section):
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     signer: SignerSettings = Field(default_factory=SignerSettings)
     binance: BinanceSettings = Field(default_factory=BinanceSettings)
+    btcturk: BtcturkSettings = Field(default_factory=BtcturkSettings)
+    venues: VenueSettings = Field(default_factory=VenueSettings)
+    account: AccountSettings = Field(default_factory=AccountSettings)
     bist: BistSettings = Field(default_factory=BistSettings)
     process: ProcessSettings = Field(default_factory=ProcessSettings)
 

@@ -84,6 +84,10 @@ BINANCE_MARKS: Final = "market.binance.marks"
 BINANCE_QUOTES: Final = "market.binance.quotes"
 BINANCE_TRADES: Final = "market.binance.trades"
 BINANCE_BOOKS: Final = "market.binance.books"
+BTCTURK_MARKS: Final = "market.btcturk.marks"
+BTCTURK_QUOTES: Final = "market.btcturk.quotes"
+BTCTURK_TRADES: Final = "market.btcturk.trades"
+BTCTURK_BOOKS: Final = "market.btcturk.books"
 AUDIT: Final = "audit"
 
 
@@ -141,12 +145,17 @@ def _single(
     )
 
 
-def _market(kind: str, event: str) -> Topic:
+_FEEDS: Final = {"binance": Role.BINANCE_FEED, "btcturk": Role.BTCTURK_FEED}
+_VENUE_NAMES: Final = {"binance": "Binance", "btcturk": "BTCTurk"}
+
+
+def _market(venue: str, kind: str, event: str) -> Topic:
     return _single(
-        f"market.binance.{kind}",
-        f"Binance {kind} as they came from the socket, one record for each read and symbol",
-        (event,),
-        writers=_who(Role.BINANCE_FEED),
+        f"market.{venue}.{kind}",
+        f"{_VENUE_NAMES[venue]} {kind} as they came from the socket, one record for each read "
+        "and symbol; what is missing is a record too",
+        (event, "feed_gapped"),
+        writers=_who(_FEEDS[venue]),
         readers=_who(Role.FEED_WRITER, Role.GATEWAY) | STRATEGIES | OPERATORS,
         key="symbol",
         retention_ms=3 * _DAY_MS,
@@ -221,36 +230,56 @@ TOPICS: Final[tuple[Topic, ...]] = (
             "order_filled",
             "order_cancelled",
             "order_expired",
+            "cancel_accepted",
             "cancel_rejected",
+            "breaker_changed",
         ),
         message_bytes_max=256 * _KIB,
         writers=_who(Role.GATEWAY),
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.PROJECTOR, Role.SENTINEL) | STRATEGIES,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.PROJECTOR, Role.SENTINEL, Role.ACCOUNT_FEED)
+        | STRATEGIES,
     ),
     _orders(
         ACCOUNT_EVENTS,
         "What the exchange's private stream and reconciliation report",
-        (),
-        message_bytes_max=64 * _KIB,
-        writers=_who(),
-        readers=_who(Role.GUARDRAIL, Role.GATEWAY, Role.PROJECTOR, Role.SENTINEL),
+        (
+            "partition_fenced",
+            "account_doubted",
+            "account_reconciled",
+            "difference_found",
+            "difference_closed",
+            "foreign_order_seen",
+            "balances_seen",
+            "fees_seen",
+            "order_acked",
+            "order_rejected",
+            "order_filled",
+            "order_cancelled",
+            "order_expired",
+        ),
+        message_bytes_max=256 * _KIB,
+        writers=_who(Role.ACCOUNT_FEED),
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.PROJECTOR, Role.SENTINEL)
+        | STRATEGIES,
     ),
     _single(
         VENUE_STATE,
         "Instruments, fees and the clock of each exchange",
         ("instrument_published", "clock_measured", "sessions_published"),
         writers=_who(Role.VENUE_WATCH),
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL) | _WATCHERS,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL, Role.ACCOUNT_FEED)
+        | _WATCHERS,
         key="venue",
         # The clock is said every 2 s and each instrument every 10 min: some hours' worth.
         tail_records=5_000,
     ),
     _single(
         CONTROL,
-        "Signed words of people: resume, mode, limits",
+        "Signed words of people: resume, mode, limits, breakers, what they take over",
         ("proposal_signed",),
         writers=OPERATORS,
-        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL) | _WATCHERS,
+        readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL, Role.ACCOUNT_FEED)
+        | _WATCHERS,
         flush_each=True,
     ),
     _single(
@@ -295,9 +324,16 @@ TOPICS: Final[tuple[Topic, ...]] = (
         Role.VENUE_WATCH,
     ),
     _marks(BINANCE_MARKS, "Binance prices as the feed has them, a few a second", Role.BINANCE_FEED),
-    _market("quotes", "quotes_received"),
-    _market("trades", "trades_received"),
-    _market("books", "books_changed"),
+    _marks(BTCTURK_MARKS, "BTCTurk prices as the feed has them, a few a second", Role.BTCTURK_FEED),
+    *(
+        _market(venue, kind, event)
+        for venue in _FEEDS
+        for kind, event in (
+            ("quotes", "quotes_received"),
+            ("trades", "trades_received"),
+            ("books", "books_changed"),
+        )
+    ),
     _single(
         AUDIT,
         "The hash chain over every order and control record",
@@ -310,6 +346,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _dead_letters(Role.SIGNER),
     _dead_letters(Role.GATEWAY),
     _dead_letters(Role.BINANCE_FEED),
+    _dead_letters(Role.BTCTURK_FEED),
+    _dead_letters(Role.ACCOUNT_FEED),
     _dead_letters(Role.FEED_WRITER),
 )
 

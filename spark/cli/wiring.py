@@ -26,6 +26,7 @@ from spark.worker.halts import Halts
 
 if TYPE_CHECKING:
     from spark.db.pool import Database
+    from spark.exchanges.port import Question
     from spark.producers.bist_watch import BistWatch
     from spark.worker.loop import Wiring
 
@@ -72,7 +73,7 @@ async def _guardrail(process: Process, stop: asyncio.Event) -> None:
 
 async def _signer(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.signer import Signer, SignerKeys, SignerRules
-    from spark.consumers.signing_socket import SigningSocket
+    from spark.consumers.signing_socket import SigningSocket, read_stamps
     from spark.exchanges.binance.signer import BinanceSigner, dummy_key
     from spark.ledger.ceilings import read_ceilings
     from spark.worker.loop import TransformLoop
@@ -110,8 +111,9 @@ async def _signer(process: Process, stop: asyncio.Event) -> None:
         venues={Venue.BINANCE: binance},
         writer=writer,
         clock=process.clock,
-        latest_clock=lambda: signer.latest_clock,
-        uids=frozenset(settings.signer.client_uids) or frozenset({os.geteuid()}),
+        latest_clock=signer.latest_clock,
+        uids=_who_may_ask(settings),
+        stamps=await read_stamps(process.bus),
     )
     wiring = _wiring(process, {Role.GUARDRAIL}, (Role.GATEWAY,))
     try:
@@ -364,6 +366,17 @@ def _wiring(
         ready=process.ready,
         state_dir=process.home.state_of(process.name),
     )
+
+
+def _who_may_ask(settings: Settings) -> "dict[int, frozenset[Question]]":
+    from spark.consumers.signing_socket import ALL_QUESTIONS, GATEWAY_QUESTIONS
+
+    section = settings.signer
+    if not section.client_uids and not section.account_uids:
+        # One user for all roles: nobody can be told from anybody.
+        return {os.geteuid(): ALL_QUESTIONS}
+    gateways = dict.fromkeys(section.client_uids, GATEWAY_QUESTIONS)
+    return gateways | dict.fromkeys(section.account_uids, ALL_QUESTIONS)
 
 
 def _signing_path(home: Home) -> Path:

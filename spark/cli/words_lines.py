@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Final
 from spark.cli.exit_codes import ExitCode
 from spark.cli.output import print_json, print_line
 from spark.codec import decimal_text
-from spark.events import HaltName, LimitValues, Proposal, ResumeTrading, SetLimits, SetMode
+from spark.events import (
+    AcceptDifference,
+    HaltName,
+    LimitValues,
+    Proposal,
+    ResolveUnknown,
+    ResumeTrading,
+    SetBreaker,
+    SetLimits,
+    SetMode,
+)
 from spark.ledger.control_state import OUTSIDE, Halt, halt_name
 from spark.ledger.limit_sense import LIMIT_NAMES, changed, loosened
 
@@ -106,8 +116,8 @@ def proposal_object(proposal: Proposal, before: LimitValues) -> dict[str, object
     }
     match proposal:
         case ResumeTrading():
-            named = [{"halt": one.halt, "offset": one.offset} for one in proposal.halts]
-            return about | {"halts": named}
+            halts = [{"halt": one.halt, "offset": one.offset} for one in proposal.halts]
+            return about | {"halts": halts}
         case SetMode():
             return about | {
                 "account": proposal.account,
@@ -122,6 +132,13 @@ def proposal_object(proposal: Proposal, before: LimitValues) -> dict[str, object
                 "limits": limits_object(proposal.limits),
                 "changes": limit_changes(before, proposal.limits),
             }
+        case SetBreaker():
+            return about | {"account": proposal.account, "state": proposal.state}
+        case ResolveUnknown():
+            named = proposal.client_order_id
+            return about | {"account": proposal.account, "client_order_id": named}
+        case AcceptDifference():
+            return about | {"account": proposal.account, "difference": proposal.difference}
 
 
 def word_object(word: "Word", state: str, needed: int) -> dict[str, object]:
@@ -202,6 +219,15 @@ def _effect_lines(proposal: Proposal, sight: "Sight", before: LimitValues) -> li
             whose = printable(scope(proposal.account, proposal.strategy))
             changes = [change_line(one) for one in limit_changes(before, proposal.limits)]
             return [f"limits of {whose}, version {proposal.version}:", *changes]
+        case SetBreaker():
+            state = proposal.state or "left to itself"
+            return [f"circuit breaker of {printable(proposal.account)}: {state}"]
+        case ResolveUnknown():
+            what = printable(proposal.client_order_id)
+            return [f"hold {what} of {printable(proposal.account)} for never placed"]
+        case AcceptDifference():
+            what = printable(proposal.difference)
+            return [f"take difference {what} of {printable(proposal.account)} for explained"]
 
 
 def _halt_line(named: HaltName, sight: "Sight") -> str:

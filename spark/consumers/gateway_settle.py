@@ -22,7 +22,7 @@ from spark.events import (
     OrderResolved,
 )
 from spark.exchanges.paper.evidence import about_of
-from spark.exchanges.port import Answer, unsigned
+from spark.exchanges.port import Answer, Asked, Question, unsigned
 from spark.ledger.fold import Order
 from spark.log import logger
 from spark.names import ClientOrderId, OrderState, TradingMode
@@ -65,7 +65,14 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
         # so every answer is final.
         request = unsigned(desk.clock.wall_ns())
     else:
-        request = await signer.query(order.account, order.symbol, order.client_order_id)
+        request = await signer.ask(
+            Asked(
+                question=Question.ORDER,
+                account=order.account,
+                symbol=order.symbol,
+                client_order_id=order.client_order_id,
+            )
+        )
     outcome = await desk.way(about.mode).query(request, about)
     if outcome.answer is Answer.DEFINITE:
         is_cancel_open = not is_paper and request.stamp_ns <= order.cancel_final_after_ns

@@ -1,8 +1,8 @@
 """
 Signer: turns each decision into a sealed request, or says why there is none.
 
-Reads   orders.decisions; beside it orders.events, venue.state, control, control.halt;
-        the kill latch
+Reads   orders.decisions; beside it orders.events, account.events, venue.state, control,
+        control.halt; the kill latch
 Writes  orders.signed, keyed by account, exactly one for each decision
 Owns    the exchange keys; nothing else on this machine can read them; its copy of kills
 Fails   closed: it believes the guardrail only as far as the strategy's own tag
@@ -11,14 +11,14 @@ Fails   closed: it believes the guardrail only as far as the strategy's own tag
 
 import base64
 import binascii
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from spark import topics
 from spark.codec import decode, encode, type_name
 from spark.consumers.signer_intent import difference
+from spark.consumers.signer_state import SignerState, fold_signer
 from spark.errors import MalformedError, TagError
 from spark.events import (
     CancelApproved,
@@ -27,29 +27,28 @@ from spark.events import (
     Event,
     IntentRefused,
     OrderApproved,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-    OrderRejected,
-    OrderResolved,
     PlaceOrder,
     Refusal,
-    RequestNotSent,
     RequestSealed,
     Signed,
     SigningSkipped,
     Stamp,
 )
-from spark.exchanges.port import OrderSigner, SignedRequest
-from spark.ledger.ceilings import Ceilings, OrderRate
-from spark.ledger.control import Control, fold_control
+from spark.exchanges.port import (
+    STAMP_AHEAD_NS_MAX,
+    OrderSigner,
+    SignedRequest,
+    VenueCannotError,
+    next_stamp,
+)
+from spark.ledger.ceilings import Ceilings
+from spark.ledger.control import fold_control
 from spark.names import (
     BOOK_OF,
     TAG_PREFIX,
     AccountId,
     Action,
     Book,
-    ClientOrderId,
     Endpoint,
     IntentId,
     OrderType,
@@ -57,34 +56,17 @@ from spark.names import (
     Role,
     StrategyId,
     TradingMode,
+    venue_of,
 )
 from spark.people import People
 from spark.signing import NONCE_BYTES, SealKey, TagChecker, bound_to, find_tag
 from spark.worker.contract import Given, Place, Tick
 
 _CANCELS_PER_ORDER_MAX: Final = 10
-#: How long a closed order's id stays known; longer than any approval lives.
-_MEMORY_NS: Final = 120_000_000_000
 _CLOCK_AGE_NS_MAX: Final = 60_000_000_000
 _CONTROL_TOPICS: Final = frozenset({topics.CONTROL, topics.CONTROL_HALT})
 
 Approval = OrderApproved | CancelApproved
-
-
-@dataclass(slots=True)
-class SignerState:
-    """What the signer remembers of one partition, from its own output and from evidence."""
-
-    #: Orders signed and not forgotten, with the number of cancels signed for each.
-    cancels: dict[ClientOrderId, int] = field(default_factory=dict)
-    #: The mode that each of them was signed in: its cancels are signed with the same key.
-    modes: dict[ClientOrderId, TradingMode] = field(default_factory=dict)
-    #: Ids whose order is over, with when, to forget them by.
-    over: deque[tuple[int, ClientOrderId]] = field(default_factory=deque)
-    clock: ClockMeasured | None = None
-    rate: OrderRate = field(default_factory=OrderRate)
-    #: What people and protections have said.
-    control: Control = field(default_factory=Control)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +110,19 @@ class Signer:
     role = Role.SIGNER.value
     source = topics.DECISIONS
     output = topics.SIGNED
-    sides = (topics.EVENTS, topics.VENUE_STATE, topics.CONTROL, topics.CONTROL_HALT)
+    sides = (
+        topics.EVENTS,
+        topics.ACCOUNT_EVENTS,
+        topics.VENUE_STATE,
+        topics.CONTROL,
+        topics.CONTROL_HALT,
+    )
     state_type = SignerState
 
     def __init__(self, keys: SignerKeys, rules: SignerRules) -> None:
         self._keys = keys
         self._rules = rules
-        #: The last word of the venue watch, for questions signed beside the log.
-        self.latest_clock: ClockMeasured | None = None
+        self._clocks: dict[str, ClockMeasured] = {}
 
     def __repr__(self) -> str:
         return "Signer()"
@@ -164,28 +151,13 @@ class Signer:
                 start_mode=self._rules.mode,
             )
             return
-        match event:
-            case ClockMeasured():
-                state.clock = self.latest_clock = event
-            case RequestSealed(action=Action.PLACE):
-                state.cancels.setdefault(event.client_order_id, 0)
-                state.modes.setdefault(event.client_order_id, event.mode)
-                state.rate.count(event.signed_ns)
-            case RequestSealed():
-                if event.client_order_id in state.cancels:
-                    state.cancels[event.client_order_id] += 1
-            case RequestNotSent() if not _ends_its_order(event):
-                return
-            case (
-                OrderCancelled() | OrderExpired() | OrderRejected() | RequestNotSent()
-                | OrderResolved()
-            ):  # fmt: skip
-                state.over.append((place.appended_ns, event.client_order_id))
-                _forget(state, place.appended_ns)
-            case OrderFilled() if event.cumulative >= event.order_quantity:
-                state.over.append((place.appended_ns, event.client_order_id))
-            case _:
-                return
+        if isinstance(event, ClockMeasured):
+            self._clocks[event.venue] = event
+        fold_signer(state, place, event)
+
+    def latest_clock(self, venue: str) -> ClockMeasured | None:
+        """Give the venue watch's last word, for questions signed beside the log."""
+        return self._clocks.get(venue)
 
     def step(self, state: SignerState, given: Given, tick: Tick, stamp: Stamp) -> Signed:
         """Sign one decision, or skip it with the reason."""
@@ -207,13 +179,19 @@ class Signer:
             _check_cancel(state, approval)
         is_sent = BOOK_OF[_mode(state, approval)] is Book.LIVE
         venues = self._keys.venues if is_sent else self._keys.dummies
-        venue = venues.get(approval.account.partition(":")[0])
+        venue = venues.get(venue_of(approval.account))
         if venue is None:
             raise _SkipError(Reason.CREDENTIALS_MISSING, approval.account)
-        exchange_ns = tick.now_ns + _clock(state, tick).offset_ns
-        if isinstance(approval, OrderApproved):
-            return venue.place(approval, exchange_ns)
-        return venue.cancel(approval, exchange_ns)
+        exchange_ns = _stamp(state, venue, approval.account, tick)
+        try:
+            if isinstance(approval, OrderApproved):
+                return venue.place(approval, exchange_ns)
+            known = state.exchange_ids.get(approval.client_order_id, "")
+            return venue.cancel(approval, exchange_ns, exchange_order_id=known)
+        except VenueCannotError as cannot:
+            is_place = isinstance(approval, OrderApproved)
+            code = Reason.ORDER_TYPE_UNSUPPORTED if is_place else Reason.EXCHANGE_ORDER_UNKNOWN
+            raise _SkipError(code, str(cannot)) from None
 
     def _check_approval(self, approval: Approval, tick: Tick) -> None:
         rules = self._rules
@@ -298,6 +276,7 @@ class Signer:
             mode=mode,
             nonce=base64.b64encode(nonce).decode(),
             sealed=base64.b64encode(sealed).decode(),
+            stamped_ns=request.stamp_ns,
             signed_ns=tick.now_ns,
             not_after_ns=not_after_ns,
         )
@@ -333,11 +312,18 @@ def _check_cancel(state: SignerState, approval: CancelApproved) -> None:
         raise _SkipError(Reason.CANCEL_LIMIT, str(count), str(_CANCELS_PER_ORDER_MAX))
 
 
-def _clock(state: SignerState, tick: Tick) -> ClockMeasured:
-    clock = state.clock
+def _stamp(state: SignerState, venue: OrderSigner, account: AccountId, tick: Tick) -> int:
+    """Read the exchange's clock, and go beyond the last stamp where the exchange insists (R12)."""
+    clock = state.clocks.get(venue_of(account))
     if clock is None or tick.now_ns - clock.measured_ns > _CLOCK_AGE_NS_MAX:
         raise _SkipError(Reason.CLOCK_UNKNOWN)
-    return clock
+    exchange_ns = tick.now_ns + clock.offset_ns
+    if not venue.stamps_increase:
+        return exchange_ns
+    stamped_ns = next_stamp(exchange_ns, state.stamped_ns)
+    if stamped_ns - exchange_ns > STAMP_AHEAD_NS_MAX:
+        raise _SkipError(Reason.CLOCK_DRIFT_EXCEEDED, "the last stamp is ahead of the exchange")
+    return stamped_ns
 
 
 def _skipped(event: Event | None, refusal: Refusal, stamp: Stamp, *, now_ns: int) -> SigningSkipped:
@@ -363,16 +349,3 @@ def _plain(request: SignedRequest) -> dict[str, object]:
         "query": request.query,
         "stamp_ns": request.stamp_ns,
     }
-
-
-def _ends_its_order(event: RequestNotSent) -> bool:
-    """Tell whether the order that the id names ended: not with a cancel, nor with a duplicate."""
-    codes = {refusal.code for refusal in event.reasons}
-    return event.action is Action.PLACE and Reason.DUPLICATE_CLAIM not in codes
-
-
-def _forget(state: SignerState, now_ns: int) -> None:
-    while state.over and state.over[0][0] < now_ns - _MEMORY_NS:
-        _, key = state.over.popleft()
-        state.cancels.pop(key, None)
-        state.modes.pop(key, None)

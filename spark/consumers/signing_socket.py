@@ -1,46 +1,58 @@
 """
-The signer's Unix socket: signs questions for the gateway, with the read key.
+The signer's Unix socket: signs questions and logins, with the read key.
 
-Reads   one JSON line a request: account, symbol, client order id
+Reads   one JSON line a request: the question and its subject (signing_question.py);
+        control.keys at start, for the last stamps
 Writes  control.keys: each use, before the signature leaves
 Owns    nothing; the keys are the signer's
 Fails   by answering `{"error": …}`; nothing that trades is ever signed here (S4)
 
-The kernel tells who is at the other end (SO_PEERCRED); only listed uids are served.
+The kernel tells who is at the other end (SO_PEERCRED); each listed uid has its questions.
 """
 
 import asyncio
-import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import orjson
 
-from spark.bus.port import Outgoing, Partition, Writer
+from spark.bus.port import Bus, Outgoing, Partition, Record, Writer
 from spark.clock import Clock
-from spark.codec import encode
-from spark.errors import SparkError, VenueUnavailable
+from spark.codec import decode, encode
+from spark.consumers.signing_question import read_question, write_question
+from spark.errors import MalformedError, SparkError, VenueUnavailable
 from spark.events import ClockMeasured, KeyUsed
-from spark.exchanges.port import OrderSigner, SignedRequest
-from spark.ids import is_ours
+from spark.exchanges.port import (
+    STAMP_AHEAD_NS_MAX,
+    Asked,
+    OrderSigner,
+    Question,
+    SignedRequest,
+    VenueCannotError,
+    next_stamp,
+)
 from spark.log import logger
-from spark.names import AccountId, ClientOrderId, Symbol
+from spark.names import AccountId, venue_of
 from spark.topics import CONTROL_KEYS, partition_of
+from spark.worker.resume import read_through
 
 _LINE_BYTES_MAX: Final = 4096
 _CREDENTIALS: Final = struct.Struct("3i")
 _ANSWER_S_MAX: Final = 3.0
 #: How long a connection may say nothing.
 _SILENCE_S_MAX: Final = 10.0
-_FIELDS: Final = frozenset({"account", "client_order_id", "symbol"})
-_SYMBOL: Final = re.compile(r"[A-Z0-9_]{2,20}")
 _CLOCK_AGE_NS_MAX: Final = 60_000_000_000
+#: Uses to look back for the last stamp of each account; more than a minute of questions.
+_LOOK_BACK: Final = 2_000
+#: What the gateway may ask; the account feed may ask all.
+GATEWAY_QUESTIONS: Final = frozenset({Question.ORDER})
+ALL_QUESTIONS: Final = frozenset(Question)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +63,12 @@ class SigningSocket:
     venues: Mapping[str, OrderSigner]
     writer: Writer
     clock: Clock
-    latest_clock: Callable[[], ClockMeasured | None]
-    #: User ids that may ask.
-    uids: frozenset[int]
+    #: By venue: the venue watch's last word.
+    latest_clock: Callable[[str], ClockMeasured | None]
+    #: User ids that may ask, and what.
+    uids: Mapping[int, frozenset[Question]]
+    #: By account: the last stamp of its read key; `read_stamps` before serving.
+    stamps: dict[AccountId, int] = field(default_factory=dict)
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
@@ -106,57 +121,91 @@ class SigningSocket:
             writer.close()
 
     async def _answer(self, line: bytes, uid: int) -> dict[str, object]:
-        asked = _question(line)
+        asked = read_question(line)
         if asked is None:
             return {"error": "not a question"}
-        account, symbol, order = asked
-        signer = self.venues.get(account.partition(":")[0])
-        if signer is None or partition_of(account) is None:
+        if asked.question not in self.uids[uid]:
+            logger().error("signing_refused", uid=uid, question=asked.question)
+            return {"error": "this user may not ask that"}
+        signer = self.venues.get(venue_of(asked.account))
+        if signer is None or partition_of(asked.account) is None:
             return {"error": "no such account"}
-        measured = self.latest_clock()
+        measured = self.latest_clock(venue_of(asked.account))
         now_ns = self.clock.wall_ns()
         if measured is None or now_ns - measured.measured_ns > _CLOCK_AGE_NS_MAX:
             return {"error": "the exchange's clock is not known"}
+        exchange_ns = now_ns + measured.offset_ns
+        if signer.stamps_increase:
+            # Taken before the first await: two who ask at once get two stamps.
+            stamp_ns = next_stamp(exchange_ns, self.stamps.get(asked.account, 0))
+            if stamp_ns - exchange_ns > STAMP_AHEAD_NS_MAX:
+                return {"error": "the last stamp is ahead of the exchange's clock"}
+            exchange_ns = self.stamps[asked.account] = stamp_ns
+        try:
+            request = signer.ask(asked, exchange_ns)
+        except VenueCannotError as cannot:
+            return {"error": f"not a question to this exchange: {cannot}"}
         used = KeyUsed(
-            account=account,
-            purpose="query",
-            client_order_id=order,
-            symbol=symbol,
+            account=asked.account,
+            purpose=asked.question,
+            client_order_id=asked.client_order_id,
+            symbol=asked.symbol,
+            stamped_ns=request.stamp_ns,
             peer_uid=uid,
             used_ns=now_ns,
         )
         await self.writer.write(
-            [Outgoing(Partition(CONTROL_KEYS, 0), account.encode(), encode(used))]
+            [Outgoing(Partition(CONTROL_KEYS, 0), asked.account.encode(), encode(used))]
         )
-        return asdict(signer.query(symbol, order, now_ns + measured.offset_ns))
+        return asdict(request)
+
+
+async def read_stamps(bus: Bus) -> dict[AccountId, int]:
+    """
+    Read the last stamp of each account's read key, so that a restart goes beyond it (R12).
+
+    Every use was written down before its signature left, so none is missing.
+    """
+    uses = Partition(CONTROL_KEYS, 0)
+    starts, ends = await bus.starts([uses]), await bus.ends([uses])
+    stamps: dict[AccountId, int] = {}
+
+    def fold(record: Record) -> None:
+        try:
+            used = decode(record.value or b"")
+        except MalformedError:
+            return
+        if isinstance(used, KeyUsed):
+            stamps[used.account] = max(stamps.get(used.account, 0), used.stamped_ns)
+
+    first = max(starts[uses], ends[uses] - _LOOK_BACK)
+    await read_through(bus, {uses: (first, ends[uses])}, fold)
+    return stamps
 
 
 class SigningClient:
-    """The gateway's end."""
+    """The other end: the gateway's, the account feed's."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def query(
-        self, account: AccountId, symbol: Symbol, order: ClientOrderId
-    ) -> SignedRequest:
+    async def ask(self, asked: Asked) -> SignedRequest:
         """
-        Have a question about one order signed.
+        Have a question signed.
 
         Raises:
             VenueUnavailable: the signer is not there or says no; ask again later.
 
         """
-        question = {"account": account, "client_order_id": order, "symbol": symbol}
         try:
             async with asyncio.timeout(_ANSWER_S_MAX):
                 reader, writer = await asyncio.open_unix_connection(self._path)
                 try:
-                    writer.write(orjson.dumps(question) + b"\n")
+                    writer.write(write_question(asked) + b"\n")
                     answer = orjson.loads(await reader.readline())
                 finally:
                     writer.close()
-        except (OSError, TimeoutError, orjson.JSONDecodeError) as error:
+        except (OSError, TimeoutError, ValueError) as error:
             raise VenueUnavailable(f"the signer does not answer: {type(error).__name__}") from None
         if "error" in answer:
             raise VenueUnavailable(f"the signer says: {answer['error']}")
@@ -177,22 +226,6 @@ async def _read_line(reader: asyncio.StreamReader) -> bytes:
 
 async def _raised(failed: "asyncio.Future[None]") -> None:
     await failed
-
-
-def _question(line: bytes) -> tuple[AccountId, Symbol, ClientOrderId] | None:
-    """Read a question; None for anything else, such as an id that is none of ours."""
-    try:
-        asked = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(asked, dict) or asked.keys() != _FIELDS:
-        return None
-    account, symbol, order = asked["account"], asked["symbol"], asked["client_order_id"]
-    if not (isinstance(account, str) and isinstance(symbol, str) and isinstance(order, str)):
-        return None
-    if not _SYMBOL.fullmatch(symbol) or not is_ours(order):
-        return None
-    return AccountId(account), Symbol(symbol), ClientOrderId(order)
 
 
 def _line(answer: dict[str, object]) -> bytes:

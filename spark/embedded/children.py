@@ -174,6 +174,7 @@ def _environment(principal: str, around: Surroundings) -> dict[str, str]:
     }
     if principal == Role.SIGNER and Role.GATEWAY in around.uids:
         environment["SPARK_SIGNING_UIDS"] = f"[{around.uids[Role.GATEWAY]}]"
+        environment["SPARK_ACCOUNT_UIDS"] = f"[{around.uids[Role.ACCOUNT_FEED]}]"
     if principal in around.database_urls:
         environment["DATABASE_URL"] = around.database_urls[principal]
     return environment

@@ -9,8 +9,20 @@ verify the writer travel in headers (signing.py). One module for each group of t
 
 from typing import Final, TypeAlias
 
+from spark.events.account import (
+    AccountDoubted,
+    AccountEvent,
+    AccountReconciled,
+    Balance,
+    BalancesSeen,
+    DifferenceClosed,
+    DifferenceFound,
+    FeesSeen,
+    ForeignOrderSeen,
+)
 from spark.events.audit import AuditCheckpointed, AuditLine, AuditPaged
 from spark.events.control import (
+    AcceptDifference,
     HaltConfirmed,
     HaltName,
     KeyUsed,
@@ -18,13 +30,17 @@ from spark.events.control import (
     ProcessPulsed,
     Proposal,
     ProposalSigned,
+    ResolveUnknown,
     ResumeTrading,
+    SetBreaker,
     SetLimits,
     SetMode,
     TradingDemoted,
     TradingHalted,
 )
 from spark.events.gateway import (
+    BreakerChanged,
+    CancelAccepted,
     CancelRejected,
     Evidence,
     GatewayReady,
@@ -44,6 +60,7 @@ from spark.events.gateway import (
 from spark.events.market import (
     BookRow,
     BooksChanged,
+    FeedGapped,
     QuoteRow,
     QuotesReceived,
     TradeRow,
@@ -76,22 +93,35 @@ from spark.events.venue import (
 
 __all__ = [
     "EVENT_TYPES",
+    "AcceptDifference",
+    "AccountDoubted",
+    "AccountEvent",
+    "AccountReconciled",
     "AuditCheckpointed",
     "AuditLine",
     "AuditPaged",
+    "Balance",
+    "BalancesSeen",
     "Basis",
     "BookRow",
     "BooksChanged",
+    "BreakerChanged",
+    "CancelAccepted",
     "CancelApproved",
     "CancelOrder",
     "CancelRejected",
     "ClockMeasured",
     "DeadLettered",
     "Decision",
+    "DifferenceClosed",
+    "DifferenceFound",
     "Equity",
     "EquityMarked",
     "Event",
     "Evidence",
+    "FeedGapped",
+    "FeesSeen",
+    "ForeignOrderSeen",
     "GatewayReady",
     "HaltConfirmed",
     "HaltName",
@@ -125,9 +155,11 @@ __all__ = [
     "Refusal",
     "RequestNotSent",
     "RequestSealed",
+    "ResolveUnknown",
     "ResumeTrading",
     "Session",
     "SessionsPublished",
+    "SetBreaker",
     "SetLimits",
     "SetMode",
     "Signed",
@@ -161,6 +193,8 @@ Event: TypeAlias = (
     | QuotesReceived
     | TradesReceived
     | BooksChanged
+    | FeedGapped
+    | AccountEvent
     | AuditPaged
     | AuditCheckpointed
 )
@@ -172,5 +206,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     OrderExpired, CancelRejected, InstrumentPublished, ClockMeasured, PricesMarked,
     SessionsPublished, ResumeTrading, SetMode, SetLimits, ProposalSigned, TradingHalted,
     TradingDemoted, ProcessPulsed, HaltConfirmed, KeyUsed, EquityMarked, QuotesReceived,
-    TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed,
+    TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed, BreakerChanged, CancelAccepted,
+    SetBreaker, ResolveUnknown, AcceptDifference, FeedGapped, AccountDoubted, AccountReconciled,
+    DifferenceFound, DifferenceClosed, ForeignOrderSeen, BalancesSeen, FeesSeen,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from spark.events.parts import event
 from spark.names import (
     AccountId,
+    BreakerState,
     ClientOrderId,
     HaltSource,
     StrategyId,
@@ -104,7 +105,54 @@ class SetLimits:
     log_epoch: str
 
 
-Proposal: TypeAlias = ResumeTrading | SetMode | SetLimits
+@event
+class SetBreaker:
+    """Ask for a circuit breaker's state; None leaves it to itself again."""
+
+    type: Literal["set_breaker"] = "set_breaker"
+    v: Literal[1] = 1
+    account: AccountId
+    state: BreakerState | None
+    reason: str
+    proposed_by: str
+    created_ns: int
+    expires_ns: int
+    log_epoch: str
+
+
+@event
+class ResolveUnknown:
+    """Ask that an unknown counts as never placed; evidence that comes later reopens it."""
+
+    type: Literal["resolve_unknown"] = "resolve_unknown"
+    v: Literal[1] = 1
+    account: AccountId
+    client_order_id: ClientOrderId
+    reason: str
+    proposed_by: str
+    created_ns: int
+    expires_ns: int
+    log_epoch: str
+
+
+@event
+class AcceptDifference:
+    """Ask that a difference between log and exchange counts as explained."""
+
+    type: Literal["accept_difference"] = "accept_difference"
+    v: Literal[1] = 1
+    account: AccountId
+    difference: str
+    reason: str
+    proposed_by: str
+    created_ns: int
+    expires_ns: int
+    log_epoch: str
+
+
+Proposal: TypeAlias = (
+    ResumeTrading | SetMode | SetLimits | SetBreaker | ResolveUnknown | AcceptDifference
+)
 
 
 @event
@@ -208,10 +256,13 @@ class KeyUsed:
     type: Literal["key_used"] = "key_used"
     v: Literal[1] = 1
     account: AccountId
-    #: What was signed: so far only questions about one order.
-    purpose: Literal["query"]
+    #: What was signed: exchanges/port.py `Question`.
+    purpose: str
+    #: Empty where it is about no single order or symbol.
     client_order_id: ClientOrderId
     symbol: Symbol
+    #: The stamp in it, exchange time; never one twice, also across restarts.
+    stamped_ns: int
     #: Numeric user id of the process that asked.
     peer_uid: int
     used_ns: int

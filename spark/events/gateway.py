@@ -12,6 +12,7 @@ from spark.events.parts import Refusal, event
 from spark.names import (
     AccountId,
     Action,
+    BreakerState,
     ClientOrderId,
     Endpoint,
     IntentId,
@@ -119,7 +120,12 @@ class OutcomeUnknown:
 
 @event
 class OrderResolved:
-    """An unknown whose order the exchange denies after the moment when that is final."""
+    """
+    An unknown that is none any more without the exchange showing an order.
+
+    `not_found`: the exchange denies it after the moment when that is final. `by_person`:
+    persons said so on `control`, because no evidence will come. Later evidence reopens both.
+    """
 
     type: Literal["order_resolved"] = "order_resolved"
     v: Literal[1] = 1
@@ -129,13 +135,31 @@ class OrderResolved:
     intent_id: IntentId
     client_order_id: ClientOrderId
     symbol: Symbol
-    outcome: Literal["not_found"]
+    outcome: Literal["not_found", "by_person"]
     asked_ns: int
     final_after_ns: int
     at_ns: int
 
 
-Opinion: TypeAlias = GatewayReady | OrderClaimed | RequestNotSent | OutcomeUnknown | OrderResolved
+@event
+class BreakerChanged:
+    """The circuit breaker of an account's exchange changed its state."""
+
+    type: Literal["breaker_changed"] = "breaker_changed"
+    v: Literal[1] = 1
+    epoch: int
+    account: AccountId
+    state: BreakerState
+    #: `failures`, `probe_failed`, `probe_answered`, `person`, `cooled`.
+    cause: str
+    #: What it counted, for a person to read.
+    evidence: dict[str, str]
+    at_ns: int
+
+
+Opinion: TypeAlias = (
+    GatewayReady | OrderClaimed | RequestNotSent | OutcomeUnknown | OrderResolved | BreakerChanged
+)
 
 
 @event
@@ -252,7 +276,29 @@ class CancelRejected:
     answered_ns: int
 
 
+@event
+class CancelAccepted:
+    """The exchange took a cancel; whether the order ended, its own events say later."""
+
+    type: Literal["cancel_accepted"] = "cancel_accepted"
+    v: Literal[1] = 1
+    account: AccountId
+    strategy: StrategyId
+    #: The cancel's own id; the order is named by its client order id.
+    intent_id: IntentId
+    client_order_id: ClientOrderId
+    symbol: Symbol
+    sent_ns: int
+    answered_ns: int
+
+
 Evidence: TypeAlias = (
-    OrderAcked | OrderRejected | OrderFilled | OrderCancelled | OrderExpired | CancelRejected
+    OrderAcked
+    | OrderRejected
+    | OrderFilled
+    | OrderCancelled
+    | OrderExpired
+    | CancelAccepted
+    | CancelRejected
 )
 OrderEvent: TypeAlias = Opinion | Evidence

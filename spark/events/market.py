@@ -48,3 +48,25 @@ class BooksChanged:
     venue: Venue
     symbol: Symbol
     rows: tuple[BookRow, ...]
+
+
+@event
+class FeedGapped:
+    """
+    Something of a symbol's data is missing: what came between these two is not on the topic.
+    """
+
+    type: Literal["feed_gapped"] = "feed_gapped"
+    v: Literal[1] = 1
+    venue: Venue
+    symbol: Symbol
+    #: `quotes`, `trades`, `books`.
+    kind: str
+    #: `connection_lost`, `mute`, `sequence`, `crossed`, `differs_from_snapshot`, `start`.
+    cause: str
+    #: Last that was received before, and when the feed went on; local clock, ns.
+    last_ns: int
+    resumed_ns: int
+    #: Sequence numbers before and after, as the venue counts; -1 where it does not.
+    last_id: int
+    next_id: int

@@ -190,6 +190,9 @@ class RequestSealed:
     #: Base64 of the 96-bit nonce and of the AES-256-GCM cipher text (signing.py).
     nonce: str
     sealed: str
+    #: The stamp inside, exchange time: strictly increasing on an account, also across
+    #: restarts, and the order in which requests of one key go out (R12).
+    stamped_ns: int
     signed_ns: int
     #: Past this the gateway must not send it.
     not_after_ns: int

@@ -1,5 +1,6 @@
 """
-What people and protections have said, folded: halts, modes, limits (design §5, S6, S11).
+What people and protections have said, folded: halts, modes, limits, breakers, and what
+people take over (design §5, S6, S11).
 
 The state is control_state.py. Two topics, each with its own part, so that the order
 between them cannot matter: `control.halt` only ever adds a halt, `control` only ever
@@ -14,18 +15,23 @@ from typing import Final
 from spark.codec import decode, type_name
 from spark.errors import MalformedError
 from spark.events import (
+    AcceptDifference,
     Event,
     Proposal,
     ProposalSigned,
+    ResolveUnknown,
     ResumeTrading,
+    SetBreaker,
     SetLimits,
     SetMode,
     TradingDemoted,
     TradingHalted,
 )
+from spark.ids import is_ours
 from spark.ledger.control_state import (
     ALL_ACCOUNTS,
     MODES,
+    BreakerWord,
     Control,
     Halt,
     LimitsWord,
@@ -36,7 +42,7 @@ from spark.ledger.control_state import (
     strictest,
 )
 from spark.ledger.limit_sense import absurd, loosened
-from spark.names import AccountId, TradingMode
+from spark.names import AccountId, BreakerState, TradingMode
 from spark.people import People
 from spark.topics import ACCOUNT_PARTITION, CONTROL, CONTROL_HALT
 
@@ -164,6 +170,10 @@ def _is_risky(control: Control, proposal: Proposal, start_mode: TradingMode) -> 
         accounts = {*control.modes, AccountId(ALL_ACCOUNTS)}
         return any(control.said_mode(account, start_mode) in _RISKY for account in accounts)
     before = control.said_mode(proposal.account, start_mode)
+    if isinstance(proposal, SetBreaker):
+        return before in _RISKY and proposal.state is not BreakerState.OPEN
+    if isinstance(proposal, ResolveUnknown | AcceptDifference):
+        return before in _RISKY
     if isinstance(proposal, SetLimits):
         known = control.limit_values(proposal.account, proposal.strategy)
         return before in _RISKY and bool(loosened(known, proposal.limits))
@@ -329,6 +339,12 @@ def _check(control: Control, proposal: Proposal) -> None:
         if not 1 <= proposal.volume_ramp_pct <= _RAMP_PCT_MAX:
             raise _VoidError(f"volume_ramp_pct is {proposal.volume_ramp_pct}, not 1 to 100")
         return
+    if isinstance(proposal, ResolveUnknown):
+        if not is_ours(proposal.client_order_id):
+            raise _VoidError("it names no order of ours")
+        return
+    if isinstance(proposal, SetBreaker | AcceptDifference):
+        return
     known = control.limits_version(proposal.account, proposal.strategy)
     if proposal.version != known + 1:
         raise _VoidError(f"version {proposal.version} does not follow {known}")
@@ -351,6 +367,12 @@ def _apply(control: Control, proposal: Proposal, offset: int, *, since_ns: int) 
         case SetLimits():
             key = limits_key(proposal.account, proposal.strategy)
             control.limits[key] = LimitsWord(proposal.version, proposal.limits, offset)
+        case SetBreaker():
+            control.breakers[proposal.account] = BreakerWord(proposal.state, offset)
+        case ResolveUnknown():
+            control.resolved[proposal.client_order_id] = offset
+        case AcceptDifference():
+            control.accepted[proposal.difference] = offset
 
 
 def _clear(control: Control, name: str, offset: int) -> None:

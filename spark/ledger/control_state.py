@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from spark.events import LimitValues
-from spark.names import AccountId, StrategyId, TradingMode
+from spark.names import AccountId, BreakerState, StrategyId, TradingMode
 
 #: `offset` of a halt that is not on the log.
 OUTSIDE: Final = -1
@@ -70,6 +70,14 @@ class LimitsWord:
 
 
 @dataclass(slots=True)
+class BreakerWord:
+    """The state that people want of an account's circuit breaker; None leaves it to itself."""
+
+    state: BreakerState | None
+    offset: int
+
+
+@dataclass(slots=True)
 class Control:
     """All that is in force; plain values, because it is kept as JSON."""
 
@@ -86,6 +94,12 @@ class Control:
     modes: dict[AccountId, ModeWord] = field(default_factory=dict)
     #: By `limits_key`.
     limits: dict[str, LimitsWord] = field(default_factory=dict)
+    #: What people said of circuit breakers.
+    breakers: dict[AccountId, BreakerWord] = field(default_factory=dict)
+    #: By client order id: unknowns that people hold for never placed, with the word's offset.
+    resolved: dict[str, int] = field(default_factory=dict)
+    #: By difference: those that people take for explained, with the word's offset.
+    accepted: dict[str, int] = field(default_factory=dict)
     #: The last resume in force; an approval made under an older one is void (S9).
     resume_offset: int = NO_RESUME
     #: Topic -> offset -> why that record says nothing; the latest ones of each topic.

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from spark.events import (
+    CancelAccepted,
     CancelRejected,
     Event,
     OrderAcked,
@@ -129,7 +130,7 @@ def fold_event(  # noqa: C901, PLR0912  (a case for each event)
             _claim(orders, event, appended_ns)
         case RequestNotSent():
             _not_sent(orders, event, appended_ns)
-        case CancelRejected():
+        case CancelAccepted() | CancelRejected():
             orders.cancels.pop(event.intent_id, None)
         case OutcomeUnknown(action=Action.CANCEL):
             _doubt(orders, event)

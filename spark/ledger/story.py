@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Final
 
 from spark.events import (
+    BreakerChanged,
+    CancelAccepted,
     CancelApproved,
     CancelOrder,
     CancelRejected,
@@ -239,7 +241,9 @@ def order_key(asked: Asked) -> tuple[AccountId, ClientOrderId]:
 
 def event_key(event: OrderEvent | PartitionFenced) -> ClientOrderId | None:
     """Name the order whose story an event belongs to; None where it is no order's."""
-    if isinstance(event, GatewayReady | PartitionFenced | CancelRejected):
+    if isinstance(
+        event, GatewayReady | PartitionFenced | BreakerChanged | CancelAccepted | CancelRejected
+    ):
         return None
     if getattr(event, "action", Action.PLACE) is Action.CANCEL:
         return None

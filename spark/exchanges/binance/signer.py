@@ -24,8 +24,7 @@ from spark.exchanges.binance.wire_orders import (
     place_params,
     query_params,
 )
-from spark.exchanges.port import SignedRequest
-from spark.names import ClientOrderId, Symbol
+from spark.exchanges.port import Asked, Question, SignedRequest, VenueCannotError
 
 _NS_PER_MS: Final = 1_000_000
 _PROCESSING_NS_MAX: Final = 10_000_000_000
@@ -55,6 +54,8 @@ def dummy_key() -> BinanceKey:
 class BinanceSigner:
     """The OrderSigner of Binance spot."""
 
+    stamps_increase = False
+
     def __init__(self, trade: BinanceKey, read: BinanceKey, recv_window_ms: int) -> None:
         self._trade = trade
         self._read = read
@@ -77,14 +78,19 @@ class BinanceSigner:
         params = place_params(asked, self._stamp(exchange_ns))
         return self._signed("POST", self._trade, params, exchange_ns=exchange_ns)
 
-    def cancel(self, cancel: CancelApproved, exchange_ns: int) -> SignedRequest:
-        """Sign a cancel with the trade key."""
+    def cancel(
+        self, cancel: CancelApproved, exchange_ns: int, *, exchange_order_id: str
+    ) -> SignedRequest:
+        """Sign a cancel with the trade key; Binance cancels by our own id."""
+        del exchange_order_id
         params = cancel_params(cancel.symbol, cancel.client_order_id, self._stamp(exchange_ns))
         return self._signed("DELETE", self._trade, params, exchange_ns=exchange_ns)
 
-    def query(self, symbol: Symbol, order: ClientOrderId, exchange_ns: int) -> SignedRequest:
-        """Sign a question about one order with the read key."""
-        params = query_params(symbol, order, self._stamp(exchange_ns))
+    def ask(self, asked: Asked, exchange_ns: int) -> SignedRequest:
+        """Sign a question with the read key."""
+        if asked.question is not Question.ORDER:
+            raise VenueCannotError(asked.question)
+        params = query_params(asked.symbol, asked.client_order_id, self._stamp(exchange_ns))
         return self._signed("GET", self._read, params, exchange_ns=exchange_ns)
 
     def _stamp(self, exchange_ns: int) -> Stamp:
