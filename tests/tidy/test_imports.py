@@ -28,6 +28,7 @@ LAYERS: Final = (
     ),
     ("spark.people", "spark.topics", "spark.log", "spark.metrics", "spark.settings"),
     ("spark.secret_files", "spark.audit", "spark.keys", "spark.schemas", "spark.exchanges.port"),
+    ("spark.exchanges.http",),
     ("spark.exchanges.binance", "spark.exchanges.bist", "spark.ledger"),
     ("spark.guards", "spark.keyring", "spark.bus", "spark.db", "spark.exchanges.paper"),
     ("spark.worker",),
@@ -55,7 +56,7 @@ UNREACHED: Final = {
 CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "aiokafka": ("spark.bus.kafka*", "spark.bench.floor"),
     "aiohttp": (
-        "spark.exchanges.binance.client",
+        "spark.exchanges.http",
         "spark.exchanges.binance.stream",
         "spark.exchanges.simulator.*",
         "spark.producers.webhook",

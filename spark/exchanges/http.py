@@ -1,0 +1,230 @@
+"""
+HTTP to an exchange: sends a request once, and says what came back of it.
+
+No redirect is followed, nothing is sent again by the client, and the last check runs
+with the connection in hand, right before the first byte (facts: protocol.md, "easy to
+get wrong"). Errors carry a class and a status, never a URL: the URL is signed (S18).
+"""
+
+import socket
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
+from yarl import URL
+
+from spark.clock import Clock
+from spark.errors import VenueUnavailable
+from spark.exchanges.port import LastCheck, NotSentError, SignedRequest
+
+_CONNECT_S_MAX: Final = 3.0
+_KEEPALIVE_S: Final = 60.0
+#: A peer that drips bytes begins its silence anew with each; this many silences are all it gets.
+_SILENCES_MAX: Final = 3
+_OK: Final = 200
+_RATE_LIMITED: Final = frozenset({418, 429})
+_RETRY_AFTER: Final = "Retry-After"
+#: More digits than the longest ban has are noise, yet still mean: wait long.
+_RETRY_AFTER_DIGITS_MAX: Final = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came of a request that left."""
+
+    #: 0 where nothing came back whole.
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    #: Why nothing did: `timeout` or `connection_lost`; empty where it did.
+    cause: str
+    #: First byte out and reply in, by our clock.
+    sent_ns: int
+    answered_ns: int
+
+    @property
+    def retry_after(self) -> str | None:
+        """Give the header of that name."""
+        return self.headers.get(_RETRY_AFTER)
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One request on its way; `sent_ns` is 0 until its first byte."""
+
+    check: LastCheck
+    clock: Clock
+    has_body: bool
+    sent_ns: int = 0
+
+    def may_leave(self) -> bool:
+        """Ask the last check; the first byte follows at once."""
+        if not self.check():
+            return False
+        self.sent_ns = self.clock.wall_ns()
+        return True
+
+
+_flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)
+
+
+class _CheckedRequest(aiohttp.ClientRequest):
+    """Asks the last check with the connection in hand; aiohttp writes right after it."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        flight = _flight.get()
+        if flight is not None:
+            # aiohttp repeats a DELETE on a connection that was closed under it;
+            # whether the first one arrived is then for evidence to say.
+            if flight.sent_ns:
+                raise aiohttp.ServerDisconnectedError
+            if not flight.has_body and not flight.may_leave():
+                raise NotSentError
+        return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        # The head waits for the body, which a task of its own writes: only here do both go.
+        flight = _flight.get()
+        if flight is not None and not flight.may_leave():
+            assert conn.protocol is not None
+            conn.protocol.set_exception(NotSentError())
+            return
+        await super().write_bytes(writer, conn, content_length)
+
+
+def _session(connections_max: int, reply_ms_max: int) -> aiohttp.ClientSession:
+    reply_s_max = reply_ms_max / 1000
+    return aiohttp.ClientSession(
+        # IPv4: what API keys are bound to, and one address to count limits on.
+        connector=aiohttp.TCPConnector(
+            limit=connections_max,
+            keepalive_timeout=_KEEPALIVE_S,
+            family=socket.AF_INET,
+            ttl_dns_cache=300,
+        ),
+        request_class=_CheckedRequest,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(
+            total=_CONNECT_S_MAX + _SILENCES_MAX * reply_s_max,
+            sock_connect=_CONNECT_S_MAX,
+            sock_read=reply_s_max,
+        ),
+    )
+
+
+class HttpLink:
+    """Keep-alive connections to one host of an exchange."""
+
+    def __init__(
+        self, venue: str, url: str, clock: Clock, *, connections_max: int, reply_ms_max: int
+    ) -> None:
+        self._venue = venue
+        self._url = url.rstrip("/")
+        self._clock = clock
+        self._session = _session(connections_max, reply_ms_max)
+
+    async def send_once(self, request: SignedRequest, check: LastCheck) -> Reply:
+        """
+        Send a signed request, once.
+
+        Raises:
+            NotSentError: not a byte left.
+
+        """
+        flight = _Flight(check, self._clock, bool(request.body))
+        token = _flight.set(flight)
+        query = f"?{request.query}" if request.query else ""
+        try:
+            async with self._session.request(
+                request.method,
+                URL(f"{self._url}{request.path}{query}", encoded=True),
+                data=request.body.encode() if request.body else None,
+                headers=request.headers,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if not flight.sent_ns:
+                raise NotSentError from None
+            cause = "timeout" if isinstance(error, TimeoutError) else "connection_lost"
+            return self._reply(0, b"", {}, flight=flight, cause=cause)
+        finally:
+            _flight.reset(token)
+        return self._reply(response.status, body, response.headers, flight=flight)
+
+    async def ask(self, request: SignedRequest) -> Reply:
+        """
+        Send a signed question, which changes nothing there.
+
+        Raises:
+            VenueUnavailable: no reply; ask again with a new signature.
+
+        """
+        try:
+            reply = await self.send_once(request, lambda: True)
+        except NotSentError:
+            raise VenueUnavailable(f"{self._venue} cannot be reached") from None
+        if reply.cause:
+            raise VenueUnavailable(f"{self._venue} {request.path}: {reply.cause}")
+        return reply
+
+    async def get(self, path: str) -> bytes:
+        """
+        Ask a public question.
+
+        Args:
+            path: with its query, percent-encoded.
+
+        Raises:
+            VenueUnavailable: no reply, or another than 200.
+
+        """
+        try:
+            async with self._session.get(
+                URL(self._url + path, encoded=True), allow_redirects=False
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise VenueUnavailable(f"{self._venue} {path}: {type(error).__name__}") from None
+        if response.status != _OK:
+            raise VenueUnavailable(
+                f"{self._venue} {path}: HTTP {response.status}",
+                retry_after_s=whole_seconds(response.headers.get(_RETRY_AFTER)),
+                is_address_limited=response.status in _RATE_LIMITED,
+            )
+        return body
+
+    async def close(self) -> None:
+        """Let go of the connections; idempotent."""
+        await self._session.close()
+
+    def _reply(
+        self,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        flight: _Flight,
+        cause: str = "",
+    ) -> Reply:
+        return Reply(
+            status=status,
+            body=body,
+            headers=headers,
+            cause=cause,
+            sent_ns=flight.sent_ns,
+            answered_ns=self._clock.wall_ns(),
+        )
+
+
+def whole_seconds(retry_after: str | None) -> int:
+    """Read a `Retry-After`; 0 where there is none that is a number."""
+    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
+        return 0
+    return int(retry_after[:_RETRY_AFTER_DIGITS_MAX])
