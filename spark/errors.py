@@ -66,11 +66,11 @@ class VenueUnavailable(RetryError):  # noqa: N818
     """
     An exchange did not answer a call that may be repeated.
 
-    `retry_after_s` is what it asks for, 0 for nothing; it may concern the whole address.
+    `retry_after_s` is what it asks for, rounded up, 0 for nothing; it may concern the address.
     """
 
     def __init__(
-        self, message: str, *, retry_after_s: float = 0.0, is_address_limited: bool = False
+        self, message: str, *, retry_after_s: int = 0, is_address_limited: bool = False
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s

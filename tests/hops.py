@@ -13,7 +13,8 @@ from spark.codec import encode, type_name
 from spark.consumers.gateway_intake import GatewayKeys, Opened, Permit, open_request
 from spark.consumers.guardrail import Guardrail
 from spark.consumers.guardrail_state import GuardState
-from spark.consumers.signer import Signer, SignerKeys, SignerRules, SignerState
+from spark.consumers.signer import Signer, SignerKeys, SignerRules
+from spark.consumers.signer_state import SignerState
 from spark.events import (
     ClockMeasured,
     Decision,

@@ -12,7 +12,7 @@ from spark.consumers.gateway import Gateway, GatewayWiring
 from spark.consumers.gateway_market import PaperRules
 from spark.consumers.guardrail import Guardrail
 from spark.consumers.signer import Signer, SignerKeys, SignerRules
-from spark.consumers.signing_socket import SigningClient, SigningSocket
+from spark.consumers.signing_socket import ALL_QUESTIONS, SigningClient, SigningSocket, read_stamps
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, Symbol, Venue
@@ -112,8 +112,9 @@ def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event)
             venues={Venue.BINANCE: venue},
             writer=writer,
             clock=SystemClock(),
-            latest_clock=lambda: signer.latest_clock,
-            uids=frozenset({path.place_.stat().st_uid}),
+            latest_clock=signer.latest_clock,
+            uids={path.place_.stat().st_uid: ALL_QUESTIONS},
+            stamps=await read_stamps(bus),
         )
         try:
             async with questions.served():

@@ -182,7 +182,7 @@ class Signer:
         venue = venues.get(venue_of(approval.account))
         if venue is None:
             raise _SkipError(Reason.CREDENTIALS_MISSING, approval.account)
-        exchange_ns = _stamp(state, venue, approval.account, tick)
+        exchange_ns = _stamp(state, venue, approval.account, tick=tick)
         try:
             if isinstance(approval, OrderApproved):
                 return venue.place(approval, exchange_ns)
@@ -312,7 +312,7 @@ def _check_cancel(state: SignerState, approval: CancelApproved) -> None:
         raise _SkipError(Reason.CANCEL_LIMIT, str(count), str(_CANCELS_PER_ORDER_MAX))
 
 
-def _stamp(state: SignerState, venue: OrderSigner, account: AccountId, tick: Tick) -> int:
+def _stamp(state: SignerState, venue: OrderSigner, account: AccountId, *, tick: Tick) -> int:
     """Read the exchange's clock, and go beyond the last stamp where the exchange insists (R12)."""
     clock = state.clocks.get(venue_of(account))
     if clock is None or tick.now_ns - clock.measured_ns > _CLOCK_AGE_NS_MAX:

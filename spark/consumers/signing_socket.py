@@ -121,30 +121,12 @@ class SigningSocket:
             writer.close()
 
     async def _answer(self, line: bytes, uid: int) -> dict[str, object]:
-        asked = read_question(line)
-        if asked is None:
-            return {"error": "not a question"}
-        if asked.question not in self.uids[uid]:
-            logger().error("signing_refused", uid=uid, question=asked.question)
-            return {"error": "this user may not ask that"}
-        signer = self.venues.get(venue_of(asked.account))
-        if signer is None or partition_of(asked.account) is None:
-            return {"error": "no such account"}
-        measured = self.latest_clock(venue_of(asked.account))
         now_ns = self.clock.wall_ns()
-        if measured is None or now_ns - measured.measured_ns > _CLOCK_AGE_NS_MAX:
-            return {"error": "the exchange's clock is not known"}
-        exchange_ns = now_ns + measured.offset_ns
-        if signer.stamps_increase:
-            # Taken before the first await: two who ask at once get two stamps.
-            stamp_ns = next_stamp(exchange_ns, self.stamps.get(asked.account, 0))
-            if stamp_ns - exchange_ns > STAMP_AHEAD_NS_MAX:
-                return {"error": "the last stamp is ahead of the exchange's clock"}
-            exchange_ns = self.stamps[asked.account] = stamp_ns
         try:
-            request = signer.ask(asked, exchange_ns)
-        except VenueCannotError as cannot:
-            return {"error": f"not a question to this exchange: {cannot}"}
+            asked = self._allowed(line, uid)
+            request = self._sign(asked, now_ns)
+        except _NoAnswerError as no:
+            return {"error": str(no)}
         used = KeyUsed(
             account=asked.account,
             purpose=asked.question,
@@ -158,6 +140,39 @@ class SigningSocket:
             [Outgoing(Partition(CONTROL_KEYS, 0), asked.account.encode(), encode(used))]
         )
         return asdict(request)
+
+    def _allowed(self, line: bytes, uid: int) -> Asked:
+        asked = read_question(line)
+        if asked is None:
+            raise _NoAnswerError("not a question")
+        if asked.question not in self.uids[uid]:
+            logger().error("signing_refused", uid=uid, question=asked.question)
+            raise _NoAnswerError("this user may not ask that")
+        return asked
+
+    def _sign(self, asked: Asked, now_ns: int) -> SignedRequest:
+        venue = venue_of(asked.account)
+        signer = self.venues.get(venue)
+        if signer is None or partition_of(asked.account) is None:
+            raise _NoAnswerError("no such account")
+        measured = self.latest_clock(venue)
+        if measured is None or now_ns - measured.measured_ns > _CLOCK_AGE_NS_MAX:
+            raise _NoAnswerError("the exchange's clock is not known")
+        exchange_ns = now_ns + measured.offset_ns
+        if signer.stamps_increase:
+            # Before the first await: two who ask at once get two stamps.
+            stamp_ns = next_stamp(exchange_ns, self.stamps.get(asked.account, 0))
+            if stamp_ns - exchange_ns > STAMP_AHEAD_NS_MAX:
+                raise _NoAnswerError("the last stamp is ahead of the exchange's clock")
+            exchange_ns = self.stamps[asked.account] = stamp_ns
+        try:
+            return signer.ask(asked, exchange_ns)
+        except VenueCannotError as cannot:
+            raise _NoAnswerError(f"not a question to this exchange: {cannot}") from None
+
+
+class _NoAnswerError(Exception):
+    """Why a question is not signed."""
 
 
 async def read_stamps(bus: Bus) -> dict[AccountId, int]:

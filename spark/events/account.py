@@ -1,6 +1,5 @@
 """
-What an exchange says of an account by itself, and whether that agrees with the log:
-`account.events`.
+`account.events`: what an exchange says of an account, and whether the log agrees with it.
 
 One writer, the account feed. Its evidence about our own orders is the evidence of
 `orders.events` (gateway.py) learnt on another way; what stands here beside it is about the

@@ -71,14 +71,18 @@ class Question(StrEnum):
     LOGIN = "login"
 
 
+_NO_SYMBOL: Final = Symbol("")
+_NO_ORDER: Final = ClientOrderId("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A question with its subject; what a question does not need stays empty."""
 
     question: Question
     account: AccountId
-    symbol: Symbol = Symbol("")
-    client_order_id: ClientOrderId = ClientOrderId("")
+    symbol: Symbol = _NO_SYMBOL
+    client_order_id: ClientOrderId = _NO_ORDER
     exchange_order_id: str = ""
     #: Exchange time; 0 for as far back as the exchange goes by itself.
     since_ns: int = 0

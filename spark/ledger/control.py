@@ -1,6 +1,5 @@
 """
-What people and protections have said, folded: halts, modes, limits, breakers, and what
-people take over (design §5, S6, S11).
+What people and protections have said, folded (design §5, S6, S11).
 
 The state is control_state.py. Two topics, each with its own part, so that the order
 between them cannot matter: `control.halt` only ever adds a halt, `control` only ever
@@ -27,10 +26,9 @@ from spark.events import (
     TradingDemoted,
     TradingHalted,
 )
-from spark.ids import is_ours
+from spark.ledger.control_sense import VoidError, check, is_risky
 from spark.ledger.control_state import (
     ALL_ACCOUNTS,
-    MODES,
     BreakerWord,
     Control,
     Halt,
@@ -39,10 +37,9 @@ from spark.ledger.control_state import (
     Voices,
     halt_name,
     limits_key,
-    strictest,
 )
 from spark.ledger.limit_sense import absurd, loosened
-from spark.names import AccountId, BreakerState, TradingMode
+from spark.names import TradingMode
 from spark.people import People
 from spark.topics import ACCOUNT_PARTITION, CONTROL, CONTROL_HALT
 
@@ -63,13 +60,10 @@ __all__ = [
 PROPOSAL_LIFE_NS_MAX: Final = 900_000_000_000
 #: Of one person, open at a time; without it one could push out another's proposal.
 PROPOSALS_OPEN_MAX: Final = 50
-REASON_CHARS_MAX: Final = 500
 _IGNORED_MAX: Final = 50
 #: Above it those that have expired are forgotten, oldest first.
 _PROPOSALS_MAX: Final = 200
-_RAMP_PCT_MAX: Final = 100
 _NAME_CHARS_MAX: Final = 40
-_RISKY: Final = frozenset({TradingMode.TRICKLE, TradingMode.LIVE})
 
 
 def proposal_id(body: bytes) -> str:
@@ -144,7 +138,7 @@ def fold_control(
             control.latest_ns = max(control.latest_ns, appended_ns)
             try:
                 _hear(control, event, offset, people=people, start_mode=start_mode)
-            except _VoidError as void:
+            except VoidError as void:
                 _ignore(control, topic, offset, why=str(void))
         case _:
             _ignore(control, topic, offset, why=f"{type_name(type(event))} is not said here")
@@ -152,36 +146,16 @@ def fold_control(
 
 def needed_persons(control: Control, proposal: Proposal, start_mode: TradingMode) -> int:
     """Say how many persons must sign: two where it goes back towards risk in trickle or live."""
-    return 2 if _is_risky(control, proposal, start_mode) else 1
+    return 2 if is_risky(control, proposal, start_mode) else 1
 
 
 def problem_of(control: Control, proposal: Proposal) -> str:
     """Say why a proposal could not come into force now, whoever signs it; empty if it could."""
     try:
-        _check(control, proposal)
-    except _VoidError as void:
+        check(control, proposal)
+    except VoidError as void:
         return str(void)
     return ""
-
-
-def _is_risky(control: Control, proposal: Proposal, start_mode: TradingMode) -> bool:
-    if isinstance(proposal, ResumeTrading):
-        # The nameless one stands for the accounts of which nobody has said anything.
-        accounts = {*control.modes, AccountId(ALL_ACCOUNTS)}
-        return any(control.said_mode(account, start_mode) in _RISKY for account in accounts)
-    before = control.said_mode(proposal.account, start_mode)
-    if isinstance(proposal, SetBreaker):
-        return before in _RISKY and proposal.state is not BreakerState.OPEN
-    if isinstance(proposal, ResolveUnknown | AcceptDifference):
-        return before in _RISKY
-    if isinstance(proposal, SetLimits):
-        known = control.limit_values(proposal.account, proposal.strategy)
-        return before in _RISKY and bool(loosened(known, proposal.limits))
-    after = strictest((start_mode, proposal.mode))
-    word = control.modes.get(proposal.account)
-    ramp_before = _RAMP_PCT_MAX if word is None else word.volume_ramp_pct
-    is_looser = MODES.index(after) > MODES.index(before)
-    return after in _RISKY and (is_looser or proposal.volume_ramp_pct > ramp_before)
 
 
 def _judge_by(control: Control, people: People, start_mode: TradingMode, *, offset: int) -> None:
@@ -248,10 +222,6 @@ def _demotion(event: TradingDemoted, offset: int, appended_ns: int) -> Halt:
     )
 
 
-class _VoidError(Exception):
-    """Why a signature or a proposal does not count."""
-
-
 def _hear(
     control: Control,
     said: ProposalSigned,
@@ -260,19 +230,19 @@ def _hear(
     people: People,
     start_mode: TradingMode,
 ) -> None:
-    """Count one signature and do what it completes; raises _VoidError where it does not count."""
+    """Count one signature and do what it completes; raises VoidError where it does not count."""
     proposal = _signed_proposal(said, people, offset)
     body = said.proposal.encode()
     voices = control.proposals.get(proposal_id(body))
     if voices is None:
         voices = _first_voice(control, proposal, said)
     elif voices.applied_at is not None:
-        raise _VoidError(f"in force since {voices.applied_at}")
+        raise VoidError(f"in force since {voices.applied_at}")
     elif control.latest_ns >= voices.expires_ns:
-        raise _VoidError("expired before it was approved")
+        raise VoidError("expired before it was approved")
     elif said.person in voices.persons:
-        raise _VoidError(f"{said.person} has signed it before")
-    _check(control, proposal)
+        raise VoidError(f"{said.person} has signed it before")
+    check(control, proposal)
     voices.persons.append(said.person)
     control.proposals[proposal_id(body)] = voices
     _forget_expired(control)
@@ -285,31 +255,31 @@ def _signed_proposal(said: ProposalSigned, people: People, offset: int) -> Propo
     body = said.proposal.encode()
     who = repr(said.person[:_NAME_CHARS_MAX])
     if not people.knows(said.person):
-        raise _VoidError(f"nobody here is called {who}")
+        raise VoidError(f"nobody here is called {who}")
     if not people.has_signed(said.person, body, said.signature, offset=offset):
-        raise _VoidError(f"no valid signature of {who}")
+        raise VoidError(f"no valid signature of {who}")
     try:
         proposal = decode(body)
     except MalformedError as error:
-        raise _VoidError(f"not a proposal: {error}") from None
+        raise VoidError(f"not a proposal: {error}") from None
     if not isinstance(proposal, Proposal):
-        raise _VoidError(f"not a proposal, but {type_name(type(proposal))}")
+        raise VoidError(f"not a proposal, but {type_name(type(proposal))}")
     if proposal.log_epoch != people.log_epoch:
-        raise _VoidError("for another log")
+        raise VoidError("for another log")
     return proposal
 
 
 def _first_voice(control: Control, proposal: Proposal, said: ProposalSigned) -> Voices:
     now_ns = control.latest_ns
     if proposal.proposed_by != said.person:
-        raise _VoidError(f"not signed first by {proposal.proposed_by[:_NAME_CHARS_MAX]!r}")
+        raise VoidError(f"not signed first by {proposal.proposed_by[:_NAME_CHARS_MAX]!r}")
     if now_ns >= proposal.expires_ns:
-        raise _VoidError("expired before it was proposed")
+        raise VoidError("expired before it was proposed")
     if proposal.expires_ns - now_ns > PROPOSAL_LIFE_NS_MAX:
-        raise _VoidError("lives too long: 15 minutes at most")
+        raise VoidError("lives too long: 15 minutes at most")
     own = [one for one in control.proposals.values() if one.persons[0] == said.person]
     if sum(1 for one in own if one.expires_ns > now_ns) >= PROPOSALS_OPEN_MAX:
-        raise _VoidError(f"{said.person} has {PROPOSALS_OPEN_MAX} proposals open")
+        raise VoidError(f"{said.person} has {PROPOSALS_OPEN_MAX} proposals open")
     return Voices(said.proposal, now_ns, proposal.expires_ns)
 
 
@@ -323,34 +293,6 @@ def _forget_expired(control: Control) -> None:
     dead = [name for name, one in control.proposals.items() if one.expires_ns <= control.latest_ns]
     for name in dead[:surplus]:
         del control.proposals[name]
-
-
-def _check(control: Control, proposal: Proposal) -> None:
-    """Raise _VoidError where a proposal can have no sense, whoever signs it."""
-    if not 0 < len(proposal.reason.strip()) <= REASON_CHARS_MAX:
-        raise _VoidError(f"a reason of 1 to {REASON_CHARS_MAX} characters is needed")
-    if isinstance(proposal, ResumeTrading):
-        if not proposal.halts:
-            raise _VoidError("it names no halt")
-        return
-    if proposal.account not in ACCOUNT_PARTITION:
-        raise _VoidError(f"there is no account {proposal.account[:_NAME_CHARS_MAX]!r}")
-    if isinstance(proposal, SetMode):
-        if not 1 <= proposal.volume_ramp_pct <= _RAMP_PCT_MAX:
-            raise _VoidError(f"volume_ramp_pct is {proposal.volume_ramp_pct}, not 1 to 100")
-        return
-    if isinstance(proposal, ResolveUnknown):
-        if not is_ours(proposal.client_order_id):
-            raise _VoidError("it names no order of ours")
-        return
-    if isinstance(proposal, SetBreaker | AcceptDifference):
-        return
-    known = control.limits_version(proposal.account, proposal.strategy)
-    if proposal.version != known + 1:
-        raise _VoidError(f"version {proposal.version} does not follow {known}")
-    problems = absurd(proposal.limits, proposal.strategy)
-    if problems:
-        raise _VoidError("; ".join(problems))
 
 
 def _apply(control: Control, proposal: Proposal, offset: int, *, since_ns: int) -> None:

@@ -24,7 +24,8 @@ from spark.events import (
     SetLimits,
     SetMode,
 )
-from spark.ledger.control import REASON_CHARS_MAX, proposal_id
+from spark.ledger.control import proposal_id
+from spark.ledger.control_sense import REASON_CHARS_MAX
 from spark.names import AccountId, StrategyId, TradingMode
 from spark.people import sign
 from spark.topics import BY_NAME, CONTROL

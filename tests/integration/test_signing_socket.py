@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +24,22 @@ from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Outgoing, Partition, Writer
 from spark.clock import SystemClock
 from spark.codec import decode
-from spark.consumers.signing_socket import SigningClient, SigningSocket
+from spark.consumers.signing_question import write_question
+from spark.consumers.signing_socket import (
+    ALL_QUESTIONS,
+    GATEWAY_QUESTIONS,
+    SigningClient,
+    SigningSocket,
+    read_stamps,
+)
 from spark.errors import VenueUnavailable, WriteError
 from spark.events import ClockMeasured, KeyUsed
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey, BinanceSigner
-from spark.exchanges.port import SignedRequest
+from spark.exchanges.port import Asked, OrderSigner, Question, SignedRequest, unsigned
 from spark.exchanges.simulator.server import Options, running
 from spark.ids import client_order_id
-from spark.names import Venue
+from spark.names import AccountId, Venue
 from tests import keyed
 from tests.made import ACCOUNT, SECOND_NS, STRATEGY, SYMBOL, named
 from tests.simulated_venue import FULL, READ, Client, Reply, write_keys
@@ -41,7 +48,10 @@ _MS: Final = 1_000_000
 #: Somebody on this machine; no process of ours runs as it.
 _STRANGER: Final = 64_999
 _ORDER: Final = client_order_id(ACCOUNT, STRATEGY, named("asked"))
-_QUESTION: Final = {"account": ACCOUNT, "client_order_id": _ORDER, "symbol": SYMBOL}
+_ASKED: Final = Asked(
+    question=Question.ORDER, account=ACCOUNT, client_order_id=_ORDER, symbol=SYMBOL
+)
+_QUESTION: Final = orjson.loads(write_question(_ASKED))
 #: Asks as another user: the interpreter is started as ours, who may read it, and steps down.
 _ASK_AS: Final = """
 import os, socket, sys
@@ -96,17 +106,22 @@ class Desk:
     broker: MemoryBroker
     ink: Ink
     measured: ClockMeasured | None
-    uids: frozenset[int] = field(default_factory=lambda: frozenset({os.geteuid()}))
+    uids: dict[int, frozenset[Question]] = field(
+        default_factory=lambda: {os.geteuid(): ALL_QUESTIONS}
+    )
+    signer: OrderSigner = field(default_factory=keyed.venue_signer)
+    stamps: dict[AccountId, int] = field(default_factory=dict)
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
         questions = SigningSocket(
             path=self.path,
-            venues={Venue.BINANCE: keyed.venue_signer()},
+            venues={Venue.BINANCE: self.signer},
             writer=self.ink,
             clock=SystemClock(),
-            latest_clock=lambda: self.measured,
+            latest_clock=lambda venue: self.measured if venue == Venue.BINANCE else None,
             uids=self.uids,
+            stamps=self.stamps,
         )
         async with questions.served():
             yield
@@ -166,23 +181,23 @@ async def test_a_listed_user_gets_a_question_signed(desk: Desk) -> None:
     The answer is one signed request, and its use stands on control.keys with who asked (S4, H4).
     """
     async with desk.served():
-        request = await SigningClient(desk.path).query(ACCOUNT, SYMBOL, _ORDER)
+        request = await SigningClient(desk.path).ask(_ASKED)
     assert (request.method, request.path) == ("GET", "/api/v3/order")
     assert f"origClientOrderId={_ORDER}" in request.query
     (used,) = desk.used()
     assert (used.account, used.symbol, used.client_order_id) == (ACCOUNT, SYMBOL, _ORDER)
-    assert (used.purpose, used.peer_uid) == ("query", os.geteuid())
+    assert (used.purpose, used.peer_uid) == ("order", os.geteuid())
 
 
 async def test_a_user_that_is_not_listed_gets_nothing(desk: Desk) -> None:
     """
     The kernel says who asks; whoever is not on the list gets no signature (S4).
     """
-    desk.uids = frozenset({os.geteuid() + 1})
+    desk.uids = {os.geteuid() + 1: ALL_QUESTIONS}
     async with desk.served():
         (said,) = await desk.ask(_line().encode())
         with pytest.raises(VenueUnavailable):
-            await SigningClient(desk.path).query(ACCOUNT, SYMBOL, _ORDER)
+            await SigningClient(desk.path).ask(_ASKED)
     assert not _is_signed(said)
     assert desk.used() == []
 
@@ -193,11 +208,72 @@ async def test_the_user_at_the_other_end_decides(desk: Desk, *, is_listed: bool)
     """
     A process of another uid is served exactly if that uid is listed (S4, S7).
     """
-    desk.uids = frozenset({_STRANGER if is_listed else os.geteuid()})
+    desk.uids = {_STRANGER if is_listed else os.geteuid(): ALL_QUESTIONS}
     async with desk.served():
         said = await desk.ask_as(_STRANGER)
     assert _is_signed(said) == is_listed
     assert [used.peer_uid for used in desk.used()] == [_STRANGER] * is_listed
+
+
+async def test_the_gateway_may_ask_for_single_orders_alone(desk: Desk) -> None:
+    """
+    Balances, trades and logins are the account feed's; the gateway gets none of them (S4).
+    """
+    desk.uids = {os.geteuid(): GATEWAY_QUESTIONS}
+    others = [question.value for question in Question if question is not Question.ORDER]
+    async with desk.served():
+        said = await desk.ask(*(_line(question=one).encode() for one in others))
+        (good,) = await desk.ask(_line().encode())
+    assert [orjson.loads(one) for one in said] == [{"error": "this user may not ask that"}] * 6
+    assert _is_signed(good)
+    assert len(desk.used()) == 1
+
+
+class Increasing:
+    """Signs for an exchange that wants each stamp above the last one."""
+
+    stamps_increase = True
+
+    def place(self, *_: object) -> SignedRequest:
+        raise AssertionError("nothing is placed here")
+
+    def cancel(self, *_: object, **__: object) -> SignedRequest:
+        raise AssertionError("nothing is cancelled here")
+
+    def ask(self, asked: Asked, exchange_ns: int) -> SignedRequest:
+        del asked
+        return unsigned(exchange_ns)
+
+
+async def test_r12_stamps_of_questions_increase_also_across_restarts(desk: Desk) -> None:
+    """
+    R12: asked at once or after a restart with an earlier clock, no stamp comes twice.
+    """
+    desk.signer = Increasing()
+    client = SigningClient(desk.path)
+    async with desk.served():
+        asked = await asyncio.gather(*(client.ask(_ASKED) for _ in range(20)))
+    stamps = sorted(request.stamp_ns for request in asked)
+    assert len(set(stamps)) == 20
+    assert all(stamp % 1_000_000 == 0 for stamp in stamps)
+    desk.measured = replace(_measured(), offset_ns=-SECOND_NS)
+    desk.stamps = await read_stamps(MemoryBus(desk.broker))
+    async with desk.served():
+        request = await client.ask(_ASKED)
+    assert request.stamp_ns == stamps[-1] + 1_000_000
+    assert [used.stamped_ns for used in desk.used()][-1] == request.stamp_ns
+
+
+async def test_r12_a_stamp_far_ahead_of_the_exchange_is_not_signed(desk: Desk) -> None:
+    """
+    R12: after a clock that ran ahead was put right, nothing is signed until it is caught up.
+    """
+    desk.signer = Increasing()
+    desk.stamps = {ACCOUNT: SystemClock().wall_ns() + 60 * SECOND_NS}
+    async with desk.served():
+        with pytest.raises(VenueUnavailable, match="ahead of the exchange"):
+            await SigningClient(desk.path).ask(_ASKED)
+    assert desk.used() == []
 
 
 MALFORMED: Final = {
@@ -218,6 +294,13 @@ MALFORMED: Final = {
     "an order without end": _line(client_order_id="spk" + "0" * 3_000),
     "a symbol with a parameter": _line(symbol="BTCUSDT&side=BUY"),
     "an empty symbol": _line(symbol=""),
+    "no order": _line(client_order_id=""),
+    "an unknown question": _line(question="withdraw"),
+    "an exchange id that is no number": _line(exchange_order_id="7&symbol=X"),
+    "a trade id that is no number": _line(after_id="-1"),
+    "a time that is a text": _line(since_ns="0"),
+    "a time before all": _line(since_ns=-1),
+    "a time that is a truth": _line(since_ns=True),
 }
 
 
@@ -367,7 +450,7 @@ async def test_a_signed_question_neither_places_nor_cancels(desk: Desk, director
     Binance binds parameters, not the method: only the read key makes a question harmless (R13, S4).
     """
     async with exchange(directory) as client, desk.served():
-        request = await SigningClient(desk.path).query(ACCOUNT, SYMBOL, _ORDER)
+        request = await SigningClient(desk.path).ask(_ASKED)
         assert request.headers == {"X-MBX-APIKEY": READ[0]}
         for method, path, refusal in TRADING:
             reply = await send(client, method, path, request)
@@ -383,7 +466,7 @@ async def test_with_the_trade_key_the_same_question_would_cancel(directory: Path
     """
     trade = BinanceKey(FULL[0], SecretKey(FULL[1].encode()))
     careless = BinanceSigner(trade, trade, keyed.RECV_WINDOW_MS)
-    request = careless.query(SYMBOL, _ORDER, SystemClock().wall_ns())
+    request = careless.ask(_ASKED, SystemClock().wall_ns())
     async with exchange(directory) as client:
         reply = await send(client, "DELETE", "/api/v3/order", request)
         assert (reply.status, reply.json["status"]) == (200, "CANCELED")

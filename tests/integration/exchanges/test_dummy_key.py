@@ -10,10 +10,17 @@ from spark.clock import SystemClock
 from spark.exchanges.binance.auth import API_KEY_HEADER
 from spark.exchanges.binance.client import BinanceOrders
 from spark.exchanges.binance.signer import DUMMY_API_KEY
-from spark.exchanges.port import About, Answer, OrderSigner, SignedRequest
+from spark.exchanges.port import (
+    About,
+    Answer,
+    Asked,
+    OrderSigner,
+    Question,
+    SignedRequest,
+)
 from spark.exchanges.simulator.server import Running
 from spark.ids import client_order_id
-from spark.names import Symbol, TradingMode
+from spark.names import TradingMode
 from tests import keyed
 from tests.hops import Chain, intent_written
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, cancel, place
@@ -29,11 +36,16 @@ def requests_of(signer: OrderSigner) -> dict[str, SignedRequest]:
     placed = chain.decide(intent_written(place()))
     dropped = chain.decide(intent_written(cancel(place())), offset=1)
     now_ns = SystemClock().wall_ns()
-    order = client_order_id(ACCOUNT, STRATEGY, place().intent_id)
+    asked = Asked(
+        question=Question.ORDER,
+        account=ACCOUNT,
+        symbol=SYMBOL,
+        client_order_id=client_order_id(ACCOUNT, STRATEGY, place().intent_id),
+    )
     return {
         "place": signer.place(placed, now_ns),  # type: ignore[arg-type]
-        "cancel": signer.cancel(dropped, now_ns),  # type: ignore[arg-type]
-        "query": signer.query(Symbol(SYMBOL), order, now_ns),
+        "cancel": signer.cancel(dropped, now_ns, exchange_order_id=""),  # type: ignore[arg-type]
+        "query": signer.ask(asked, now_ns),
     }
 
 

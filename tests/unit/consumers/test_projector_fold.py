@@ -228,7 +228,7 @@ BAD: list[tuple[str, Event | bytes, str]] = [
     (topics.EVENTS, b"\xff", "malformed"),
     (topics.EVENTS, b'{"type":"order_acked","v":9}', "malformed"),
     (topics.EVENTS, place(), "unexpected_type"),
-    (topics.ACCOUNT_EVENTS, Life().acked(), "unexpected_type"),
+    (topics.ACCOUNT_EVENTS, place(), "unexpected_type"),
     (topics.EVENTS, replace(Life().acked(), account=AccountId("btcturk:main")), "wrong_partition"),
     (topics.EVENTS, replace(Life().acked(), account=AccountId("nobody")), "wrong_partition"),
     (topics.EVENTS, Life().filled("0", "1"), "impossible_fill"),

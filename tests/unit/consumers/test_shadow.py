@@ -24,15 +24,13 @@ from spark.events import (
 )
 from spark.exchanges.binance.auth import API_KEY_HEADER
 from spark.exchanges.binance.signer import DUMMY_API_KEY
-from spark.exchanges.port import OrderSigner, SignedRequest
+from spark.exchanges.port import Asked, OrderSigner, SignedRequest
 from spark.ledger.dispatch import Dispatch
 from spark.names import (
-    ClientOrderId,
     Endpoint,
     OrderState,
     Reason,
     Role,
-    Symbol,
     TradingMode,
     Venue,
 )
@@ -60,14 +58,18 @@ NOW = Now(NOW_NS, 0)
 class Untouchable:
     """A key that nobody may ask for anything."""
 
+    stamps_increase = False
+
     def place(self, order: OrderApproved, exchange_ns: int) -> SignedRequest:
         raise AssertionError(f"signed {order.client_order_id} at {exchange_ns}")
 
-    def cancel(self, cancel: CancelApproved, exchange_ns: int) -> SignedRequest:
-        raise AssertionError(f"signed a cancel of {cancel.client_order_id} at {exchange_ns}")
+    def cancel(
+        self, cancel: CancelApproved, exchange_ns: int, *, exchange_order_id: str
+    ) -> SignedRequest:
+        raise AssertionError(f"{cancel.client_order_id} {exchange_order_id} {exchange_ns}")
 
-    def query(self, symbol: Symbol, order: ClientOrderId, exchange_ns: int) -> SignedRequest:
-        raise AssertionError(f"asked for {order} of {symbol} at {exchange_ns}")
+    def ask(self, asked: Asked, exchange_ns: int) -> SignedRequest:
+        raise AssertionError(f"asked {asked} at {exchange_ns}")
 
 
 def signer(mode: TradingMode, *, trade: OrderSigner, dummy: OrderSigner) -> Signer:
