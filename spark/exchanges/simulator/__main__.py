@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from spark.exchanges.simulator.binance.catalogue import DEFAULT_SYMBOLS
-from spark.exchanges.simulator.server import MARKET_STEPS_PER_S, Options, serve
+from spark.exchanges.simulator.options import MARKET_STEPS_PER_S, Options
+from spark.exchanges.simulator.server import serve
 
 
 def _speed(text: str) -> float | None:

@@ -12,6 +12,7 @@ import hmac
 import os
 import stat
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -54,6 +55,8 @@ class Account:
     may_owe: bool = False
     #: (symbol, client id) of orders that rest.
     open_by_client_id: dict[tuple[str, str], Order] = field(default_factory=dict)
+    #: Every order that rests, by the venue's id, oldest first.
+    resting: dict[int, Order] = field(default_factory=dict)
     #: Resting orders by symbol, so that a filter need not count them.
     open_counts: dict[str, int] = field(default_factory=dict)
     #: This account's halves of trades by symbol, oldest first.
@@ -101,21 +104,26 @@ class ApiKey:
     __slots__ = ("_keyed", "account", "key_id", "permissions")
 
     def __init__(
-        self, key_id: str, account: Account, *, permissions: frozenset[Permission], secret: str
+        self, key_id: str, account: Account, *, permissions: frozenset[Permission], secret: bytes
     ) -> None:
         self.key_id = key_id
         self.account = account
         self.permissions = permissions
-        self._keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
 
     def signs(self, payload: bytes, signature: str) -> bool:
         """Tell whether `signature` (hex, either case) is this key's over `payload`."""
-        keyed = self._keyed.copy()
-        keyed.update(payload)
         # As bytes: comparing strings would raise on characters outside ASCII.
         return hmac.compare_digest(
-            keyed.hexdigest().encode(), signature.lower().encode("utf-8", "surrogateescape")
+            self.digest(payload).hex().encode(),
+            signature.lower().encode("utf-8", "surrogateescape"),
         )
+
+    def digest(self, payload: bytes) -> bytes:
+        """Give this key's HMAC-SHA256 over `payload`."""
+        keyed = self._keyed.copy()
+        keyed.update(payload)
+        return keyed.digest()
 
 
 class Accounts:
@@ -133,9 +141,14 @@ class Accounts:
         return found
 
 
-def load(path: Path) -> Accounts:
+def load(path: Path, *, secret_bytes: Callable[[str], bytes] = str.encode) -> Accounts:
     """
     Read the keys file.
+
+    Args:
+        path: of the file.
+        secret_bytes: how the venue makes HMAC's key of a secret's text; ValueError where
+            the text is none.
 
     Raises:
         SettingError: the file is missing, readable by others, or not of the form above.
@@ -149,7 +162,7 @@ def load(path: Path) -> Accounts:
         raise SettingError(f"{path}: not a list of at least one key")
     for number, entry in enumerate(entries, start=1):
         try:
-            _add(accounts, entry, number)
+            _add(accounts, number, entry, secret_bytes=secret_bytes)
         except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             # The entry holds a secret, so its text must not follow the error.
             what = error if type(error) is ValueError else type(error).__name__
@@ -157,7 +170,13 @@ def load(path: Path) -> Accounts:
     return accounts
 
 
-def _add(accounts: Accounts, entry: dict[str, object], number: int) -> None:
+def _add(
+    accounts: Accounts,
+    number: int,
+    entry: dict[str, object],
+    *,
+    secret_bytes: Callable[[str], bytes],
+) -> None:
     if set(entry) - _FIELDS:
         raise ValueError("unknown field")
     api_key, secret, permissions = entry["api_key"], entry["secret"], entry["permissions"]
@@ -174,7 +193,7 @@ def _add(accounts: Accounts, entry: dict[str, object], number: int) -> None:
         key_id,
         account,
         permissions=frozenset(Permission(word) for word in permissions),
-        secret=secret,
+        secret=secret_bytes(secret),
     )
 
 

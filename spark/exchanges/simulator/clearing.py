@@ -9,7 +9,7 @@ Fails   never on what was checked before: an assert is a bug
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from spark import fills
 from spark.exchanges.simulator.accounts import Account
@@ -31,11 +31,43 @@ class Pair(NamedTuple):
     quantity_step: Decimal
 
 
+class Tariff(Protocol):
+    """What a venue takes for a trade, and what it has a buyer hold back for that."""
+
+    def charge(
+        self, pair: Pair, side: Side, part: Offer[Order], *, is_maker: bool
+    ) -> tuple[Decimal, str]:
+        """Work out the commission of one half of a trade, and the asset that it is taken from."""
+
+    def held(self, quote: Decimal) -> Decimal:
+        """Tell what a buyer locks in order to spend `quote`; linear, so that parts add up."""
+
+
+class OfWhatIsReceived:
+    """One rate for everybody, taken from what a trade brings: the quote is all that is held."""
+
+    def __init__(self, rate: Decimal = COMMISSION_RATE) -> None:
+        self._rate = rate
+
+    def charge(
+        self, pair: Pair, side: Side, part: Offer[Order], *, is_maker: bool
+    ) -> tuple[Decimal, str]:
+        """Take the rate of the base from a buyer, of the quote from a seller."""
+        del is_maker
+        asset = pair.base if side is Side.BUY else pair.quote
+        return fills.fee(side, part.price, part.quantity, rate=self._rate), asset
+
+    def held(self, quote: Decimal) -> Decimal:
+        """Hold what is to be spent."""
+        return quote
+
+
 class Clearing:
     """Moves money and goods; every amount that leaves one balance enters another."""
 
-    def __init__(self, pairs: list[Pair]) -> None:
+    def __init__(self, pairs: list[Pair], tariff: Tariff) -> None:
         self.pairs: Final = {pair.symbol: pair for pair in pairs}
+        self._tariff = tariff
         self.house: Final = Account(HOUSE, may_owe=True)
         #: Commissions taken, by asset.
         self.earned: dict[str, Decimal] = {}
@@ -48,8 +80,9 @@ class Clearing:
         if terms.side is Side.SELL:
             return pair.base, quantity
         if terms.price is not None:
-            return pair.quote, terms.price * quantity
-        return pair.quote, sum((part.price * part.quantity for part in parts), ZERO)
+            return pair.quote, self._tariff.held(terms.price * quantity)
+        spent = sum((part.price * part.quantity for part in parts), ZERO)
+        return pair.quote, self._tariff.held(spent)
 
     def half(
         self, order: Order, part: Offer[Order], *, is_maker: bool, trade_id: int, at_ns: int
@@ -58,11 +91,9 @@ class Clearing:
         pair = self.pairs[order.terms.symbol]
         is_buyer = order.terms.side is Side.BUY
         quote = part.price * part.quantity
-        commission = ZERO
-        if order.account is not self.house:
-            commission = fills.fee(
-                order.terms.side, part.price, part.quantity, rate=COMMISSION_RATE
-            )
+        commission, asset = self._tariff.charge(pair, order.terms.side, part, is_maker=is_maker)
+        if order.account is self.house:
+            commission = ZERO
         return Fill(
             trade_id=trade_id,
             order_id=order.order_id,
@@ -73,7 +104,7 @@ class Clearing:
             quantity=part.quantity,
             quote=quote,
             commission=commission,
-            commission_asset=pair.base if is_buyer else pair.quote,
+            commission_asset=asset,
             at_ns=at_ns,
         )
 
@@ -83,7 +114,7 @@ class Clearing:
         if fill.is_buyer:
             # A buyer's lock is at its own limit; what a better price saves is freed.
             limit = order.terms.price
-            unlocked = fill.quote if limit is None else limit * fill.quantity
+            unlocked = self._tariff.held(fill.quote if limit is None else limit * fill.quantity)
             order.account.release(pair.quote, unlocked)
         else:
             unlocked = fill.quantity

@@ -1,5 +1,7 @@
 """
 Register: every client's order by its ids, and for how long closed ones are known.
+
+Where a venue takes a client id more than once, it stands for the latest order.
 """
 
 from collections import deque
@@ -13,7 +15,7 @@ CLOSED_ORDERS_MAX: Final = 200_000
 
 
 class Register:
-    """The venue's orders; a client id is taken exactly while its order rests."""
+    """The venue's orders; a client id stands for an open one exactly while that rests."""
 
     def __init__(self) -> None:
         self.orders: dict[int, Order] = {}
@@ -27,6 +29,7 @@ class Register:
         account.latest_by_client_id[key] = order
         if order.is_alive:
             account.open_by_client_id[key] = order
+            account.resting[order.order_id] = order
             account.open_counts[terms.symbol] = account.open_count(terms.symbol) + 1
         else:
             self._remember(order)
@@ -34,7 +37,10 @@ class Register:
     def close(self, order: Order) -> None:
         """Set the client id of an order free that no longer rests."""
         account, terms = order.account, order.terms
-        del account.open_by_client_id[terms.symbol, terms.client_id]
+        key = (terms.symbol, terms.client_id)
+        if account.open_by_client_id.get(key) is order:
+            del account.open_by_client_id[key]
+        del account.resting[order.order_id]
         account.open_counts[terms.symbol] -= 1
         self._remember(order)
 
@@ -64,6 +70,6 @@ def open_orders(account: Account, symbol: str | None) -> list[Order]:
     """List an account's resting orders, oldest first."""
     return [
         order
-        for order in account.open_by_client_id.values()
+        for order in account.resting.values()
         if symbol is None or order.terms.symbol == symbol
     ]

@@ -17,7 +17,7 @@ import ipaddress
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,52 +26,24 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from spark.clock import SystemClock
+from spark import names
 from spark.errors import SettingError
-from spark.exchanges.simulator import accounts, handover, market
+from spark.exchanges.simulator import handover
 from spark.exchanges.simulator.admin import Admin
-from spark.exchanges.simulator.binance import catalogue, private, public, replay
-from spark.exchanges.simulator.binance.api import Api
-from spark.exchanges.simulator.binance.limits import Limits
-from spark.exchanges.simulator.binance.rest import Rest
-from spark.exchanges.simulator.binance.streams import Streams
-from spark.exchanges.simulator.clock import VenueClock
-from spark.exchanges.simulator.faults import Faults
-from spark.exchanges.simulator.ledger import Ledger
-from spark.exchanges.simulator.restore import restore
+from spark.exchanges.simulator.binance import assembly as binance
+from spark.exchanges.simulator.front import Front
+from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.venue import Venue
+
+__all__ = ["Options", "Running", "running", "serve"]
 
 #: What open connections get to finish once the process is told to stop.
 STOP_S_MAX: Final = 0.3
 #: Young objects are collected as ever, the oldest generation practically never.
 _GC_THRESHOLDS: Final = (5_000, 2, 1_000_000)
-#: Acts of the self-made market per symbol and second.
-MARKET_STEPS_PER_S: Final = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a simulator is started with."""
-
-    keys_file: Path
-    host: str = "127.0.0.1"
-    #: 0 picks a free port.
-    port: int = 0
-    admin_port: int = 0
-    #: Whether rate limits and the open-order filter are the exchange's.
-    is_limited: bool = False
-    seed: int = 42
-    symbols: tuple[str, ...] = catalogue.DEFAULT_SYMBOLS
-    #: 0 keeps the seeded book still.
-    market_steps_per_s: float = MARKET_STEPS_PER_S
-    #: Recorded frames served instead of the self-made market.
-    replay: tuple[Path, ...] = ()
-    #: Times the recorded pace; None is as fast as the client takes them.
-    speed: float | None = 1.0
-    ready_file: Path | None = None
-    ledger_file: Path | None = None
-    #: Bearer token of the judges' port; made beside the ready file when not given.
-    admin_token_file: Path | None = None
+_ASSEMBLE: Final[Mapping[names.Venue, Callable[[Options, contextlib.AsyncExitStack], Front]]] = {
+    names.Venue.BINANCE: binance.assemble,
+}
 
 
 def serve(options: Options) -> int:
@@ -97,6 +69,8 @@ class Running:
     admin_port: int
     admin_token: str
     venue: Venue
+    #: On offer.
+    symbols: tuple[str, ...]
     #: Side tasks; one that raises ends the process.
     tasks: tuple[asyncio.Task[None], ...]
 
@@ -147,97 +121,42 @@ async def running(options: Options) -> AsyncIterator[Running]:
     """
     host = _loopback(options.host)
     async with contextlib.AsyncExitStack() as stack:
-        parts = _assemble(options, stack)
+        front = _ASSEMBLE[options.venue](options, stack)
         token, token_file = handover.judges_token(options.admin_token_file, options.ready_file)
         admin = Admin(
-            parts.api.venue,
-            accounts=parts.api.accounts,
-            ledger=parts.api.ledger,
-            armed=parts.faults,
-            clock=parts.clock,
-            desk=replay.Desk(parts.streams, parts.recordings),
+            front.venue,
+            accounts=front.accounts,
+            ledger=front.ledger,
+            armed=front.faults,
+            clock=front.clock,
+            desk=front.desk,
             token=token,
         )
-        front = web.Server(Rest(parts.api, parts.faults, parts.streams))
-        front_runner = web.ServerRunner(front, access_log=None, shutdown_timeout=STOP_S_MAX)
+        wire = web.Server(front.handler)
+        front_runner = web.ServerRunner(wire, access_log=None, shutdown_timeout=STOP_S_MAX)
         back_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
         port = await _listen(stack, front_runner, (host, options.port))
         admin_port = await _listen(stack, back_runner, (host, options.admin_port))
-        stack.push_async_callback(parts.streams.close)
+        stack.push_async_callback(front.close)
         simulator = Running(
             host=host,
             port=port,
             admin_port=admin_port,
             admin_token=token,
-            venue=parts.api.venue,
-            tasks=_side_tasks(stack, parts, options),
+            venue=front.venue,
+            symbols=front.symbols,
+            tasks=_start(stack, front),
         )
         if options.ready_file is not None:
             handover.write_atomically(options.ready_file, _ready(simulator, options, token_file))
         yield simulator
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What is wired together before anything listens."""
-
-    api: Api
-    clock: VenueClock
-    faults: Faults
-    streams: Streams
-    recordings: list[replay.Recording]
-    participants: list[market.Participant]
-
-
-def _assemble(options: Options, stack: contextlib.AsyncExitStack) -> _Parts:
-    clock = VenueClock(SystemClock())
-    rules = catalogue.choose(options.symbols, is_limited=options.is_limited)
-    recordings = [replay.open_recording(path) for path in options.replay]
-    known = accounts.load(options.keys_file)
-    ledger = Ledger(options.ledger_file)
-    stack.callback(ledger.close)
-    venue = Venue([one.pair for one in rules.values()], clock=clock)
-    restore(venue, known, ledger)
-    limits = Limits(is_enforced=options.is_limited)
-    venue.order_listeners += [ledger, limits]
-    api = Api(
-        venue,
-        accounts=known,
-        rules=rules,
-        limits=limits,
-        ledger=ledger,
-        routes={**public.ROUTES, **private.ROUTES},
-    )
-    for recording in recordings:
-        replay.take_over(recording, api)
-    recorded = {recording.symbol for recording in recordings}
-    participants = [
-        market.Participant(venue, one.character, options.seed)
-        for one in rules.values()
-        if one.symbol not in recorded
-    ]
-    faults = Faults()
-    streams = Streams(venue, faults, recorded=recorded, is_limited=options.is_limited)
-    venue.market_listeners.append(streams)
-    return _Parts(api, clock, faults, streams, recordings, participants)
-
-
-def _side_tasks(
-    stack: contextlib.AsyncExitStack, parts: _Parts, options: Options
-) -> tuple[asyncio.Task[None], ...]:
-    tasks = [asyncio.create_task(parts.streams.run(), name="depth")]
-    if options.market_steps_per_s > 0 and parts.participants:
-        moving = market.run(
-            parts.participants, parts.api.ledger, steps_per_s=options.market_steps_per_s
-        )
-        tasks.append(asyncio.create_task(moving, name="market"))
-    plays = [
-        asyncio.create_task(replay.play(one, parts.streams, speed=options.speed), name="replay")
-        for one in parts.recordings
-    ]
-    for task in (*tasks, *plays):
+def _start(stack: contextlib.AsyncExitStack, front: Front) -> tuple[asyncio.Task[None], ...]:
+    tasks = tuple(asyncio.create_task(one(), name=name) for name, one in front.activities.items())
+    for task in tasks:
         stack.callback(task.cancel)
-    return (*tasks, *plays)
+    return tasks
 
 
 async def _listen(
@@ -279,7 +198,7 @@ def _bracketed(host: str) -> str:
 def _ready(simulator: Running, options: Options, token_file: Path | None) -> bytes:
     return orjson.dumps(
         {
-            "venue": "binance",
+            "venue": options.venue,
             "pid": os.getpid(),
             "host": simulator.host,
             "port": simulator.port,
@@ -290,7 +209,7 @@ def _ready(simulator: Running, options: Options, token_file: Path | None) -> byt
             "admin_token_file": None if token_file is None else str(token_file),
             "limits": "real" if options.is_limited else "off",
             "seed": options.seed,
-            "symbols": list(options.symbols),
+            "symbols": list(simulator.symbols),
             "replay": [str(path) for path in options.replay],
         },
         option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,

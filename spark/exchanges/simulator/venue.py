@@ -18,7 +18,7 @@ from spark import fills
 from spark.clock import Clock
 from spark.exchanges.simulator.accounts import Account
 from spark.exchanges.simulator.book import Book
-from spark.exchanges.simulator.clearing import Clearing, Pair
+from spark.exchanges.simulator.clearing import Clearing, OfWhatIsReceived, Pair, Tariff
 from spark.exchanges.simulator.orders import (
     ALIVE,
     ZERO,
@@ -76,14 +76,23 @@ class MarketListener(Protocol):
 class Venue:
     """One exchange of several symbols."""
 
-    def __init__(self, pairs: list[Pair], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        pairs: list[Pair],
+        *,
+        clock: Clock,
+        tariff: Tariff | None = None,
+        is_client_id_unique: bool = True,
+    ) -> None:
         self.clock = clock
+        #: Whether a client id is taken while an order rests under it.
+        self._is_client_id_unique = is_client_id_unique
         # Ids grow over restarts as a real venue's do, with or without a ledger.
         first_id = clock.wall_ns() // _NS_PER_MS
         self.order_listeners: list[OrderListener] = []
         self.market_listeners: list[MarketListener] = []
         self.books: Final = {pair.symbol: Book(pair.symbol, update_id=first_id) for pair in pairs}
-        self.clearing: Final = Clearing(pairs)
+        self.clearing: Final = Clearing(pairs, tariff or OfWhatIsReceived())
         self.register: Final = Register()
         #: Price of the last trade by symbol.
         self.last_price: dict[str, Decimal] = {}
@@ -103,7 +112,8 @@ class Venue:
             EngineRefusal: refused; nothing changed.
         """
         book = self.books[terms.symbol]
-        if (terms.symbol, terms.client_id) in account.open_by_client_id:
+        key = (terms.symbol, terms.client_id)
+        if self._is_client_id_unique and key in account.open_by_client_id:
             raise EngineRefusal(Refused.DUPLICATE)
         meeting = self._meet(terms)
         if meeting.quantity == ZERO:

@@ -37,7 +37,7 @@ def api() -> Iterator[Api]:
     accounts, ledger = Accounts(), Ledger(None)
     accounts.by_name["main"] = account = new_account("main", usdt=10**9)
     both = frozenset(Permission)
-    accounts.keys[KEY] = ApiKey("key-1", account, permissions=both, secret=SECRET)
+    accounts.keys[KEY] = ApiKey("key-1", account, permissions=both, secret=SECRET.encode())
     venue.order_listeners.append(ledger)
     yield Api(
         venue,
