@@ -34,6 +34,9 @@ class Desk(Protocol):
     def apply_faults(self) -> None:
         """Apply armed faults of sockets to those open now."""
 
+    def heal(self) -> None:
+        """Let sockets speak again that a fault muted."""
+
     def replay_status(self) -> dict[str, object]:
         """Tell how far the recordings are."""
 
@@ -51,6 +54,7 @@ class Admin:
         clock: VenueClock,
         desk: Desk,
         token: str,
+        place_route: str = faults.DEFAULT_ROUTE,
     ) -> None:
         self._venue = venue
         self._accounts = accounts
@@ -59,6 +63,7 @@ class Admin:
         self._clock = clock
         self._desk = desk
         self._token = token
+        self._place_route = place_route
 
     def app(self) -> web.Application:
         """Build the application."""
@@ -101,12 +106,13 @@ class Admin:
         return _json({"armed": [fault.as_json() for fault in self._faults.armed]})
 
     async def _arm(self, request: web.Request) -> web.Response:
-        fault = faults.parse(await _body(request))
+        fault = faults.parse(await _body(request), place_route=self._place_route)
         self._faults.arm(fault)
         self._desk.apply_faults()
         return await self._list_faults(request)
 
     async def _disarm(self, _request: web.Request) -> web.Response:
+        self._desk.heal()
         return _json({"disarmed": self._faults.clear()})
 
     async def _show_accounts(self, _request: web.Request) -> web.Response:

@@ -107,6 +107,11 @@ def window_too_large() -> Refusal:
     return Refusal(-1102, "'recvWindow' contains unexpected value. Cannot be greater than 60000.")
 
 
+def shut_down() -> Refusal:
+    """Build -1016, as in maintenance."""
+    return Refusal(-1016, "This service is no longer available.", status=503)
+
+
 def outside_window() -> Refusal:
     """Build -1021 for a request that comes too late."""
     return Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")

@@ -137,6 +137,10 @@ class Desk:
         """Apply armed faults of sockets to those open now."""
         self.streams.apply_faults()
 
+    def heal(self) -> None:
+        """Let sockets speak again that a fault muted."""
+        self.streams.heal()
+
     def replay_status(self) -> dict[str, object]:
         """Tell how far the recordings are."""
         sent: Counter[str] = Counter()
@@ -209,7 +213,7 @@ async def _send(recording: Recording, streams: Streams, block: list[Frame]) -> N
             recording.sent[frame.stream] += 1
             encoded = websocket_text(frame.payload)
             for socket in sockets:
-                wanted.setdefault(socket, []).append(encoded)
+                wanted.setdefault(socket, []).extend(socket.pass_on(frame.stream, encoded))
     block.clear()
     for socket, encoded_frames in wanted.items():
         try:

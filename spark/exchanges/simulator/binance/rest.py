@@ -11,12 +11,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import orjson
 from aiohttp import web
 
+from spark.exchanges.simulator.binance import refusals
 from spark.exchanges.simulator.binance.api import Api, Call, Reply
-from spark.exchanges.simulator.faults import NOT_EXECUTED, Fault, FaultKind, Faults
+from spark.exchanges.simulator.binance.limits import WEIGHT_PER_MINUTE_MAX
+from spark.exchanges.simulator.binance.refusals import Refusal
+from spark.exchanges.simulator.faults import NOT_EXECUTED, FaultKind, Faults, Hit
 
 _JSON: Final = "application/json;charset=UTF-8"
+_BANNED: Final = 418
+_NS_PER_MS: Final = 1_000_000
 _TIMED_OUT: Final = Reply(
     504,
     b'{"code":-1007,"msg":"Timeout waiting for response from backend server. '
@@ -28,11 +34,6 @@ _BAD_GATEWAY: Final = Reply(
     b"<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>",
     {"Content-Type": "text/html"},
 )
-_TOO_MANY: Final = (
-    b'{"code":-1003,"msg":"Too much request weight used; current limit is 6000 request weight '
-    b'per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."}'
-)
-
 
 #: Serves every path outside `/api/`.
 StreamHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -62,47 +63,70 @@ class Rest:
             request.headers.get("X-MBX-APIKEY"),
             request.remote or "",
         )
-        fault = self._faults.take(f"{request.method} {path}")
-        if fault is not None:
-            return await self._spoil(request, call, fault)
+        hit = self._faults.take(f"{request.method} {path}")
+        if hit is not None:
+            return await self._spoil(request, call, hit)
         return _response(self._api.answer(call))
 
-    async def _spoil(
-        self, request: web.BaseRequest, call: Call, fault: Fault
-    ) -> web.StreamResponse:
-        kind = fault.kind
+    async def _spoil(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
+        kind = hit.kind
         if kind in NOT_EXECUTED:
-            return self._withhold(request, call, fault)
+            return self._withhold(request, call, hit)
         if kind is FaultKind.DELAY_BEFORE:
-            await asyncio.sleep(fault.ms / 1_000)
+            await asyncio.sleep(hit.ms / 1_000)
         reply = self._api.answer(call, kind)
         if kind is FaultKind.DELAY_AFTER:
-            await asyncio.sleep(fault.ms / 1_000)
-        elif kind is FaultKind.DROP_REPLY:
-            return _hang_up(request)
-        elif kind is FaultKind.ERROR_5XX_AFTER:
-            return _response(_TIMED_OUT)
-        elif kind is FaultKind.GARBLE:
-            # Every byte inverted: the length is right, nothing else is.
-            return _response(reply._replace(body=bytes(byte ^ 0xFF for byte in reply.body)))
-        elif kind is FaultKind.TRUNCATE:
-            return await _send_half(request, reply)
-        return _response(reply)
+            await asyncio.sleep(hit.ms / 1_000)
+        return await _spoiled(request, reply, hit)
 
-    def _withhold(self, request: web.BaseRequest, call: Call, fault: Fault) -> web.StreamResponse:
-        if fault.kind is FaultKind.DROP_REQUEST:
-            self._api.note_unexecuted(call, 0, fault.kind)
-            return _hang_up(request)
-        if fault.kind is FaultKind.ERROR_5XX_BEFORE:
-            self._api.note_unexecuted(call, _BAD_GATEWAY.status, fault.kind)
-            return _response(_BAD_GATEWAY)
-        self._api.note_unexecuted(call, 429, fault.kind)
-        wait_s = max(1, -(-fault.ms // 1_000))
-        return _response(Reply(429, _TOO_MANY, {"Content-Type": _JSON, "Retry-After": str(wait_s)}))
+    def _withhold(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
+        reply: Reply | None = None
+        match hit.kind:
+            case FaultKind.ERROR_5XX_BEFORE:
+                reply = _BAD_GATEWAY
+            case FaultKind.MAINTENANCE:
+                reply = _refused(refusals.shut_down())
+            case FaultKind.INVALID_NONCE:
+                reply = _refused(refusals.outside_window())
+            case FaultKind.REJECT_429 | FaultKind.STORM_429:
+                reply = _refused(_limited(call, hit))
+        self._api.note_unexecuted(call, 0 if reply is None else reply.status, hit.kind)
+        return _hang_up(request) if reply is None else _response(reply)
+
+
+def _limited(call: Call, hit: Hit) -> Refusal:
+    if hit.status == _BANNED:
+        until_ms = call.at_ns // _NS_PER_MS + hit.retry_after_s * 1_000
+        return refusals.banned(until_ms, hit.retry_after_s)
+    return refusals.too_much_weight(WEIGHT_PER_MINUTE_MAX, hit.retry_after_s)
+
+
+def _refused(refusal: Refusal) -> Reply:
+    headers = {"Content-Type": _JSON}
+    if refusal.retry_after_s is not None:
+        headers["Retry-After"] = str(refusal.retry_after_s)
+    body = orjson.dumps({"code": refusal.code, "msg": refusal.message})
+    return Reply(refusal.status, body, headers)
 
 
 def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+
+async def _spoiled(request: web.BaseRequest, reply: Reply, hit: Hit) -> web.StreamResponse:
+    match hit.kind:
+        case FaultKind.DROP_REPLY:
+            return _hang_up(request)
+        case FaultKind.ERROR_5XX_AFTER:
+            return _response(_TIMED_OUT)
+        case FaultKind.GARBLE:
+            # Every byte inverted: the length is right, nothing else is.
+            return _response(reply._replace(body=bytes(byte ^ 0xFF for byte in reply.body)))
+        case FaultKind.TRUNCATE:
+            return await _send_half(request, reply)
+        case FaultKind.SLOW_LORIS:
+            return await _dribble(request, reply, hit.ms / 1_000)
+    return _response(reply)
 
 
 def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
@@ -119,4 +143,14 @@ async def _send_half(request: web.BaseRequest, reply: Reply) -> web.StreamRespon
     await response.write(reply.body[: len(reply.body) // 2])
     if request.transport is not None:
         request.transport.close()
+    return response
+
+
+async def _dribble(request: web.BaseRequest, reply: Reply, pause_s: float) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    response.content_length = len(reply.body)
+    await response.prepare(request)
+    for byte in reply.body:
+        await response.write(bytes((byte,)))
+        await asyncio.sleep(pause_s)
     return response

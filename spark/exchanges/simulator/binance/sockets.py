@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 from spark.exchanges.simulator.binance import control
 from spark.exchanges.simulator.binance.frames import combined, websocket_text
-from spark.exchanges.simulator.faults import Fault, FaultKind
+from spark.exchanges.simulator.faults import Channel, FaultKind, Faults, Hit, Line
 
 PING_S: Final = 20.0
 PONG_S_MAX: Final = 60.0
@@ -26,6 +26,7 @@ LIFETIME_S_MAX: Final = 86_400.0
 STREAMS_MAX: Final = 1_024
 #: Messages a second from a client, pings and pongs included.
 MESSAGES_PER_S_MAX: Final = 5
+_DEPTH: Final = "@depth"
 #: What a client may leave unread before it is cut off.
 UNREAD_BYTES_MAX: Final = 32 << 20
 
@@ -34,19 +35,26 @@ class Socket:
     """One connection."""
 
     def __init__(
-        self, request: web.BaseRequest, names: list[str], *, is_combined: bool, is_limited: bool
+        self,
+        request: web.BaseRequest,
+        names: list[str],
+        *,
+        faults: Faults,
+        is_combined: bool,
+        is_limited: bool,
     ) -> None:
         assert request.transport is not None, "a request being handled has a transport"
         self.names: dict[str, None] = dict.fromkeys(names)
         #: Set whenever the subscriptions change.
         self.on_change: Callable[[Socket], None] = lambda _socket: None
-        self.is_faulty = False
+        self._is_cut = False
         self._request = request
         self._transport = request.transport
         # Without compression every socket can be sent the same bytes.
         self._response = web.WebSocketResponse(autoping=False, compress=False)
         self._is_combined = is_combined
         self._is_limited = is_limited
+        self._line = Line[bytes](faults, Channel.MARKET)
         self._pending: list[bytes] = []
         self._muted_until = 0.0
         self._heard_at = 0.0
@@ -82,7 +90,11 @@ class Socket:
         payload = combined(stream, data) if self._is_combined else data
         if not self._pending:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._pending.append(websocket_text(payload))
+        self._pending += map(websocket_text, self.pass_on(stream, payload))
+
+    def pass_on(self, stream: str, message: bytes) -> list[bytes]:
+        """Give what armed faults leave or make of a message."""
+        return self._line.pass_on(message, is_sequenced=_DEPTH in stream)
 
     async def send_encoded(self, block: bytes) -> None:
         """Write frames that are already WebSocket bytes; wait while the client is behind."""
@@ -92,14 +104,23 @@ class Socket:
         self._transport.write(block)
         await self._request.writer.drain()
 
-    def strike(self, fault: Fault) -> None:
+    def strike(self, hit: Hit) -> None:
         """Apply a fault to this socket."""
-        self.is_faulty = True
-        if fault.kind is FaultKind.DISCONNECT:
+        if hit.kind is FaultKind.DISCONNECT:
+            self._is_cut = True
             self._transport.abort()
             return
         now = asyncio.get_running_loop().time()
-        self._muted_until = now + fault.ms / 1_000 if fault.ms else float("inf")
+        self._muted_until = now + hit.ms / 1_000 if hit.ms else float("inf")
+
+    def heal(self) -> None:
+        """Speak again."""
+        self._muted_until = 0.0
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether a fault holds it now, so that the next one is for another."""
+        return self._is_cut or self.is_muted
 
     async def close(self) -> None:
         """Say goodbye."""

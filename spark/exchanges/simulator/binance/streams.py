@@ -17,7 +17,7 @@ from aiohttp import web
 from spark.exchanges.simulator.binance import frames
 from spark.exchanges.simulator.binance.sockets import Socket
 from spark.exchanges.simulator.book import Book
-from spark.exchanges.simulator.faults import Faults
+from spark.exchanges.simulator.faults import Channel, Faults
 from spark.exchanges.simulator.orders import Fill
 from spark.exchanges.simulator.venue import Venue
 from spark.names import Side
@@ -82,6 +82,7 @@ class Streams:
         socket = Socket(
             request,
             [name for name in names if name],
+            faults=self._faults,
             is_combined=path == "/stream",
             is_limited=self._is_limited,
         )
@@ -138,11 +139,16 @@ class Streams:
     def apply_faults(self) -> None:
         """Apply armed faults to sockets that are open now, oldest first."""
         for socket in list(self._sockets):
-            if not socket.is_faulty:
-                fault = self._faults.take_stream()
-                if fault is None:
+            if not socket.is_struck:
+                hit = self._faults.take_socket(Channel.MARKET)
+                if hit is None:
                     return
-                socket.strike(fault)
+                socket.strike(hit)
+
+    def heal(self) -> None:
+        """Let muted sockets speak again."""
+        for socket in self._sockets:
+            socket.heal()
 
     async def close(self) -> None:
         """Announce the shutdown and close every socket."""
