@@ -11,7 +11,8 @@ import typer
 
 from spark import topics
 from spark.bus.kafka import KafkaBus, KafkaLogin
-from spark.cli.wiring import BUILDERS, Process
+from spark.cli.process import Process
+from spark.cli.wiring import BUILDERS
 from spark.clock import SystemClock
 from spark.embedded.home import OBEYING, Home, default_home
 from spark.embedded.plan import require_loopback

@@ -11,7 +11,7 @@ Fails   closed: it believes the guardrail only as far as the strategy's own tag
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,9 +74,9 @@ class SignerKeys:
     """What only the signer holds."""
 
     #: By venue name, the part of an account before the colon.
-    venues: dict[str, OrderSigner]
+    venues: Mapping[str, OrderSigner]
     #: The same with a key that everybody knows and no exchange does, for paper and shadow (S5).
-    dummies: dict[str, OrderSigner]
+    dummies: Mapping[str, OrderSigner]
     seal: SealKey
     #: Verifies the strategies' tags inside decisions.
     strategies: TagChecker
