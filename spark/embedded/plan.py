@@ -102,6 +102,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
         settings.limits,
         settings.protection,
         settings.gateway,
+        settings.account,
         settings.bist,
     )
     found = {
@@ -112,6 +113,8 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
     found["VOLUME_RAMP_PCT"] = stack_ramp_pct(settings)
     found["SPARK_SIGNER_CEILINGS"] = settings.signer.ceilings
     found["SPARK_BINANCE_SYMBOLS"] = settings.binance.symbols
+    found["SPARK_BTCTURK_SYMBOLS"] = settings.btcturk.symbols
+    found["SPARK_BTCTURK_STAMP_ORDER"] = settings.btcturk.stamp_order
     found["SPARK_RATE_SYMBOLS"] = settings.binance.rate_symbols
     found["SPARK_BINANCE_RECV_WINDOW_MS"] = settings.binance.recv_window_ms
     found["SPARK_LOG_FORMAT"] = settings.process.log_format

@@ -147,17 +147,17 @@ def foreign(module: Module) -> Iterator[str]:
 
 
 def environment(module: Module) -> Iterator[str]:
-    """Find readers of the environment beside settings.py."""
-    if module.name == "spark.settings":
+    """Find readers of the environment beside settings/."""
+    if module.name.startswith("spark.settings"):
         return
     for node in ast.walk(module.tree):
         match node:
             case ast.Attribute(attr="environ" | "environb" | "getenv" | "putenv" | "unsetenv"):
-                yield module.at(node.lineno, "reads the environment; spark/settings.py does that")
+                yield module.at(node.lineno, "reads the environment; spark/settings/ does that")
             case ast.ImportFrom(module="os", names=names) if any(
                 alias.name in {"environ", "environb", "getenv"} for alias in names
             ):
-                yield module.at(node.lineno, "reads the environment; spark/settings.py does that")
+                yield module.at(node.lineno, "reads the environment; spark/settings/ does that")
             case _:
                 pass
 

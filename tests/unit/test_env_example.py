@@ -1,4 +1,4 @@
-"""`.env.example` and spark/settings.py say the same."""
+"""`.env.example` and spark/settings/ say the same."""
 
 import re
 from pathlib import Path
