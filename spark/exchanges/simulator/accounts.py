@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -43,6 +43,14 @@ class Balance:
 
     free: Decimal = ZERO
     locked: Decimal = ZERO
+
+
+class Movement(NamedTuple):
+    """A deposit, or a withdrawal where the amount is below zero."""
+
+    asset: str
+    amount: Decimal
+    at_ns: int
 
 
 @dataclass(slots=True, eq=False)
@@ -101,12 +109,20 @@ class Account:
 class ApiKey:
     """A key: whom it acts for, what it may do, and its secret inside one HMAC object."""
 
-    __slots__ = ("_keyed", "account", "key_id", "permissions")
+    __slots__ = ("_keyed", "account", "api_key", "key_id", "permissions")
 
     def __init__(
-        self, key_id: str, account: Account, *, permissions: frozenset[Permission], secret: bytes
+        self,
+        key_id: str,
+        account: Account,
+        *,
+        api_key: str,
+        permissions: frozenset[Permission],
+        secret: bytes,
     ) -> None:
+        #: What the ledger calls it, and what requests say.
         self.key_id = key_id
+        self.api_key = api_key
         self.account = account
         self.permissions = permissions
         self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
@@ -192,6 +208,7 @@ def _add(
     accounts.keys[api_key] = ApiKey(
         key_id,
         account,
+        api_key=api_key,
         permissions=frozenset(Permission(word) for word in permissions),
         secret=secret_bytes(secret),
     )

@@ -2,14 +2,16 @@
 The judges' port: the ledger, faults, the venue's clock and balances.
 
 Reads   a bearer token, compared in constant time
-Writes  nothing but faults and the clock's offset
+Writes  faults, the clock's offset, deposits and withdrawals
 Owns    nothing
 Fails   closed: without the token every path answers 401
 """
 
 import asyncio
 import hmac
+import re
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Final, Protocol
 
 import orjson
@@ -21,10 +23,12 @@ from spark.exchanges.simulator.accounts import Accounts
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.ledger import READ_LINES_MAX, Ledger
 from spark.exchanges.simulator.orders import spelled
-from spark.exchanges.simulator.venue import Venue
+from spark.exchanges.simulator.venue import EngineRefusal, Venue
 
 OFFSET_MS_MAX: Final = 86_400_000
 
+_ASSET: Final = re.compile("[A-Z0-9]{1,20}")
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -74,6 +78,7 @@ class Admin:
         app.router.add_post("/faults", self._arm)
         app.router.add_delete("/faults", self._disarm)
         app.router.add_get("/accounts", self._show_accounts)
+        app.router.add_post("/funds", self._move_funds)
         app.router.add_get("/replay/status", self._replay_status)
         app.router.add_post("/clock", self._set_clock)
         return app
@@ -122,6 +127,18 @@ class Admin:
         balances = self._venue.balances(self._accounts.by_name.values())
         return _json({"accounts": balances, "earned": earned})
 
+    async def _move_funds(self, request: web.Request) -> web.Response:
+        name, asset, amount = _movement(await _body(request))
+        account = self._accounts.by_name.get(name)
+        if account is None:
+            raise RefusedError(f"account is one of {', '.join(self._accounts.by_name)}")
+        try:
+            self._venue.move_funds(account, asset, amount)
+        except EngineRefusal:
+            raise RefusedError(f"{name} has less {asset} free") from None
+        self._ledger.commit()
+        return await self._show_accounts(request)
+
     async def _replay_status(self, _request: web.Request) -> web.Response:
         return _json(self._desk.replay_status())
 
@@ -132,6 +149,15 @@ class Admin:
             raise RefusedError(f"offset_ms is a whole number within ±{OFFSET_MS_MAX}")
         self._clock.offset_ns = offset_ms * 1_000_000
         return _json({"offset_ms": offset_ms})
+
+
+def _movement(body: object) -> tuple[str, str, Decimal]:
+    fields = body if isinstance(body, dict) else {}
+    name, asset, text = (fields.get(one, "") for one in ("account", "asset", "amount"))
+    is_text = all(isinstance(one, str) for one in (name, asset, text))
+    if not (is_text and _ASSET.fullmatch(asset) and _AMOUNT.fullmatch(text) and Decimal(text)):
+        raise RefusedError("account, asset and amount are strings; below zero it is a withdrawal")
+    return name, asset, Decimal(text)
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:

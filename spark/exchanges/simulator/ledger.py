@@ -1,7 +1,8 @@
 """
 Ledger: what really reached the exchange, append-only; the judge of everything else.
 
-Writes  one JSON object a line: each request, each change of an order, each fill
+Writes  one JSON object a line: each request, each change of an order, each fill, and each
+        deposit or withdrawal
 Owns    the ledger file, or an unnamed temporary one
 Fails   a write that fails stops the request it belongs to
 
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from spark.errors import SettingError
+from spark.exchanges.simulator.accounts import Account, Movement
 from spark.exchanges.simulator.orders import Fill, Order, spelled
 
 #: Lines between two remembered file positions.
@@ -108,6 +110,18 @@ class Ledger:
                 "commission": spelled(fill.commission),
                 "commission_asset": fill.commission_asset,
                 "is_maker": fill.is_maker,
+            }
+        )
+
+    def funds_moved(self, account: Account, movement: Movement) -> None:
+        """Note a deposit or a withdrawal."""
+        self._note(
+            {
+                "kind": "funds",
+                "at_ns": movement.at_ns,
+                "account": account.name,
+                "asset": movement.asset,
+                "amount": spelled(movement.amount),
             }
         )
 
@@ -211,7 +225,7 @@ class Summary:
         elif entry["kind"] == "request":
             route = f"{entry['method']} {entry['path']}"
             self.outcomes[route, entry["outcome"]] += 1
-        elif entry["status"] == "open" and entry["executed"] == "0":
+        elif entry["kind"] == "order" and entry["status"] == "open" and entry["executed"] == "0":
             self.orders += 1
             key = (entry["account"], entry["client_order_id"])
             self.by_client_id.setdefault(key, []).append(entry["order_id"])

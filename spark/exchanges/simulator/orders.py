@@ -93,6 +93,8 @@ class Order:
     #: What is still locked of the account's paying asset.
     locked: Decimal = ZERO
     fills: list[Fill] = field(default_factory=list)
+    #: What its canceller called the cancel; empty where nobody gave it a name.
+    cancel_name: str = ""
 
     @property
     def remaining(self) -> Decimal:

@@ -2,7 +2,8 @@
 A venue's memory over restarts: orders, fills and balances, folded from the ledger.
 
 An exchange does not forget when a process dies. Balances start from the keys
-file, as they did at the first start, and every fill since is applied to them.
+file, as they did at the first start, and every fill, deposit and withdrawal since is
+applied to them.
 """
 
 from dataclasses import replace
@@ -34,6 +35,9 @@ def restore(venue: Venue, accounts: Accounts, ledger: Ledger) -> None:
                 _follow(orders, accounts, entry)
             elif entry["kind"] == "fill":
                 _settle(venue, orders[entry["order_id"]], entry)
+            elif entry["kind"] == "funds":
+                balance = accounts.by_name[entry["account"]].balance(entry["asset"])
+                balance.free += Decimal(entry["amount"])
         for order in orders.values():
             venue.adopt(order)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:

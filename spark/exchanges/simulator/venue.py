@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from spark import fills
 from spark.clock import Clock
-from spark.exchanges.simulator.accounts import Account
+from spark.exchanges.simulator.accounts import Account, Movement
 from spark.exchanges.simulator.book import Book
 from spark.exchanges.simulator.clearing import Clearing, OfWhatIsReceived, Pair, Tariff
 from spark.exchanges.simulator.orders import (
@@ -63,6 +63,13 @@ class OrderListener(Protocol):
         """Hear of one order's half of a trade."""
 
 
+class FundsListener(Protocol):
+    """Someone told of money that comes or goes without a trade; must not block or raise."""
+
+    def funds_moved(self, account: Account, movement: Movement) -> None:
+        """Hear of one deposit or withdrawal."""
+
+
 class MarketListener(Protocol):
     """Someone told of market changes as they happen; must not block or raise."""
 
@@ -90,6 +97,7 @@ class Venue:
         # Ids grow over restarts as a real venue's do, with or without a ledger.
         first_id = clock.wall_ns() // _NS_PER_MS
         self.order_listeners: list[OrderListener] = []
+        self.funds_listeners: list[FundsListener] = []
         self.market_listeners: list[MarketListener] = []
         self.books: Final = {pair.symbol: Book(pair.symbol, update_id=first_id) for pair in pairs}
         self.clearing: Final = Clearing(pairs, tariff or OfWhatIsReceived())
@@ -129,9 +137,14 @@ class Venue:
             self._announce(book)
         return order
 
-    def cancel(self, account: Account, order: Order) -> Order:
+    def cancel(self, account: Account, order: Order, *, name: str = "") -> Order:
         """
         Cancel a resting order of `account`.
+
+        Args:
+            account: who asks.
+            order: which.
+            name: what the account calls the cancel, where the venue knows such names.
 
         Raises:
             EngineRefusal: it is not resting, or not this account's.
@@ -140,9 +153,30 @@ class Venue:
             raise EngineRefusal(Refused.UNKNOWN_ORDER)
         book = self.books[order.terms.symbol]
         book.withdraw(order)
+        order.cancel_name = name
         self._close(order, Status.CANCELLED)
         self._announce(book)
         return order
+
+    def move_funds(self, account: Account, asset: str, amount: Decimal) -> None:
+        """
+        Deposit into an account, or withdraw from it.
+
+        Raises:
+            EngineRefusal: so much is not free.
+        """
+        balance = account.balance(asset)
+        if balance.free + amount < ZERO:
+            raise EngineRefusal(Refused.INSUFFICIENT_BALANCE)
+        balance.free += amount
+        movement = Movement(asset, amount, self.clock.wall_ns())
+        for listener in self.funds_listeners:
+            listener.funds_moved(account, movement)
+
+    def spend_order_id(self) -> int:
+        """Take the next id of an order, for one that is accepted or refused."""
+        self._order_id += 1
+        return self._order_id
 
     def adopt(self, order: Order) -> None:
         """
@@ -187,9 +221,8 @@ class Venue:
         return fills.meet(wanted, resting.offers(), step=step)
 
     def _accept(self, account: Account, terms: Terms, quantity: Decimal) -> Order:
-        self._order_id += 1
         now_ns = self.clock.wall_ns()
-        order = Order(self._order_id, account, terms, now_ns, now_ns, quantity)
+        order = Order(self.spend_order_id(), account, terms, now_ns, now_ns, quantity)
         if account is not self.house:
             self.register.add(order)
             self._tell(order)

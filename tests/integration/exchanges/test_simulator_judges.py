@@ -209,3 +209,17 @@ async def test_balances_are_shown_to_the_last_decimal(client: Client) -> None:
     shown = await client.judge("GET", "/accounts")
     assert shown["accounts"]["main"]["BTC"]["free"] == "10.0999"
     assert shown["earned"] == {"BTC": "0.0001"}
+
+
+async def test_money_comes_and_goes_without_a_trade(client: Client) -> None:
+    """A judge deposits and withdraws; what is not free stays; the ledger has each movement."""
+    movement = {"account": "main", "asset": "USDT", "amount": "0.5"}
+    shown = await client.judge("POST", "/funds", movement)
+    assert shown["accounts"]["main"]["USDT"]["free"] == "1000000.5"
+    shown = await client.judge("POST", "/funds", movement | {"amount": "-1000000"})
+    assert shown["accounts"]["main"]["USDT"]["free"] == "0.5"
+    for wrong in ({"amount": "-1"}, {"account": "nobody"}, {"amount": "0"}, {"amount": 1}):
+        assert "error" in await client.judge("POST", "/funds", movement | wrong)
+    entries = (await client.judge("GET", "/ledger"))["entries"]
+    assert [one["amount"] for one in entries if one["kind"] == "funds"] == ["0.5", "-1000000"]
+    assert (await client.judge("GET", "/ledger/summary"))["lines"] == len(entries)

@@ -43,6 +43,7 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     restore(venue, known, ledger)
     limits = Limits(is_enforced=options.is_limited)
     venue.order_listeners += [ledger, limits]
+    venue.funds_listeners.append(ledger)
     api = Api(
         venue,
         accounts=known,

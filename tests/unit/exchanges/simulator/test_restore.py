@@ -23,6 +23,7 @@ def started(path: Path) -> tuple[Venue, Accounts, Ledger]:
         accounts.by_name[name] = new_account(name)
     restore(venue, accounts, ledger)
     venue.order_listeners.append(ledger)
+    venue.funds_listeners.append(ledger)
     return venue, accounts, ledger
 
 
@@ -57,6 +58,8 @@ def test_h2_a_venue_that_was_killed_remembers_everything(tmp_path: Path) -> None
     one, two = accounts.by_name["one"], accounts.by_name["two"]
     venue.place(venue.house, limit(Side.SELL, 105, 2, ""))
     venue.place(one, limit(Side.SELL, 101, 3, "sells"))
+    venue.move_funds(two, "USDT", Decimal("-0.5"))
+    venue.move_funds(two, "EUR", Decimal(7))
     venue.place(two, limit(Side.BUY, 102, 1, "takes"))
     venue.place(two, limit(Side.BUY, 99, 1, "rests"))
     gone = venue.place(two, limit(Side.BUY, 98, 1, "again"))
