@@ -112,6 +112,7 @@ class Metrics:
         self.clock_uncertainty = self._gauge(
             "spark_clock_uncertainty_seconds", "Half the round trip of the measurement", "venue"
         )
+        self._declare_manners()
         self.void_records = self._counter(
             "spark_void_records_total", "Records dropped because their epoch is over", "topic"
         )
@@ -146,6 +147,24 @@ class Metrics:
         self.db_pool_waiting = self._gauge("spark_db_pool_waiting", "Callers waiting for one")
         self.db_query = self._histogram(
             "spark_db_query_seconds", "One statement, asked to answered", "query"
+        )
+
+    def _declare_manners(self) -> None:
+        self.clock_drift = self._gauge(
+            "spark_clock_drift_ppm", "How much faster the exchange's clock runs", "venue"
+        )
+        self.clock_steps = self._counter(
+            "spark_clock_steps_total", "Times that our own wall clock was set by over 250 ms"
+        )
+        self.breaker = self._gauge(
+            "spark_breaker_state", "1 for the state of an exchange's circuit breaker", "account",
+            "state",
+        )  # fmt: skip
+        self.back_off = self._gauge(
+            "spark_back_off_seconds", "How long nothing more may be sent to an exchange", "account"
+        )
+        self.weight_spent = self._gauge(
+            "spark_weight_spent", "Request weight of the last minute, as far as known", "venue"
         )
 
     def _declare_equity(self) -> None:

@@ -18,24 +18,21 @@ from spark.clock import Clock
 from spark.codec import encode
 from spark.errors import VenueUnavailable
 from spark.events import ClockMeasured, InstrumentPublished, PricesMarked
-from spark.exchanges.port import ClockReading, PublicVenue
+from spark.exchanges.port import PublicVenue
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role, Symbol, Venue
 from spark.producers.bist_watch import BistWatch
+from spark.producers.clock_watch import ClockWatch
 from spark.topics import CONTROL_PULSE, VENUE_MARKS, VENUE_STATE
 from spark.worker.pulse import Pulse
+from spark.worker.retry import DEFAULT, draw
 
-_CLOCK_PERIOD_S: Final = 2.0
 #: Instruments are asked for this often, and said again at the latest after `_REPEAT_NS`.
 _INSTRUMENT_PERIOD_S: Final = 60.0
 _REPEAT_NS: Final = 600_000_000_000
 #: From one look at the prices to the next; each costs 4 of the minute's weight.
 _MARK_PERIOD_S: Final = 1.0
-_NS_PER_S: Final = 1e9
-#: Of this many looks at the clock the one with the shortest round trip counts.
-_CLOCK_LOOKS: Final = 3
-_UNCERTAINTY_NS_MAX: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ class VenueWatch:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._watch_clock(writer)),
+                    group.create_task(self._clock_watch(writer).watch()),
                     group.create_task(self._watch_instruments(writer)),
                     group.create_task(self._watch_prices(writer)),
                     group.create_task(pulse.beat(list, dict)),
@@ -83,39 +80,28 @@ class VenueWatch:
             await writer.close()
             await self.public.close()
 
-    async def _watch_clock(self, writer: Writer) -> None:
-        while True:
-            try:
-                looks = [await self.public.clock() for _ in range(_CLOCK_LOOKS)]
-            except VenueUnavailable as error:
-                logger().warning("clock_not_measured", why=str(error))
-            else:
-                await self._say_clock(writer, min(looks, key=lambda look: look.uncertainty_ns))
-            await asyncio.sleep(_CLOCK_PERIOD_S)
+    def _clock_watch(self, writer: Writer) -> ClockWatch:
+        async def say(measured: ClockMeasured) -> None:
+            await writer.write([self._outgoing(encode(measured))])
 
-    async def _say_clock(self, writer: Writer, reading: ClockReading) -> None:
-        self.metrics.clock_offset.labels(self.venue).set(reading.offset_ns / _NS_PER_S)
-        self.metrics.clock_uncertainty.labels(self.venue).set(reading.uncertainty_ns / _NS_PER_S)
-        if reading.uncertainty_ns > _UNCERTAINTY_NS_MAX:
-            logger().warning("clock_too_uncertain", uncertainty_ns=reading.uncertainty_ns)
-            return
-        measured = ClockMeasured(
-            venue=self.venue,
-            offset_ns=reading.offset_ns,
-            uncertainty_ns=reading.uncertainty_ns,
-            measured_ns=self.clock.wall_ns(),
+        return ClockWatch(
+            venue=self.venue, public=self.public, clock=self.clock, metrics=self.metrics, say=say
         )
-        await writer.write([self._outgoing(encode(measured))])
 
     async def _watch_instruments(self, writer: Writer) -> None:
         said: dict[Symbol, InstrumentPublished] = {}
+        failures = 0
         while True:
             try:
                 found = await self.public.instruments(self.symbols)
             except VenueUnavailable as error:
+                failures += 1
                 logger().warning("instruments_not_read", why=str(error))
-                await asyncio.sleep(_CLOCK_PERIOD_S)
+                await asyncio.sleep(
+                    DEFAULT.pause_s(failures, chance=draw(), retry_after_s=error.retry_after_s)
+                )
                 continue
+            failures = 0
             self._list({one.symbol for one in found})
             fresh = [one for one in found if _is_news(one, said.get(one.symbol))]
             if fresh:
@@ -146,6 +132,8 @@ class VenueWatch:
             marks = await self.public.marks(listed)
         except VenueUnavailable as error:
             logger().warning("prices_not_read", why=str(error))
+            # Asked again with the next period; not before the exchange allows it.
+            await asyncio.sleep(error.retry_after_s)
             return len(self.symbols)
         if marks:
             event = PricesMarked(venue=self.venue, marks=marks, marked_ns=self.clock.wall_ns())
