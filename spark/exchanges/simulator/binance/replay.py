@@ -27,7 +27,7 @@ import orjson
 from spark.errors import SettingError
 from spark.exchanges.simulator.binance.api import Api
 from spark.exchanges.simulator.binance.frames import websocket_text
-from spark.exchanges.simulator.binance.sockets import Socket
+from spark.exchanges.simulator.binance.sockets import Socket, is_sequenced
 from spark.exchanges.simulator.binance.streams import Streams
 from spark.exchanges.simulator.market import quote_levels
 from spark.names import Side
@@ -212,8 +212,10 @@ async def _send(recording: Recording, streams: Streams, block: list[Frame]) -> N
         if sockets:
             recording.sent[frame.stream] += 1
             encoded = websocket_text(frame.payload)
+            is_difference = is_sequenced(frame.stream)
             for socket in sockets:
-                wanted.setdefault(socket, []).extend(socket.pass_on(frame.stream, encoded))
+                passed = socket.pass_on(encoded, is_sequenced=is_difference)
+                wanted.setdefault(socket, []).extend(passed)
     block.clear()
     for socket, encoded_frames in wanted.items():
         try:
