@@ -51,6 +51,11 @@ class Reply:
         """Give the header of that name."""
         return self.headers.get(_RETRY_AFTER)
 
+    @property
+    def retry_after_s(self) -> int:
+        """Read it; 0 for none."""
+        return whole_seconds(self.retry_after)
+
 
 @dataclass(slots=True)
 class _Flight:

@@ -28,8 +28,13 @@ LAYERS: Final = (
     ),
     ("spark.people", "spark.topics", "spark.log", "spark.metrics", "spark.settings"),
     ("spark.secret_files", "spark.audit", "spark.keys", "spark.schemas", "spark.exchanges.port"),
-    ("spark.exchanges.http",),
-    ("spark.exchanges.binance", "spark.exchanges.bist", "spark.ledger"),
+    ("spark.exchanges.http", "spark.exchanges.levels"),
+    (
+        "spark.exchanges.binance",
+        "spark.exchanges.bist",
+        "spark.exchanges.btcturk",
+        "spark.ledger",
+    ),
     ("spark.guards", "spark.keyring", "spark.bus", "spark.db", "spark.exchanges.paper"),
     ("spark.worker",),
     ("spark.consumers", "spark.producers"),
@@ -58,6 +63,7 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "aiohttp": (
         "spark.exchanges.http",
         "spark.exchanges.binance.stream",
+        "spark.exchanges.btcturk.stream",
         "spark.exchanges.simulator.*",
         "spark.producers.webhook",
         "spark.worker.ops",

@@ -32,6 +32,7 @@ PURE: Final = (
     "spark.guards.*",
     "spark.fills",
     "spark.exchanges.port",
+    "spark.exchanges.levels",
     "spark.exchanges.bist.days",
     "spark.exchanges.bist.overrides",
     "spark.exchanges.bist.sessions",
@@ -40,6 +41,7 @@ PURE: Final = (
     "spark.exchanges.*.evidence",
     "spark.exchanges.*.local_book",
     "spark.exchanges.*.signer",
+    "spark.exchanges.btcturk.unconfirmed",
 )
 #: From Python's own library: values, types and text; nothing that asks the machine.
 LIBRARY: Final = frozenset(
@@ -55,6 +57,7 @@ LIBRARY: Final = frozenset(
         "hashlib",
         "hmac",
         "itertools",
+        "json",
         "re",
         "tomllib",
         "types",
@@ -68,6 +71,7 @@ ALLOWED: Final = {
     ("spark.codec", "orjson"): "writes canonical bytes",
     ("spark.audit", "orjson"): "reads a record's type and ids",
     ("spark.exchanges.binance.wire", "orjson"): "parses an exchange's bytes",
+    ("spark.exchanges.btcturk.wire", "orjson"): "parses an exchange's bytes",
     ("spark.people", "cryptography"): "Ed25519 verification",
     ("spark.signing", "cryptography"): "AES-256-GCM; the nonce is given, not drawn",
 }
