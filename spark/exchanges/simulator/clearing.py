@@ -80,9 +80,13 @@ class Clearing:
         if terms.side is Side.SELL:
             return pair.base, quantity
         if terms.price is not None:
-            return pair.quote, self._tariff.held(terms.price * quantity)
+            return self.spending(terms.symbol, terms.price * quantity)
         spent = sum((part.price * part.quantity for part in parts), ZERO)
-        return pair.quote, self._tariff.held(spent)
+        return self.spending(terms.symbol, spent)
+
+    def spending(self, symbol: str, quote: Decimal) -> tuple[str, Decimal]:
+        """Tell what a buyer locks, and in which asset, in order to spend `quote`."""
+        return self.pairs[symbol].quote, self._tariff.held(quote)
 
     def half(
         self, order: Order, part: Offer[Order], *, is_maker: bool, trade_id: int, at_ns: int

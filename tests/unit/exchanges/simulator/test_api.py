@@ -37,7 +37,9 @@ def api() -> Iterator[Api]:
     accounts, ledger = Accounts(), Ledger(None)
     accounts.by_name["main"] = account = new_account("main", usdt=10**9)
     both = frozenset(Permission)
-    accounts.keys[KEY] = ApiKey("key-1", account, permissions=both, secret=SECRET.encode())
+    accounts.keys[KEY] = ApiKey(
+        "key-1", account, api_key=KEY, permissions=both, secret=SECRET.encode()
+    )
     venue.order_listeners.append(ledger)
     yield Api(
         venue,
@@ -105,7 +107,9 @@ def test_h5_any_parameters_get_one_reply_and_one_line(
         ({"fromId": "second"}, ["2", "3"]),
         ({"fromId": "second", "limit": "1"}, ["2"]),
         ({"orderId": "second"}, ["2"]),
-        ({"startTime": "0", "limit": "1"}, ["1"]),
+        ({"startTime": "first", "limit": "1"}, ["1"]),
+        ({"startTime": "first", "endTime": "first", "limit": "1"}, ["1"]),
+        ({"startTime": "0"}, []),
         ({"endTime": "0"}, []),
     ],
 )
@@ -121,11 +125,60 @@ def test_trades_are_found_by_id_order_and_time(
         )
         for quantity in ("0.001", "0.002", "0.003")
     ]
-    ids = {"fromId": placed[1]["fills"][0]["tradeId"], "orderId": placed[1]["orderId"]}
-    asked = {name: str(ids[name]) if value == "second" else value for name, value in params.items()}
+    ids = dict.fromkeys(("startTime", "endTime"), placed[0]["transactTime"])
+    ids |= {"fromId": placed[1]["fills"][0]["tradeId"], "orderId": placed[1]["orderId"]}
+    asked = {name: str(ids[name]) if value.isalpha() else value for name, value in params.items()}
     reply = api.answer(signed("GET", "/api/v3/myTrades", {"symbol": "BTCUSDT", **asked}))
     found = [row["qty"] for row in orjson.loads(reply.body)]
     assert found == [f"0.00{number}00000" for number in wanted]
+
+
+def test_orders_are_listed_in_every_state(api: Api) -> None:
+    """Open, filled and cancelled ones of the account; without a start the newest."""
+    placed = [
+        orjson.loads(api.answer(signed("POST", "/api/v3/order", {**ORDER, **changes})).body)
+        for changes in ({"price": "61900"}, {"newClientOrderId": "a-1"}, {})
+    ]
+    cancel = {"symbol": "BTCUSDT", "origClientOrderId": "a-1"}
+    api.answer(signed("DELETE", "/api/v3/order", cancel))
+
+    def listed(**asked: object) -> list[str]:
+        params = {"symbol": "BTCUSDT", **{name: str(value) for name, value in asked.items()}}
+        reply = api.answer(signed("GET", "/api/v3/allOrders", params))
+        return [row["status"] for row in orjson.loads(reply.body)]
+
+    assert listed() == ["FILLED", "CANCELED", "NEW"]
+    assert listed(limit=2) == ["CANCELED", "NEW"]
+    assert listed(orderId=placed[1]["orderId"], limit=1) == ["CANCELED"]
+    assert listed(startTime=placed[0]["transactTime"]) == ["FILLED", "CANCELED", "NEW"]
+    assert listed(endTime=0) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v3/allOrders", "/api/v3/myTrades"])
+def test_a_window_is_a_day_at_most(api: Api, path: str) -> None:
+    """-1127 past it; by id and by time at once is no documented question."""
+    day_ms = 86_400_000
+
+    def code(**asked: str) -> int | None:
+        reply = orjson.loads(api.answer(signed("GET", path, {"symbol": "BTCUSDT", **asked})).body)
+        return reply.get("code") if isinstance(reply, dict) else None
+
+    assert code(startTime="1", endTime=str(day_ms + 1)) is None
+    assert code(startTime="1", endTime=str(day_ms + 2)) == -1127
+    assert path.endswith("Orders") or code(startTime="1", fromId="1") == -1128
+
+
+def test_the_commission_is_told(api: Api) -> None:
+    """What every trade is charged stands in the reply."""
+    reply = api.answer(signed("GET", "/api/v3/account/commission", {"symbol": "BTCUSDT"}))
+    assert orjson.loads(reply.body)["standardCommission"]["taker"] == "0.00100000"
+    assert reply.headers["X-MBX-USED-WEIGHT-1M"] == "20"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_trap_25_there_are_no_listen_keys(api: Api, method: str) -> None:
+    """trap 25: who still opens private streams with a listen key is told that they are gone."""
+    assert api.answer(signed(method, "/api/v3/userDataStream", {})).status == 410
 
 
 def test_cancel_restrictions(api: Api) -> None:
