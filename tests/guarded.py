@@ -14,6 +14,7 @@ from spark.ledger.exposure import Exposure
 from spark.ledger.prices import Known, Prices, worth_of
 from spark.ledger.rates import Rates
 from spark.ledger.snapshot import Snapshot
+from spark.ledger.standing import Standing
 from spark.names import Book, Endpoint, Reason, Symbol, TradingMode, Venue
 from tests.made import ACCOUNT, NOW_NS, SYMBOL, instrument
 from tests.start import WIDE
@@ -75,6 +76,7 @@ def snapshot(**changes: object) -> Snapshot:
         "worth": None,
         "rates": Rates(),
         "exposure": Exposure(),
+        "standing": Standing(epoch=0, reconciled_ns=NOW_NS, doubt=""),
         "equity": equity(),
         "equity_ns": NOW_NS,
         "recent": {},

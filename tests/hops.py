@@ -36,7 +36,12 @@ from tests import keyed
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, STRATEGY, instrument
 from tests.marks import START_PRICES, prices_marked
 from tests.start import start
-from tests.surroundings import auditor_pulsed, equity_marked
+from tests.surroundings import (
+    account_fenced,
+    account_reconciled,
+    auditor_pulsed,
+    equity_marked,
+)
 
 NS_PER_MS: Final = 1_000_000
 CEILINGS: Final = Ceilings(
@@ -173,6 +178,8 @@ class Chain:
         for marked in equity_marked(NOW_NS):
             self.see(marked, topics.RISK_EQUITY, 0)
         self.see(auditor_pulsed(NOW_NS), topics.CONTROL_PULSE, 0)
+        self.see(account_fenced(), topics.ACCOUNT_EVENTS, 0)
+        self.see(account_reconciled(ACCOUNT, 0, NOW_NS), topics.ACCOUNT_EVENTS, 1)
         self.see(fence, topics.EVENTS, GATEWAY_EPOCH)
         self.see(ready, topics.EVENTS, GATEWAY_EPOCH + 1)
 

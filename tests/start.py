@@ -26,6 +26,7 @@ SPEC: Final = Limits(
     price_collar_pct_max=Decimal(5),
     audit_lag_ns_max=2 * SECOND_NS,
     equity_age_ns_max=10 * SECOND_NS,
+    reconciled_age_ns_max=120 * SECOND_NS,
     drawdown_pct_max=Decimal(15),
     duplicate_window_ns=1 * SECOND_NS,
     order_notional_usd_max=Decimal(10_000),

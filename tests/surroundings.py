@@ -1,11 +1,12 @@
 """
 What a guardrail needs around it to approve anything, said again and again.
 
-Prices, equity, and an auditor that is not behind: for order paths that run without these parts.
+Prices, equity, an account that agrees with its exchange, and an auditor that is not behind:
+for order paths that run without these parts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Final
@@ -13,9 +14,17 @@ from typing import Final
 from spark.bus.port import Bus, Outgoing, Partition, Writer
 from spark.clock import SystemClock
 from spark.codec import encode
-from spark.events import Equity, EquityMarked, Event, ProcessPulsed
-from spark.names import Book, Role
+from spark.events import (
+    AccountReconciled,
+    Equity,
+    EquityMarked,
+    Event,
+    PartitionFenced,
+    ProcessPulsed,
+)
+from spark.names import AccountId, Book, Role
 from spark.topics import (
+    ACCOUNT_EVENTS,
     ACCOUNT_PARTITION,
     ACCOUNT_PARTITIONS,
     CONTROL_PULSE,
@@ -54,26 +63,68 @@ def auditor_pulsed(now_ns: int) -> ProcessPulsed:
     )
 
 
-async def say_once(writer: Writer) -> None:
+def account_fenced() -> PartitionFenced:
+    """Begin as an account feed would."""
+    return PartitionFenced(
+        role=Role.ACCOUNT_FEED, instance="nobody", topic_ids={}, settings={}, fenced_ns=0
+    )
+
+
+def account_reconciled(account: AccountId, epoch: int, now_ns: int) -> AccountReconciled:
+    """Say that log and exchange agree."""
+    return AccountReconciled(
+        epoch=epoch,
+        account=account,
+        cause="background",
+        orders=0,
+        fills=0,
+        balances=0,
+        differences_open=0,
+        halting=0,
+        asked_ns=now_ns,
+        done_ns=now_ns,
+    )
+
+
+async def take_accounts(writer: Writer) -> dict[AccountId, int]:
+    """Fence every account; gives their epochs."""
+    fences = [
+        Outgoing(Partition(ACCOUNT_EVENTS, number), None, encode(account_fenced()))
+        for number in ACCOUNT_PARTITION.values()
+    ]
+    return dict(zip(ACCOUNT_PARTITION, await writer.write(fences), strict=True))
+
+
+async def say_once(writer: Writer, epochs: Mapping[AccountId, int]) -> None:
     """Write all of it."""
     now_ns = SystemClock().wall_ns()
+    agreed = [
+        Outgoing(
+            Partition(ACCOUNT_EVENTS, ACCOUNT_PARTITION[account]),
+            None,
+            encode(account_reconciled(account, epoch, now_ns)),
+        )
+        for account, epoch in epochs.items()
+    ]
     said: Sequence[tuple[str, Event]] = [
         (CONTROL_PULSE, auditor_pulsed(now_ns)),
         *((RISK_EQUITY, marked) for marked in equity_marked(now_ns)),
     ]
-    await writer.write([Outgoing(Partition(topic, 0), None, encode(one)) for topic, one in said])
+    rest = [Outgoing(Partition(topic, 0), None, encode(one)) for topic, one in said]
+    await writer.write([*agreed, *rest])
 
 
 @asynccontextmanager
 async def surroundings(bus: Bus) -> AsyncIterator[None]:
     """Say it now and again while the body runs, as somebody who may write everything."""
-    writer = await bus.writer([CONTROL_PULSE, RISK_EQUITY])
-    await say_once(writer)
+    writer = await bus.writer([CONTROL_PULSE, RISK_EQUITY, ACCOUNT_EVENTS])
+    epochs = await take_accounts(writer)
+    await say_once(writer, epochs)
 
     async def repeat() -> None:
         while True:
             await asyncio.sleep(PERIOD_S)
-            await say_once(writer)
+            await say_once(writer, epochs)
 
     task = asyncio.create_task(repeat(), name="surroundings")
     try:

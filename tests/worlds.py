@@ -29,7 +29,12 @@ from spark.worker.loop import TransformLoop, Wiring
 from tests import hops, keyed
 from tests.made import ACCOUNT, NOW_NS
 from tests.marks import START_PRICES, prices_marked
-from tests.surroundings import auditor_pulsed, equity_marked
+from tests.surroundings import (
+    account_fenced,
+    account_reconciled,
+    auditor_pulsed,
+    equity_marked,
+)
 
 #: The partition of the one account.
 NUMBER: Final = 0
@@ -86,6 +91,10 @@ class World:
         await self.say(topics.BINANCE_MARKS, marks)
         await self.say(topics.RISK_EQUITY, *equity_marked(now_ns))
         await self.say(topics.CONTROL_PULSE, auditor_pulsed(now_ns))
+        await self.say(topics.ACCOUNT_EVENTS, account_fenced())
+        epoch = len(self.log(topics.ACCOUNT_EVENTS)) - 1
+        agreed = account_reconciled(ACCOUNT, epoch, now_ns)
+        await self.say(topics.ACCOUNT_EVENTS, agreed)
 
     async def has(self, topic: str, count: int) -> None:
         """Wait until a topic holds so many records."""

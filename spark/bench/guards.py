@@ -18,6 +18,7 @@ from spark.consumers.guardrail import Guardrail
 from spark.consumers.guardrail_start import Start
 from spark.consumers.guardrail_state import GuardState
 from spark.events import (
+    AccountReconciled,
     ClockMeasured,
     Equity,
     EquityMarked,
@@ -196,6 +197,12 @@ def _past() -> list[tuple[str, Event]]:
         (topics.RISK_EQUITY, EquityMarked(
             account=_ACCOUNT, book=Book.LIVE, total=capital, strategies={_STRATEGY: capital},
             marked_ns=_NOW_NS)),
+        (topics.ACCOUNT_EVENTS, PartitionFenced(
+            role=Role.ACCOUNT_FEED, instance="bench", topic_ids={}, settings={},
+            fenced_ns=_NOW_NS)),
+        (topics.ACCOUNT_EVENTS, AccountReconciled(
+            epoch=0, account=_ACCOUNT, cause="start", orders=0, fills=0, balances=0,
+            differences_open=0, halting=0, asked_ns=_NOW_NS, done_ns=_NOW_NS)),
         (topics.CONTROL_PULSE, ProcessPulsed(
             role=Role.AUDITOR, instance="bench", state="ready", epochs={},
             positions={f"{topics.INTENTS}/0": 10**9}, halts=(), at_ns=_NOW_NS)),
@@ -218,6 +225,7 @@ def _limits() -> Limits:
         price_collar_pct_max=Decimal(5),
         audit_lag_ns_max=2 * _NS_PER_S,
         equity_age_ns_max=10 * _NS_PER_S,
+        reconciled_age_ns_max=120 * _NS_PER_S,
         drawdown_pct_max=Decimal(15),
         duplicate_window_ns=_NS_PER_S,
         order_notional_usd_max=Decimal(10_000),

@@ -9,7 +9,7 @@ from spark.consumers.guardrail_start import Start
 from spark.consumers.sentinel_state import Rules
 from spark.guards.limits import Limits
 from spark.ledger.protection import Thresholds
-from spark.names import Symbol, Venue
+from spark.names import Symbol, Venue, venue_of
 from spark.settings import Settings
 from spark.topics import ACCOUNT_PARTITION
 
@@ -32,11 +32,10 @@ def sentinel_rules(settings: Settings) -> Rules:
     """Turn settings into what the sentinel marks and judges with."""
     protection = settings.protection
     # Those that can be asked for: a gateway serves them, or their sessions are known.
-    venues = {Venue.BINANCE} | ({Venue.BIST} if settings.bist.is_enabled else set())
+    is_bist = settings.bist.is_enabled
+    venues = {*settings.venues.enabled, *([Venue.BIST] if is_bist else [])}
     return Rules(
-        accounts=frozenset(
-            account for account in ACCOUNT_PARTITION if account.partition(":")[0] in venues
-        ),
+        accounts=frozenset(account for account in ACCOUNT_PARTITION if venue_of(account) in venues),
         mode=settings.trading.mode_in_force,
         capital_usd=protection.capital_usd,
         prices=_limits(settings).prices,
@@ -64,6 +63,7 @@ def _limits(settings: Settings) -> Limits:
         price_collar_pct_max=section.price_collar_pct_max,
         audit_lag_ns_max=section.audit_lag_ms_max * _NS_PER_MS,
         equity_age_ns_max=section.equity_age_ms_max * _NS_PER_MS,
+        reconciled_age_ns_max=settings.account.reconciled_age_ms_max * _NS_PER_MS,
         drawdown_pct_max=section.drawdown_pct_max,
         duplicate_window_ns=section.duplicate_window_ms * _NS_PER_MS,
         order_notional_usd_max=section.order_notional_usd_max,

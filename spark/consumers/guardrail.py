@@ -1,8 +1,8 @@
 """
 Guardrail: turns each intent into an approved or a refused one.
 
-Reads   orders.intents; beside it orders.events, venue.state, venue.marks, the feed's
-        marks, risk.equity, control, control.halt, control.pulse; the kill latch
+Reads   orders.intents; beside it orders.events, account.events, venue.state, venue.marks,
+        the feeds' marks, risk.equity, control, control.halt, control.pulse; the kill latch
 Writes  orders.decisions, keyed by account, exactly one for each intent
 Owns    nothing but a kept state, which is a cache; the log is what it knows
 Fails   closed: what it does not know, it refuses on
@@ -19,6 +19,7 @@ from spark.consumers.guardrail_start import Start, limits_in_force, start_settin
 from spark.consumers.guardrail_state import (
     GuardState,
     equity_key,
+    fold_account_event,
     fold_decision,
     fold_order_event,
     fold_side,
@@ -57,6 +58,7 @@ from spark.names import (
     Role,
     StrategyId,
     TradingMode,
+    venue_of,
 )
 from spark.people import People
 from spark.signing import find_tag
@@ -84,9 +86,11 @@ class Guardrail:
     output = topics.DECISIONS
     sides = (
         topics.EVENTS,
+        topics.ACCOUNT_EVENTS,
         topics.VENUE_STATE,
         topics.VENUE_MARKS,
         topics.BINANCE_MARKS,
+        topics.BTCTURK_MARKS,
         topics.RISK_EQUITY,
         topics.CONTROL,
         topics.CONTROL_HALT,
@@ -120,6 +124,8 @@ class Guardrail:
                     fold_decision(state, event, self._memory_ns)
             case topics.EVENTS:
                 fold_order_event(state, place, event, memory_ns=self._memory_ns)
+            case topics.ACCOUNT_EVENTS:
+                fold_account_event(state, place, event)
             case topics.CONTROL | topics.CONTROL_HALT:
                 fold_control(
                     state.control,
@@ -219,12 +225,13 @@ class Guardrail:
             gateway_ready_epoch=state.gateway_ready_epoch,
             unknown_symbols=state.orders.unknown_symbols,
             instruments=state.instruments,
-            clock=state.clocks.get(intent.account.partition(":")[0]),
+            clock=state.clocks.get(venue_of(intent.account)),
             bist_sessions=state.bist_sessions,
             audit_lag_ns=state.trail.lag_ns(given.appended_ns),
             worth=worth,
             rates=state.rates,
             exposure=state.exposure,
+            standing=state.standing,
             equity=equity,
             equity_ns=equity_ns,
             recent=state.recent,

@@ -36,8 +36,18 @@ from spark.ledger.fold import Orders, fold_event, forget
 from spark.ledger.prices import Prices, fold_marks
 from spark.ledger.rates import Rates
 from spark.ledger.snapshot import FirstResult, result_key
+from spark.ledger.standing import Standing, fold_account
 from spark.ledger.trail import Trail
-from spark.names import BOOK_OF, AccountId, ClientOrderId, OrderState, Reason, Symbol, Venue
+from spark.names import (
+    BOOK_OF,
+    AccountId,
+    ClientOrderId,
+    OrderState,
+    Reason,
+    Symbol,
+    Venue,
+    venue_of,
+)
 from spark.worker.contract import Place
 
 #: Refusals after which an id does not count as seen: its writer is not proven.
@@ -54,6 +64,12 @@ _UNANSWERED: Final = frozenset({OrderState.PENDING, OrderState.CLAIMED, OrderSta
 #: For how long an approved order may be the first of two that are the same.
 _RECENT_NS_MAX: Final = 60_000_000_000
 _UTRY_PER_TRY: Final = 1_000_000
+_RATES_FROM: Final = {Venue.BIST.value: frozenset({Venue.BINANCE.value})}
+#: By partition: whose rules and prices its account goes by. BIST quotes no dollar.
+_VENUES: Final[dict[int, frozenset[str]]] = {
+    number: frozenset({venue_of(account)} | _RATES_FROM.get(venue_of(account), frozenset()))
+    for account, number in topics.ACCOUNT_PARTITION.items()
+}
 
 
 @dataclass(slots=True)
@@ -66,6 +82,7 @@ class GuardState:
     exposure: Exposure = field(default_factory=Exposure)
     prices: Prices = field(default_factory=Prices)
     trail: Trail = field(default_factory=Trail)
+    standing: Standing = field(default_factory=Standing)
     control: Control = field(default_factory=Control)
     gateway_ready_epoch: int | None = None
     gateway_fenced_epoch: int | None = None
@@ -131,8 +148,18 @@ def fold_order_event(state: GuardState, place: Place, event: Event, *, memory_ns
         state.rates.answer(order.client_order_id, place.appended_ns)
 
 
+def fold_account_event(state: GuardState, place: Place, event: Event) -> None:
+    """Take in what the exchange says of the account, beside what the gateway learnt."""
+    fold_account(state.standing, event, place.offset, appended_ns=place.appended_ns)
+    state.exposure.see_account(event, place.appended_ns)
+
+
 def fold_side(state: GuardState, place: Place, event: Event) -> None:
-    """Take in what venues, marks, the sentinel and processes say."""
+    """Take in what venues, marks, the sentinel and processes say; of venues the account's own."""
+    venue = getattr(event, "venue", None)
+    if venue is not None and venue not in _VENUES[state.partition]:
+        # The same symbol may stand for something else elsewhere.
+        return
     match event:
         case PricesMarked():
             is_watch = place.topic == topics.VENUE_MARKS

@@ -31,6 +31,7 @@ from spark.guards.open_orders import open_orders
 from spark.guards.order_rate import order_rate
 from spark.guards.price_collar import price_collar
 from spark.guards.readiness import gateway_ready, no_unknown_outcome
+from spark.guards.reconciled import account_reconciled, no_difference
 from spark.guards.session import session
 from spark.guards.shape import order_shape
 from spark.guards.staleness import price_known
@@ -42,6 +43,7 @@ from spark.guards.strategy_caps import (
     strategy_order_rate,
 )
 from spark.guards.trickle import trickle_notional, trickle_symbol
+from spark.guards.venue_terms import order_type_offered, time_in_force_offered
 from spark.ledger.snapshot import Snapshot
 
 Guard = Callable[[PlaceOrder, Snapshot, Limits], Refusal | None]
@@ -52,12 +54,16 @@ POLICY: Final[tuple[Guard, ...]] = (
     expiry,
     duplicate_id,
     order_shape,
+    order_type_offered,
+    time_in_force_offered,
     session,
     clock_drift,
     append_drift,
     price_known,
     gateway_ready,
     no_unknown_outcome,
+    account_reconciled,
+    no_difference,
     audit_lag,
     instrument_known,
     price_precision,

@@ -60,6 +60,8 @@ class Limits:
     price_collar_pct_max: Decimal
     audit_lag_ns_max: int
     equity_age_ns_max: int
+    #: Age of the last comparison of the account with its exchange.
+    reconciled_age_ns_max: int
     drawdown_pct_max: Decimal
     duplicate_window_ns: int
     order_notional_usd_max: Decimal

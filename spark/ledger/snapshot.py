@@ -20,6 +20,7 @@ from spark.events import (
 from spark.ledger.exposure import Exposure
 from spark.ledger.prices import Worth
 from spark.ledger.rates import Rates
+from spark.ledger.standing import Standing
 from spark.names import Book, Endpoint, IntentId, StrategyId, Symbol, TradingMode
 
 
@@ -63,6 +64,8 @@ class Snapshot:
     worth: Worth | Refusal | None
     rates: Rates
     exposure: Exposure
+    #: How the account stands with its exchange.
+    standing: Standing
     #: The account's last equity in this book, and its append time.
     equity: EquityMarked | None
     equity_ns: int

@@ -188,4 +188,4 @@ async def test_s4_each_question_is_noted_before_it_leaves(path: OrderPath) -> No
     acked = await path.hear(order, OrderAcked)
     used = await path.tape.until(lambda: path.tape.on(topics.CONTROL_KEYS, KeyUsed))
     assert {one.client_order_id for one in used} == {acked.client_order_id}
-    assert {one.purpose for one in used} == {"query"}
+    assert {one.purpose for one in used} == {"order"}

@@ -36,7 +36,12 @@ from tests.hops import given, intent_written, stamp, stood
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, SYMBOL, instrument, named, origin
 from tests.marks import prices_marked
 from tests.start import WIDE, start
-from tests.surroundings import auditor_pulsed, equity_marked
+from tests.surroundings import (
+    account_fenced,
+    account_reconciled,
+    auditor_pulsed,
+    equity_marked,
+)
 
 _EPOCH: Final = 0
 _MS: Final = 1_000_000
@@ -86,6 +91,7 @@ class Caps(RuleBasedStateMachine):
         )  # fmt: skip
         self.say(topics.EVENTS, fence)
         self.say(topics.EVENTS, ready)
+        self.say(topics.ACCOUNT_EVENTS, account_fenced())
         self.refresh()
 
     def say(self, topic: str, event: Event) -> None:
@@ -104,6 +110,7 @@ class Caps(RuleBasedStateMachine):
             self.say(topic, prices_marked(_MARKS, self.now_ns))  # type: ignore[arg-type]
         self.say(topics.RISK_EQUITY, equity_marked(self.now_ns)[2])
         self.say(topics.CONTROL_PULSE, auditor_pulsed(self.now_ns))
+        self.say(topics.ACCOUNT_EVENTS, account_reconciled(ACCOUNT, 0, self.now_ns))
 
     @rule(
         quantity=st.sampled_from(("0.005", "0.01", "0.02")),

@@ -23,7 +23,7 @@ from spark.names import IntentId, OrderType, Reason, Symbol, TimeInForce, Tradin
 from tests.guarded import DIGEST, MS, D, codes, equity, prices, snapshot, valued
 from tests.made import NOW_NS, SECOND_NS, STRATEGY, SYMBOL, events_of, instrument, named, place
 from tests.start import SPEC, WIDE
-from tests.unit.guards import test_amounts
+from tests.unit.guards import test_accounts, test_amounts
 
 
 def rules(**changes: object) -> Snapshot:
@@ -149,7 +149,8 @@ def test_every_guard_is_in_that_table() -> None:
         "quantity_precision", "quantity_range", "notional_minimum", "notional",
     )  # fmt: skip
     # The session has tables of its own (test_session.py).
-    assert sorted(POLICY_NAMES) == sorted((*here, "session", *test_amounts.PROVED))
+    elsewhere = (*test_amounts.PROVED, *test_accounts.PROVED)
+    assert sorted(POLICY_NAMES) == sorted((*here, "session", *elsewhere))
 
 
 def test_all_reasons_are_reported_in_the_order_of_the_policy() -> None:
@@ -237,6 +238,7 @@ TIGHTER: list[tuple[str, Callable[[Any, int], Any]]] = [
             "intent_life_ns_max", "approval_life_ns_max", "future_ns_max",
             "instrument_age_ns_max", "clock_drift_ns_max", "clock_age_ns_max",
             "quote_age_ns_max", "check_age_ns_max", "audit_lag_ns_max", "equity_age_ns_max",
+            "reconciled_age_ns_max",
         )
     ),
     *(
