@@ -29,6 +29,8 @@ class Front:
     faults: Faults
     #: On offer.
     symbols: tuple[str, ...]
+    #: The request that a fault hits unless it says otherwise.
+    place_route: str
     #: Serves every connection to the venue's port.
     handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
     desk: Desk

@@ -31,6 +31,7 @@ from spark.errors import SettingError
 from spark.exchanges.simulator import handover
 from spark.exchanges.simulator.admin import Admin
 from spark.exchanges.simulator.binance import assembly as binance
+from spark.exchanges.simulator.btcturk import assembly as btcturk
 from spark.exchanges.simulator.front import Front
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.venue import Venue
@@ -43,6 +44,7 @@ STOP_S_MAX: Final = 0.3
 _GC_THRESHOLDS: Final = (5_000, 2, 1_000_000)
 _ASSEMBLE: Final[Mapping[names.Venue, Callable[[Options, contextlib.AsyncExitStack], Front]]] = {
     names.Venue.BINANCE: binance.assemble,
+    names.Venue.BTCTURK: btcturk.assemble,
 }
 
 
@@ -131,6 +133,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
             clock=front.clock,
             desk=front.desk,
             token=token,
+            place_route=front.place_route,
         )
         wire = web.Server(front.handler)
         front_runner = web.ServerRunner(wire, access_log=None, shutdown_timeout=STOP_S_MAX)

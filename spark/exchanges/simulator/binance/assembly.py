@@ -12,8 +12,10 @@ from spark.exchanges.simulator.binance.api import Api
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.rest import Rest
 from spark.exchanges.simulator.binance.streams import Streams
+from spark.exchanges.simulator.binance.user_streams import UserStreams
+from spark.exchanges.simulator.binance.ws_api import WsApi
 from spark.exchanges.simulator.clock import VenueClock
-from spark.exchanges.simulator.faults import Faults
+from spark.exchanges.simulator.faults import DEFAULT_ROUTE, Faults
 from spark.exchanges.simulator.front import Activity, Front
 from spark.exchanges.simulator.ledger import Ledger
 from spark.exchanges.simulator.options import Options
@@ -63,6 +65,11 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     faults = Faults()
     streams = Streams(venue, faults, recorded=recorded, is_limited=options.is_limited)
     venue.market_listeners.append(streams)
+    user_streams = UserStreams(venue)
+    venue.order_listeners.append(user_streams)
+    venue.funds_listeners.append(user_streams)
+    api.on_rejected = user_streams.rejected
+    private_sockets = WsApi(api, user_streams, faults)
     activities: dict[str, Activity] = {"depth": streams.run}
     if options.market_steps_per_s > 0 and participants:
         activities["market"] = partial(
@@ -77,8 +84,14 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
         clock=clock,
         faults=faults,
         symbols=symbols,
-        handler=Rest(api, faults, streams),
-        desk=replay.Desk(streams, recordings),
+        place_route=DEFAULT_ROUTE,
+        handler=Rest(api, faults, streams=streams, ws_api=private_sockets),
+        desk=replay.Desk(streams, private_sockets, recordings),
         activities=activities,
-        close=streams.close,
+        close=partial(_close, streams, private_sockets),
     )
+
+
+async def _close(streams: Streams, private_sockets: WsApi) -> None:
+    await streams.close()
+    await private_sockets.close()
