@@ -48,6 +48,7 @@ from spark.names import (
 )
 
 _ZERO: Final = Decimal(0)
+_ACCOUNT_EVIDENCE: Final = (OrderAcked, OrderRejected, OrderFilled, OrderCancelled, OrderExpired)
 _LAPSES: Final = frozenset(
     {Reason.INTENT_EXPIRED, Reason.APPROVAL_EXPIRED, Reason.SIGNATURE_EXPIRED}
 )
@@ -78,6 +79,8 @@ class Order:
     changed_ns: int = 0
     #: Trade ids applied, so that a repeated fill changes nothing.
     trades: tuple[str, ...] = ()
+    #: What those trades add up to: one that is told late has a low cumulative of its own.
+    traded: Decimal = _ZERO
     #: What the table did not foresee: evidence, which was applied, and opinions, which were not.
     odd: tuple[str, ...] = ()
 
@@ -154,6 +157,16 @@ def fold_event(  # noqa: C901, PLR0912  (a case for each event)
             order.filled = max(order.filled, event.filled)
         case _:
             return
+
+
+def fold_evidence(orders: Orders, event: Event, appended_ns: int) -> None:
+    """
+    Fold one record of `account.events`: the exchange's evidence, learnt by the account feed.
+
+    The rest of that topic is about the account, and its fences are not the gateway's (R4).
+    """
+    if isinstance(event, _ACCOUNT_EVIDENCE):
+        fold_event(orders, event, -1, appended_ns)
 
 
 def forget(orders: Orders, before_ns: int) -> None:
@@ -277,7 +290,8 @@ def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
         return
     if event.trade_id:
         order.trades += (event.trade_id,)
-    # Never a sum: executions may come in any order, and once more as one average.
-    order.filled = max(order.filled, event.cumulative)
+        order.traded += event.quantity
+    # Never a sum of all: executions may come in any order, and once more as one average.
+    order.filled = max(order.filled, event.cumulative, order.traded)
     is_whole = order.filled >= event.order_quantity
     _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns=appended_ns)
