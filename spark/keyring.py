@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from spark import keys
 from spark.errors import SettingError
-from spark.exchanges.binance.auth import SecretKey
+from spark.exchanges.binance import auth as binance_auth
 from spark.exchanges.binance.signer import BinanceKey
+from spark.exchanges.btcturk import auth as btcturk_auth
+from spark.exchanges.btcturk.signer import BtcturkKey
 from spark.names import Venue
 from spark.people import People, read_people
 from spark.secret_files import read_secret
@@ -102,11 +104,25 @@ class Keyring:
             kind: keys.TRADE_KEY or keys.READ_KEY.
 
         """
-        id_file, secret_file = keys.exchange_key(Venue.BINANCE, kind)
         return BinanceKey(
-            _made(self._secrets / id_file, _text),
-            _made(self._secrets / secret_file, lambda secret: SecretKey(secret.strip())),
+            self._exchange_id(Venue.BINANCE, kind),
+            self._exchange_secret(Venue.BINANCE, kind, binance_auth.SecretKey),
         )
+
+    def btcturk_key(self, kind: str = keys.TRADE_KEY) -> BtcturkKey:
+        """Read an exchange key of the signer; as `binance_key`."""
+        return BtcturkKey(
+            self._exchange_id(Venue.BTCTURK, kind),
+            self._exchange_secret(Venue.BTCTURK, kind, btcturk_auth.SecretKey),
+        )
+
+    def _exchange_id(self, venue: Venue, kind: str) -> str:
+        name, _ = keys.exchange_key(venue, kind)
+        return _made(self._secrets / name, _text)
+
+    def _exchange_secret(self, venue: Venue, kind: str, make: Callable[[bytes], _T]) -> _T:
+        _, name = keys.exchange_key(venue, kind)
+        return _made(self._secrets / name, lambda secret: make(secret.strip()))
 
     def _pair(self, writer: str, verifier: str) -> TagKey:
         path = self._secrets / keys.tag_key(writer, verifier)

@@ -17,7 +17,7 @@ from spark.embedded.home import Home
 from spark.errors import SettingError
 from spark.keyring import Keyring
 from spark.metrics import Metrics
-from spark.names import Endpoint, Role
+from spark.names import Endpoint, Role, Venue
 from spark.settings import Settings
 from spark.worker.halts import Halts
 
@@ -93,10 +93,19 @@ def signing_path(home: Home) -> Path:
 
 def check_endpoint(settings: Settings) -> None:
     """Refuse a simulator that is none, and an exchange that was not asked for."""
-    urls = {
-        "SPARK_BINANCE_REST_URL": settings.binance.rest_url,
-        "SPARK_BINANCE_STREAM_URL": settings.binance.stream_url,
+    binance, btcturk = settings.binance, settings.btcturk
+    known = {
+        Venue.BINANCE: {
+            "SPARK_BINANCE_REST_URL": binance.rest_url,
+            "SPARK_BINANCE_STREAM_URL": binance.stream_url,
+        },
+        Venue.BTCTURK: {
+            "SPARK_BTCTURK_REST_URL": btcturk.rest_url,
+            "SPARK_BTCTURK_GRAPH_URL": btcturk.graph_url,
+            "SPARK_BTCTURK_STREAM_URL": btcturk.stream_url,
+        },
     }
+    urls = {name: url for one in settings.venues.enabled for name, url in known[one].items()}
     for name, url in urls.items():
         if settings.trading.endpoint is Endpoint.SIM and urlsplit(url).hostname not in _LOOPBACK:
             raise SettingError(

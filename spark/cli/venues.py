@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from spark import keys
 from spark.cli.process import Process
-from spark.exchanges.port import OrderSigner, OrderVenue
-from spark.names import Venue
+from spark.exchanges.port import OrderSigner, OrderVenue, PublicVenue
+from spark.names import Symbol, Venue
+from spark.settings import Settings
 
 
 def order_signers(process: Process) -> Mapping[str, OrderSigner]:
@@ -31,30 +32,57 @@ def dummy_signers(process: Process) -> Mapping[str, OrderSigner]:
 def order_venue(process: Process, venue: Venue) -> OrderVenue:
     """Build the gateway's way to an exchange."""
     from spark.exchanges.binance.client import BinanceOrders
+    from spark.exchanges.btcturk.client import BtcturkOrders
 
     settings = process.settings
-    assert venue is Venue.BINANCE, venue
-    return BinanceOrders(
-        settings.binance.rest_url,
-        process.clock,
-        concurrency_max=settings.gateway.concurrency_max,
-        reply_ms_max=settings.gateway.reply_ms_max,
-    )
+    most, reply_ms_max = settings.gateway.concurrency_max, settings.gateway.reply_ms_max
+    if venue is Venue.BTCTURK:
+        url = settings.btcturk.rest_url
+        return BtcturkOrders(url, process.clock, concurrency_max=most, reply_ms_max=reply_ms_max)
+    url = settings.binance.rest_url
+    return BinanceOrders(url, process.clock, concurrency_max=most, reply_ms_max=reply_ms_max)
+
+
+def public_venue(process: Process, venue: Venue) -> PublicVenue:
+    """Build the way to an exchange's public questions."""
+    from spark.exchanges.binance.client import BinancePublic
+    from spark.exchanges.btcturk.client import BtcturkPublic
+
+    settings, clock = process.settings, process.clock
+    reply_ms_max = settings.gateway.reply_ms_max
+    if venue is Venue.BTCTURK:
+        urls = settings.btcturk.rest_url, settings.btcturk.graph_url
+        return BtcturkPublic(*urls, clock, reply_ms_max=reply_ms_max)
+    return BinancePublic(settings.binance.rest_url, clock, reply_ms_max=reply_ms_max)
+
+
+def followed(settings: Settings, venue: Venue) -> tuple[Symbol, ...]:
+    """List the symbols to trade on an exchange and those to convert with."""
+    section = settings.btcturk if venue is Venue.BTCTURK else settings.binance
+    return tuple(Symbol(one) for one in section.followed)
 
 
 def _signer(process: Process, venue: Venue) -> OrderSigner:
     from spark.exchanges.binance.signer import BinanceSigner
+    from spark.exchanges.btcturk.signer import BtcturkSigner
 
-    assert venue is Venue.BINANCE, venue
+    keyring = process.keyring
+    if venue is Venue.BTCTURK:
+        return BtcturkSigner(
+            keyring.btcturk_key(keys.TRADE_KEY), keyring.btcturk_key(keys.READ_KEY)
+        )
     return BinanceSigner(
-        process.keyring.binance_key(keys.TRADE_KEY),
-        process.keyring.binance_key(keys.READ_KEY),
+        keyring.binance_key(keys.TRADE_KEY),
+        keyring.binance_key(keys.READ_KEY),
         process.settings.binance.recv_window_ms,
     )
 
 
 def _dummy(process: Process, venue: Venue) -> OrderSigner:
-    from spark.exchanges.binance.signer import BinanceSigner, dummy_key
+    from spark.exchanges.binance import signer as binance
+    from spark.exchanges.btcturk import signer as btcturk
 
-    assert venue is Venue.BINANCE, venue
-    return BinanceSigner(dummy_key(), dummy_key(), process.settings.binance.recv_window_ms)
+    if venue is Venue.BTCTURK:
+        return btcturk.BtcturkSigner(btcturk.dummy_key(), btcturk.dummy_key())
+    nobodys = binance.dummy_key()
+    return binance.BinanceSigner(nobodys, nobodys, process.settings.binance.recv_window_ms)
