@@ -91,8 +91,8 @@ MESSAGE_FAULTS: Final = frozenset(
         FaultKind.SEQUENCE_GAP,
     }
 )
-#: All others are faults of requests.
 STREAM_FAULTS: Final = SOCKET_FAULTS | MESSAGE_FAULTS
+REQUEST_FAULTS: Final = frozenset(FaultKind) - STREAM_FAULTS
 #: Request faults after which the request has not been executed.
 NOT_EXECUTED: Final = frozenset(
     {
@@ -226,12 +226,19 @@ class Faults:
         self._armed.clear()
         return count
 
-    def take(self, route: str) -> Hit | None:
-        """Use up one hit of the first fault armed for requests of `route`, if there is one."""
+    def take(self, route: str, *, only: frozenset[FaultKind] = REQUEST_FAULTS) -> Hit | None:
+        """
+        Use up one hit of the first fault armed for requests of `route`, if there is one.
+
+        Args:
+            route: `METHOD /path`.
+            only: the kinds that can be done to it.
+
+        """
         if not self._armed:
             return None
         for fault in self.armed:
-            if fault.kind not in STREAM_FAULTS and fault.fits(route):
+            if fault.kind in only and fault.fits(route):
                 return self._use(fault)
         return None
 

@@ -9,11 +9,11 @@ Fails   a refusal becomes the venue's own error reply
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
-from spark.exchanges.simulator.accounts import Accounts, ApiKey
+from spark.exchanges.simulator.accounts import Account, Accounts, ApiKey
 from spark.exchanges.simulator.binance import credentials, refusals
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.parameters import Demands, check_syntax, parameters
@@ -21,8 +21,12 @@ from spark.exchanges.simulator.binance.refusals import Refusal
 from spark.exchanges.simulator.binance.symbols import Rules
 from spark.exchanges.simulator.faults import FaultKind
 from spark.exchanges.simulator.ledger import Ledger, Request
-from spark.exchanges.simulator.orders import Order
-from spark.exchanges.simulator.venue import EngineRefusal, Venue
+from spark.exchanges.simulator.orders import Order, Terms
+from spark.exchanges.simulator.venue import EngineRefusal, Refused, Venue
+
+#: Private streams were opened with keys from here until 2026-02-20.
+_LISTEN_KEYS: Final = "/api/v3/userDataStream"
+_GONE: Final = 410
 
 
 class Call(NamedTuple):
@@ -98,6 +102,8 @@ class Api:
         self.snapshots: dict[str, bytes] = {}
         #: The last recorded bookTicker frame of a symbol, which replaces the book's top.
         self.tickers: dict[str, bytes] = {}
+        #: Told of every new order that the engine refused.
+        self.on_rejected: Callable[[Account, Terms, Refused], None] = lambda *_: None
         # From the start's time on, so that a restart repeats none.
         self._given_ids = venue.clock.wall_ns() // 1_000_000
 
@@ -158,6 +164,8 @@ class Api:
         self.ledger.request(line)
 
     def _no_route(self, call: Call) -> Refusal:
+        if call.path == _LISTEN_KEYS:
+            return refusals.shut_down(_GONE)
         if any(path == call.path for _, path in self._routes):
             return Refusal(-1020, "This operation is not supported.", status=405)
         return Refusal(-1000, "Not Found.", status=404)

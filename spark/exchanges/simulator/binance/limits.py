@@ -8,11 +8,15 @@ rest-api.md "LIMITS", faqs/order_count_decrement.md, CHANGELOG 2026-03-27.
 from dataclasses import dataclass, field
 from typing import Final
 
-from spark.exchanges.simulator.binance.refusals import banned, too_many_orders, too_much_weight
+from spark.exchanges.simulator.binance.refusals import (
+    WEIGHT_PER_MINUTE_MAX,
+    banned,
+    too_many_orders,
+    too_much_weight,
+)
 from spark.exchanges.simulator.orders import Fill, Order
 
 NS: Final = 1_000_000_000
-WEIGHT_PER_MINUTE_MAX: Final = 6_000
 ORDERS_PER_10_S_MAX: Final = 100
 ORDERS_PER_DAY_MAX: Final = 200_000
 #: Refusals in one window before the address is banned.
@@ -142,10 +146,14 @@ class Limits:
         if not self.is_enforced:
             return []
         return [
-            _limit("REQUEST_WEIGHT", (1, "MINUTE"), self.weight_max),
+            self.weight_json(),
             _limit("ORDERS", (10, "SECOND"), ORDERS_PER_10_S_MAX),
             _limit("ORDERS", (1, "DAY"), ORDERS_PER_DAY_MAX),
         ]
+
+    def weight_json(self) -> dict[str, object]:
+        """Return the limit of weight as every reply of the WebSocket API names it."""
+        return _limit("REQUEST_WEIGHT", (1, "MINUTE"), self.weight_max)
 
     def _address(self, address: str) -> Address:
         found = self._addresses.get(address)

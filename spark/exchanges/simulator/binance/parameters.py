@@ -37,6 +37,7 @@ _LEGAL_TEXT: Final = {
     "fromId": _WHOLE,
     "startTime": _WHOLE,
     "endTime": _WHOLE,
+    "subscriptionId": _WHOLE,
 }
 #: The symbol's text above is Java's notation: word characters but for a to z.
 _LEGAL: Final = {

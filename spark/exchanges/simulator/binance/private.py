@@ -15,10 +15,14 @@ from spark.exchanges.simulator.binance.render import ResponseType
 from spark.exchanges.simulator.binance.terms import read_terms
 from spark.exchanges.simulator.orders import Kind, Order, Status, Terms
 from spark.exchanges.simulator.register import open_orders
+from spark.exchanges.simulator.venue import EngineRefusal
 
 _NS_PER_MS: Final = 1_000_000
-TRADES: Final = 500
-TRADES_MAX: Final = 1_000
+#: Of orders or trades in one reply.
+ROWS: Final = 500
+ROWS_MAX: Final = 1_000
+WINDOW_MS_MAX: Final = 86_400_000
+_EVER_NS: Final = 2**63
 OPEN_ORDERS_ALL_WEIGHT: Final = 80
 TRADES_BY_ORDER_WEIGHT: Final = 5
 
@@ -28,7 +32,11 @@ def _place(api: Api, handling: Handling) -> object:
     detail, terms = _new_order(api, handling)
     now_ns = handling.call.at_ns
     api.limits.admit_order(account.name, now_ns)
-    handling.order = order = api.venue.place(account, terms)
+    try:
+        handling.order = order = api.venue.place(account, terms)
+    except EngineRefusal as error:
+        api.on_rejected(account, terms, error.reason)
+        raise
     ten_s, day = api.limits.order_placed(account.name, now_ns)
     handling.headers = {"X-MBX-ORDER-COUNT-10S": str(ten_s), "X-MBX-ORDER-COUNT-1D": str(day)}
     # Since 2026-04-02 an accepted order costs no weight, a refused one does.
@@ -86,9 +94,10 @@ def _cancel(api: Api, handling: Handling) -> object:
     restriction = handling.params.get("cancelRestrictions")
     if restriction is not None:
         _check_restriction(order, restriction)
-    api.venue.cancel(handling.signer.account, order)
+    name = handling.params.get("newClientOrderId") or api.given_id()
+    api.venue.cancel(handling.signer.account, order, name=name)
     handling.weight = 0
-    return render.cancelled(order, handling.params.get("newClientOrderId") or api.given_id())
+    return render.cancelled(order, name)
 
 
 def _check_restriction(order: Order, restriction: str) -> None:
@@ -118,27 +127,67 @@ def _account(api: Api, handling: Handling) -> object:
     return render.account(key.account, key.permissions, omit_zero=omit == "true", now_ms=now_ms)
 
 
+def _commission(api: Api, handling: Handling) -> object:
+    return render.commission(api.known(handling.params).symbol)
+
+
+def _all_orders(api: Api, handling: Handling) -> object:
+    params = handling.params
+    symbol, limit = api.known(params).symbol, _limit(params)
+    first, last = _window(params)
+    account = handling.signer.account
+    found = [
+        order
+        for order in api.venue.register.orders.values()
+        if order.account is account
+        and order.terms.symbol == symbol
+        and first <= order.created_ns < last
+        and order.order_id >= int(params.get("orderId", 0))
+    ]
+    is_from_start = "orderId" in params or "startTime" in params
+    return [render.queried(order) for order in (found[:limit] if is_from_start else found[-limit:])]
+
+
 def _my_trades(api: Api, handling: Handling) -> object:
     params = handling.params
-    symbol = api.known(params).symbol
-    limit = min(int(params.get("limit", TRADES)), TRADES_MAX)
-    if limit == 0:
-        raise refusals.invalid_data("limit")
-    found = list(handling.signer.account.fills.get(symbol, ()))
+    symbol, limit = api.known(params).symbol, _limit(params)
+    first, last = _window(params)
+    if "fromId" in params and {"startTime", "endTime"} & params.keys():
+        raise refusals.bad_combination()
+    found = [
+        fill
+        for fill in handling.signer.account.fills.get(symbol, ())
+        if first <= fill.at_ns < last and fill.trade_id >= int(params.get("fromId", 0))
+    ]
     if "orderId" in params:
         handling.weight = TRADES_BY_ORDER_WEIGHT
         found = [fill for fill in found if fill.order_id == int(params["orderId"])]
     is_from_start = "fromId" in params or "startTime" in params
-    if "fromId" in params:
-        found = [fill for fill in found if fill.trade_id >= int(params["fromId"])]
-    if "startTime" in params:
-        since_ns = int(params["startTime"]) * _NS_PER_MS
-        found = [fill for fill in found if fill.at_ns >= since_ns]
-    if "endTime" in params:
-        # The whole millisecond that endTime names belongs to the window.
-        until_ns = (int(params["endTime"]) + 1) * _NS_PER_MS
-        found = [fill for fill in found if fill.at_ns < until_ns]
     return [render.trade(fill) for fill in (found[:limit] if is_from_start else found[-limit:])]
+
+
+def _limit(params: dict[str, str]) -> int:
+    limit = min(int(params.get("limit", ROWS)), ROWS_MAX)
+    if limit == 0:
+        raise refusals.invalid_data("limit")
+    return limit
+
+
+def _window(params: dict[str, str]) -> tuple[int, int]:
+    """Give the times asked for, from the first on and before the last; a day at most."""
+    if "startTime" not in params and "endTime" not in params:
+        return 0, _EVER_NS
+    start_ms = int(params["startTime"]) if "startTime" in params else None
+    end_ms = int(params["endTime"]) if "endTime" in params else None
+    if start_ms is None:
+        assert end_ms is not None, "one of both is there"
+        start_ms = end_ms - WINDOW_MS_MAX
+    elif end_ms is None:
+        end_ms = start_ms + WINDOW_MS_MAX
+    if end_ms - start_ms > WINDOW_MS_MAX:
+        raise refusals.too_long_ago()
+    # The whole millisecond that endTime names belongs to the window.
+    return start_ms * _NS_PER_MS, (end_ms + 1) * _NS_PER_MS
 
 
 def _route(handle: Handler, weight: int, permission: Permission, *, known: str, due: str) -> Route:
@@ -163,5 +212,9 @@ ROUTES: Final = {
     ("DELETE", "/api/v3/order"): _route(_cancel, 1, _TRADE, known=_CANCEL, due="symbol"),
     ("GET", "/api/v3/openOrders"): _route(_open_orders, 6, _READ, known="symbol", due=""),
     ("GET", "/api/v3/account"): _route(_account, 20, _READ, known="omitZeroBalances", due=""),
+    ("GET", "/api/v3/allOrders"): _route(
+        _all_orders, 20, _READ, known="orderId startTime endTime limit", due="symbol"
+    ),
+    ("GET", "/api/v3/account/commission"): _route(_commission, 20, _READ, known="", due="symbol"),
     ("GET", "/api/v3/myTrades"): _route(_my_trades, 20, _READ, known=_TRADES, due="symbol"),
 }

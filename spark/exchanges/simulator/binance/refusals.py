@@ -5,7 +5,14 @@ Source: binance-spot-api-docs errors.md (2026-07); 401 for key errors as seen in
 clients' logs.
 """
 
+from typing import Final
+
+from spark.exchanges.simulator.faults import FaultKind, Hit
 from spark.exchanges.simulator.venue import Refused
+
+#: Of an address, over all that it asks.
+WEIGHT_PER_MINUTE_MAX: Final = 6_000
+_BANNED: Final = 418
 
 
 class Refusal(Exception):  # noqa: N818  (an answer, not a failure)
@@ -107,9 +114,43 @@ def window_too_large() -> Refusal:
     return Refusal(-1102, "'recvWindow' contains unexpected value. Cannot be greater than 60000.")
 
 
-def shut_down() -> Refusal:
-    """Build -1016, as in maintenance."""
-    return Refusal(-1016, "This service is no longer available.", status=503)
+def of_fault(hit: Hit, now_ms: int) -> Refusal:
+    """Build what a fault answers in place of executing; a timeout where it says nothing."""
+    match hit.kind:
+        case FaultKind.MAINTENANCE:
+            return shut_down()
+        case FaultKind.INVALID_NONCE:
+            return outside_window()
+        case FaultKind.REJECT_429 | FaultKind.STORM_429 if hit.status == _BANNED:
+            return banned(now_ms + hit.retry_after_s * 1_000, hit.retry_after_s)
+        case FaultKind.REJECT_429 | FaultKind.STORM_429:
+            return too_much_weight(WEIGHT_PER_MINUTE_MAX, hit.retry_after_s)
+    return Refusal(
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; "
+        "execution status unknown.",
+        status=504,
+    )
+
+
+def unsupported() -> Refusal:
+    """Build -1020."""
+    return Refusal(-1020, "This operation is not supported.")
+
+
+def invalid_json() -> Refusal:
+    """Build -1135."""
+    return Refusal(-1135, "Invalid JSON Request")
+
+
+def shut_down(status: int = 503) -> Refusal:
+    """Build -1016, as in maintenance, or for what is gone for good."""
+    return Refusal(-1016, "This service is no longer available.", status=status)
+
+
+def too_long_ago() -> Refusal:
+    """Build -1127 for a window that is too long."""
+    return Refusal(-1127, "More than 24 hours between startTime and endTime.")
 
 
 def outside_window() -> Refusal:

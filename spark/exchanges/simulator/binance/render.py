@@ -22,7 +22,7 @@ _STATUS: Final = {
     Status.CANCELLED: "CANCELED",
     Status.EXPIRED: "EXPIRED",
 }
-_KIND: Final = {Kind.LIMIT: "LIMIT", Kind.MARKET: "MARKET", Kind.MAKER: "LIMIT_MAKER"}
+KINDS: Final = {Kind.LIMIT: "LIMIT", Kind.MARKET: "MARKET", Kind.MAKER: "LIMIT_MAKER"}
 
 
 class ResponseType(StrEnum):
@@ -105,7 +105,7 @@ def _progress(order: Order) -> dict[str, object]:
         "cummulativeQuoteQty": amount(order.executed_quote),
         "status": _STATUS[order.status],
         "timeInForce": terms.time_in_force.upper(),
-        "type": _KIND[terms.kind],
+        "type": KINDS[terms.kind],
         "side": terms.side.upper(),
     }
 
@@ -141,6 +141,24 @@ def account(
         ],
         "permissions": ["SPOT"],
         "uid": 1,
+    }
+
+
+def commission(symbol: str) -> dict[str, object]:
+    """Return the commission reply; nothing but the standard rate is ever taken here."""
+    none = dict.fromkeys(("maker", "taker", "buyer", "seller"), amount(ZERO))
+    rate = amount(COMMISSION_RATE)
+    return {
+        "symbol": symbol,
+        "standardCommission": none | {"maker": rate, "taker": rate},
+        "specialCommission": none,
+        "taxCommission": none,
+        "discount": {
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
+            "discount": "0.75000000",
+        },
     }
 
 

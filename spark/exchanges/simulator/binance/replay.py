@@ -29,6 +29,7 @@ from spark.exchanges.simulator.binance.api import Api
 from spark.exchanges.simulator.binance.frames import websocket_text
 from spark.exchanges.simulator.binance.sockets import Socket, is_sequenced
 from spark.exchanges.simulator.binance.streams import Streams
+from spark.exchanges.simulator.binance.ws_api import WsApi
 from spark.exchanges.simulator.market import quote_levels
 from spark.names import Side
 
@@ -131,15 +132,18 @@ class Desk:
     """What judges may ask of the market sockets."""
 
     streams: Streams
+    private: WsApi
     recordings: list[Recording]
 
     def apply_faults(self) -> None:
         """Apply armed faults of sockets to those open now."""
         self.streams.apply_faults()
+        self.private.apply_faults()
 
     def heal(self) -> None:
         """Let sockets speak again that a fault muted."""
         self.streams.heal()
+        self.private.heal()
 
     def replay_status(self) -> dict[str, object]:
         """Tell how far the recordings are."""

@@ -16,13 +16,12 @@ from aiohttp import web
 
 from spark.exchanges.simulator.binance import refusals
 from spark.exchanges.simulator.binance.api import Api, Call, Reply
-from spark.exchanges.simulator.binance.limits import WEIGHT_PER_MINUTE_MAX
 from spark.exchanges.simulator.binance.refusals import Refusal
 from spark.exchanges.simulator.faults import NOT_EXECUTED, FaultKind, Faults, Hit
 
 _JSON: Final = "application/json;charset=UTF-8"
-_BANNED: Final = 418
 _NS_PER_MS: Final = 1_000_000
+_WS_API: Final = "/ws-api/v3"
 _TIMED_OUT: Final = Reply(
     504,
     b'{"code":-1007,"msg":"Timeout waiting for response from backend server. '
@@ -35,26 +34,41 @@ _BAD_GATEWAY: Final = Reply(
     {"Content-Type": "text/html"},
 )
 
-#: Serves every path outside `/api/`.
+#: Serves a path outside `/api/`.
 StreamHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Rest:
     """The handler of every connection to the venue's port."""
 
-    def __init__(self, api: Api, faults: Faults, streams: StreamHandler) -> None:
+    def __init__(
+        self, api: Api, faults: Faults, *, streams: StreamHandler, ws_api: StreamHandler
+    ) -> None:
         self._api = api
         self._faults = faults
         self._streams = streams
+        self._ws_api = ws_api
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path, _, query = request.raw_path.partition("?")
+        if path == _WS_API:
+            hit = self._faults.take(f"GET {path}", only=NOT_EXECUTED)
+            if hit is None:
+                return await self._ws_api(request)
+            return self._withhold(request, await self._call(request, path, query), hit)
         if not path.startswith("/api/"):
             return await self._streams(request)
+        call = await self._call(request, path, query)
+        hit = self._faults.take(f"{request.method} {path}")
+        if hit is not None:
+            return await self._spoil(request, call, hit)
+        return _response(self._api.answer(call))
+
+    async def _call(self, request: web.BaseRequest, path: str, query: str) -> Call:
         at_ns = self._api.venue.clock.wall_ns()
         body = (await request.read()).decode("utf-8", "replace") if request.can_read_body else ""
-        call = Call(
+        return Call(
             at_ns,
             request.method,
             path,
@@ -63,10 +77,6 @@ class Rest:
             request.headers.get("X-MBX-APIKEY"),
             request.remote or "",
         )
-        hit = self._faults.take(f"{request.method} {path}")
-        if hit is not None:
-            return await self._spoil(request, call, hit)
-        return _response(self._api.answer(call))
 
     async def _spoil(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
         kind = hit.kind
@@ -80,25 +90,14 @@ class Rest:
         return await _spoiled(request, reply, hit)
 
     def _withhold(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
-        reply: Reply | None = None
-        match hit.kind:
-            case FaultKind.ERROR_5XX_BEFORE:
-                reply = _BAD_GATEWAY
-            case FaultKind.MAINTENANCE:
-                reply = _refused(refusals.shut_down())
-            case FaultKind.INVALID_NONCE:
-                reply = _refused(refusals.outside_window())
-            case FaultKind.REJECT_429 | FaultKind.STORM_429:
-                reply = _refused(_limited(call, hit))
-        self._api.note_unexecuted(call, 0 if reply is None else reply.status, hit.kind)
-        return _hang_up(request) if reply is None else _response(reply)
-
-
-def _limited(call: Call, hit: Hit) -> Refusal:
-    if hit.status == _BANNED:
-        until_ms = call.at_ns // _NS_PER_MS + hit.retry_after_s * 1_000
-        return refusals.banned(until_ms, hit.retry_after_s)
-    return refusals.too_much_weight(WEIGHT_PER_MINUTE_MAX, hit.retry_after_s)
+        if hit.kind is FaultKind.DROP_REQUEST:
+            self._api.note_unexecuted(call, 0, hit.kind)
+            return _hang_up(request)
+        reply = _BAD_GATEWAY
+        if hit.kind is not FaultKind.ERROR_5XX_BEFORE:
+            reply = _refused(refusals.of_fault(hit, call.at_ns // _NS_PER_MS))
+        self._api.note_unexecuted(call, reply.status, hit.kind)
+        return _response(reply)
 
 
 def _refused(refusal: Refusal) -> Reply:

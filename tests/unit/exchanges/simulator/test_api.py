@@ -177,7 +177,7 @@ def test_the_commission_is_told(api: Api) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_trap_25_there_are_no_listen_keys(api: Api, method: str) -> None:
-    """trap 25: who still opens private streams with a listen key is told that they are gone."""
+    """Trap 25: who still opens private streams with a listen key is told that they are gone."""
     assert api.answer(signed(method, "/api/v3/userDataStream", {})).status == 410
 
 
