@@ -95,7 +95,13 @@ class Metrics:
             "spark_trading_mode", "1 for the mode in force", "mode", "endpoint"
         )
         self.ws_staleness = self._gauge(
-            "spark_ws_staleness_seconds", "Age of the last market message, at scrape", "venue"
+            "spark_ws_staleness_seconds",
+            "Age of a stream's last market message, at scrape",
+            "venue",
+            "stream",
+        )
+        self.feed_gaps = self._counter(
+            "spark_feed_gaps_total", "Gaps written, by stream and cause", "venue", "stream", "cause"
         )
         self.ws_last_message = self._gauge(
             "spark_ws_last_message_timestamp_seconds", "When the last market message came", "venue"

@@ -12,7 +12,17 @@ from spark.bus.port import Bus, Outgoing, Partition
 from spark.clock import SystemClock
 from spark.consumers.feed_writer import FeedWriter
 from spark.metrics import Metrics
-from spark.topics import BINANCE_BOOKS, BINANCE_MARKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
+from spark.topics import (
+    BINANCE_BOOKS,
+    BINANCE_MARKS,
+    BINANCE_QUOTES,
+    BINANCE_TRADES,
+    BTCTURK_BOOKS,
+    BTCTURK_MARKS,
+    BTCTURK_QUOTES,
+    BTCTURK_TRADES,
+    BY_NAME,
+)
 from tests.database import connected
 from tests.servers import RunningPostgres
 
@@ -20,6 +30,9 @@ NOW_NS: Final = 1_763_700_000_000_000_000
 QUOTES: Final = Partition(BINANCE_QUOTES, 0)
 TRADES: Final = Partition(BINANCE_TRADES, 0)
 BOOKS: Final = Partition(BINANCE_BOOKS, 0)
+TURK_QUOTES: Final = Partition(BTCTURK_QUOTES, 0)
+TURK_TRADES: Final = Partition(BTCTURK_TRADES, 0)
+TURK_BOOKS: Final = Partition(BTCTURK_BOOKS, 0)
 #: Topics that a feed writer touches, with their partition counts.
 FEED_TOPICS: Final = {
     name: BY_NAME[name].partitions
@@ -28,25 +41,31 @@ FEED_TOPICS: Final = {
         BINANCE_TRADES,
         BINANCE_BOOKS,
         BINANCE_MARKS,
+        BTCTURK_QUOTES,
+        BTCTURK_TRADES,
+        BTCTURK_BOOKS,
+        BTCTURK_MARKS,
         "control.pulse",
         "dlq.binance_feed",
+        "dlq.btcturk_feed",
     )
 }
 
 
 def market_record(partition: Partition, ids: Sequence[int]) -> Outgoing:
     """Make a record of one row for each id."""
-    rows: dict[Partition, list[tuple[object, ...]]] = {
-        QUOTES: [(NOW_NS, n, "1.50", "2", "1.60", "3") for n in ids],
-        TRADES: [(NOW_NS, NOW_NS, n, "1.50", "2", n % 2) for n in ids],
-        BOOKS: [(NOW_NS, NOW_NS, n, n, [("1.50", "2"), ("1.4", "0")], []) for n in ids],
+    rows: dict[str, list[tuple[object, ...]]] = {
+        "quotes": [(NOW_NS, n, "1.50", "2", "1.60", "3") for n in ids],
+        "trades": [(NOW_NS, NOW_NS, n, "1.50", "2", n % 2) for n in ids],
+        "books": [(NOW_NS, NOW_NS, n, n, [("1.50", "2"), ("1.4", "0")], []) for n in ids],
     }
+    _, venue, kind = partition.topic.split(".")
     body = {
-        "rows": rows[partition],
+        "rows": rows[kind],
         "symbol": "BTCUSDT",
         "type": BY_NAME[partition.topic].events[0],
         "v": 1,
-        "venue": "binance",
+        "venue": venue,
     }
     return Outgoing(partition, b"BTCUSDT", orjson.dumps(body))
 
@@ -61,7 +80,7 @@ class RunningWriter:
 
     async def reached(self, positions: dict[Partition, int]) -> None:
         """Wait until it has committed so far; fails when it ends before."""
-        while self.writer._positions != positions:
+        while not positions.items() <= self.writer._positions.items():
             if self.task.done():
                 self.task.result()
                 raise AssertionError(f"ended at {self.writer._positions}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from spark.bus.port import Partition, Record
-from spark.consumers.feed_rows import READERS, Reject
+from spark.consumers.feed_rows import GAPS_COPY, READERS, Reject
 from spark.errors import GapError
 from spark.signing import short_digest
 
@@ -33,6 +33,7 @@ class Batch:
     """One transaction."""
 
     rows: int = 0
+    gaps: int = 0
     #: COPY's name -> lines.
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     #: Kind -> receive time -> rows.
@@ -57,9 +58,11 @@ class Batch:
         found = reader.read(record, oldest_ns=_OLDEST_NS, newest_ns=now_ns + _DAY_NS)
         self.rejects += [(record, reject) for reject in found.rejects]
         if found.text:
-            kind = reader.kind
-            self.lines.setdefault(kind.copy, []).append(found.text)
-            ages = self.received.setdefault(kind.name, {})
+            self.lines.setdefault(found.copy, []).append(found.text)
+            if found.copy == GAPS_COPY:
+                self.gaps += 1
+                return
+            ages = self.received.setdefault(reader.kind.name, {})
             for received_ns, count in found.received.items():
                 ages[received_ns] = ages.get(received_ns, 0) + count
                 self.rows += count

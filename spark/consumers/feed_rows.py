@@ -17,10 +17,20 @@ from typing import Final, NamedTuple
 import orjson
 
 from spark.bus.port import Record
-from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES
+from spark.topics import (
+    BINANCE_BOOKS,
+    BINANCE_QUOTES,
+    BINANCE_TRADES,
+    BTCTURK_BOOKS,
+    BTCTURK_QUOTES,
+    BTCTURK_TRADES,
+)
 
 #: Of a rejected row or record, so many bytes are kept.
 REJECT_BYTES_MAX: Final = 4096
+
+#: Name of the COPY of gaps.
+GAPS_COPY: Final = "copy_gaps"
 
 _ENVELOPE: Final = frozenset({"rows", "symbol", "type", "v", "venue"})
 _SYMBOL: Final = r"[A-Z0-9._-]{1,32}"
@@ -29,8 +39,8 @@ _SYMBOLS: Final = re.compile(_SYMBOL, re.ASCII)
 _AMOUNT: Final = r'"[0-9]{1,30}+(?:\.[0-9]{1,30}+)?"'
 _TIME: Final = r"[1-8][0-9]{18}"
 _TIME_OR_NONE: Final = rf"(?:0|{_TIME})"
-#: 18 digits always fit 64 bits.
-_ID: Final = r"(?:0|[1-9][0-9]{0,17}+)"
+#: Up to 18 digits, and 19 where they fit 64 bits for sure.
+_ID: Final = r"(?:0|[1-9][0-9]{0,17}+|[1-8][0-9]{18})"
 _LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
 _LEVELS: Final = rf"\[(?:{_LEVEL}(?:,{_LEVEL})*)?\]"
 
@@ -65,6 +75,8 @@ class Lines:
     #: Receive time -> rows received then.
     received: dict[int, int]
     rejects: list[Reject]
+    #: Name of the COPY in queries.sql.
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,13 @@ class FeedRows:
             rf'\{{"rows":\[(?P<rows>{row}(?:,{row})*)\],"symbol":"(?P<symbol>{_SYMBOL})",'
             rf'"type":"{kind.event_type}","v":1,"venue":"{venue}"\}}'.encode()
         )
+        # What a gap says, in canonical order; venue, symbol and kind are those of the topic.
+        self._gap = re.compile(
+            rf'\{{"cause":"(?P<cause>[a-z_]{{1,32}})","kind":"{kind.name}",'
+            rf'"last_id":(?P<last_id>-1|{_ID}),"last_ns":(?P<last_ns>{_TIME_OR_NONE}),'
+            rf'"next_id":(?P<next_id>-1|{_ID}),"resumed_ns":(?P<resumed_ns>{_TIME}),'
+            rf'"symbol":"(?P<symbol>{_SYMBOL})","type":"feed_gapped","v":1,"venue":"{venue}"\}}'.encode()
+        )
         self._row = re.compile(row.encode())
         self._times = re.compile(rf"\[({_TIME}),".encode())
         self._fields = [(name, re.compile(pattern.encode())) for name, pattern in kind.fields]
@@ -115,8 +134,17 @@ class FeedRows:
             received = self._received(match["rows"])
             if min(received) >= oldest_ns and max(received) <= newest_ns:
                 suffix = self._suffix(match["symbol"], record)
-                return Lines(self.kind.to_lines(match["rows"], suffix), received, [])
+                text = self.kind.to_lines(match["rows"], suffix)
+                return Lines(text, received, [], self.kind.copy)
+        gap = self._gap.fullmatch(body)
+        if gap is not None and oldest_ns <= int(gap["resumed_ns"]) <= newest_ns:
+            return Lines(self._gap_line(gap, record), {}, [], GAPS_COPY)
         return self._read_by_row(record, body, oldest_ns, newest_ns=newest_ns)
+
+    def _gap_line(self, gap: re.Match[bytes], record: Record) -> bytes:
+        fields = (gap["cause"], self.kind.name.encode(), gap["last_id"], gap["last_ns"])
+        ends = (gap["next_id"], gap["resumed_ns"])
+        return b"\t".join((*fields, *ends)) + self._suffix(gap["symbol"], record)
 
     def _received(self, rows: bytes) -> dict[int, int]:
         times = self._times.findall(rows)
@@ -150,7 +178,7 @@ class FeedRows:
                 received[row[0]] += 1
             else:
                 rejects.append(Reject(number, *fault, text[:REJECT_BYTES_MAX]))
-        return Lines(b"".join(kept), received, rejects)
+        return Lines(b"".join(kept), received, rejects, self.kind.copy)
 
     def _record_fault(self, found: object, body: bytes) -> tuple[str, str] | None:
         if not isinstance(found, dict) or found.keys() != _ENVELOPE:
@@ -271,4 +299,7 @@ READERS: Final[dict[str, FeedRows]] = {
     BINANCE_QUOTES: FeedRows(_QUOTE, "binance"),
     BINANCE_TRADES: FeedRows(_TRADE, "binance"),
     BINANCE_BOOKS: FeedRows(_BOOK, "binance"),
+    BTCTURK_QUOTES: FeedRows(_QUOTE, "btcturk"),
+    BTCTURK_TRADES: FeedRows(_TRADE, "btcturk"),
+    BTCTURK_BOOKS: FeedRows(_BOOK, "btcturk"),
 }

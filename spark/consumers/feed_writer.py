@@ -1,9 +1,9 @@
 """
 Feed writer: carries market records into PostgreSQL, each row exactly once.
 
-Reads   market.binance.quotes, market.binance.trades, market.binance.books
-Writes  tables market.quotes, market.trades, market.book_updates, market.feed_rejects;
-        control.pulse
+Reads   quotes, trades and books of every venue: market.<venue>.<kind>
+Writes  tables market.quotes, market.trades, market.book_updates, market.gaps,
+        market.feed_rejects; control.pulse
 Owns    market.feed_offsets: the next offset of each partition, moved in the very
         transaction that holds the rows, by compare-and-swap
 Fails   without loss: an aborted transaction is forgotten, the offset rows are read
@@ -192,6 +192,8 @@ class FeedWriter:
                 age_s = max(0, now_ns - received_ns) / _NS_PER_S
                 self.metrics.feed_to_db.observe(kind, age_s, rows)
             self.metrics.rows_written.labels(kind).inc(sum(ages.values()))
+        if batch.gaps:
+            self.metrics.rows_written.labels("gaps").inc(batch.gaps)
         for _, reject in batch.rejects:
             self.metrics.rows_rejected.labels(reject.reason).inc()
 

@@ -59,6 +59,10 @@ COPY market.trades (received_ns, exchange_ns, trade_id, price, quantity, is_buye
 COPY market.book_updates (received_ns, exchange_ns, first_update_id, last_update_id, bids, asks,
                           venue, symbol, origin_partition, origin_offset) FROM STDIN;
 
+-- copy_gaps: take what is missing, beside the rows around it
+COPY market.gaps (cause, kind, last_id, last_ns, next_id, resumed_ns,
+                  venue, symbol, origin_partition, origin_offset) FROM STDIN;
+
 -- copy_rejects: keep bad rows apart with their reasons, in the same transaction
 COPY market.feed_rejects (topic, partition, record_offset, row_number, reason, detail, body)
     FROM STDIN;

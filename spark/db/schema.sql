@@ -296,6 +296,31 @@ ALTER TABLE market.feed_rejects ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE market.gaps (
+    resumed_ns bigint NOT NULL,
+    last_ns bigint NOT NULL,
+    last_id bigint NOT NULL,
+    next_id bigint NOT NULL,
+    origin_offset bigint NOT NULL,
+    origin_partition integer NOT NULL,
+    venue text NOT NULL,
+    symbol text NOT NULL,
+    kind text NOT NULL,
+    cause text NOT NULL
+);
+
+ALTER TABLE market.gaps OWNER TO spark_owner;
+
+COMMENT ON TABLE market.gaps IS 'Between these two nothing was received of the stream, or its book was wrong';
+
+COMMENT ON COLUMN market.gaps.last_ns IS '0: this process had received nothing before';
+
+COMMENT ON COLUMN market.gaps.last_id IS 'As the venue counts; -1 where it does not';
+
+COMMENT ON COLUMN market.gaps.kind IS 'quotes, trades or books: the topic that the record is of';
+
+COMMENT ON COLUMN market.gaps.cause IS 'start, connection_lost, mute, sequence, crossed, differs_from_snapshot, silent_join';
+
 CREATE TABLE market.quotes (
     received_ns bigint NOT NULL,
     update_id bigint NOT NULL,
@@ -646,6 +671,20 @@ CREATE VIEW reading.executions AS
 
 ALTER VIEW reading.executions OWNER TO spark_owner;
 
+CREATE VIEW reading.gaps AS
+ SELECT reading.at_time(NULLIF(last_ns, 0)) AS last_at,
+    reading.at_time(resumed_ns) AS resumed_at,
+    (((resumed_ns - NULLIF(last_ns, 0)))::numeric / '1000000000'::numeric) AS seconds,
+    venue,
+    symbol,
+    kind,
+    cause,
+    NULLIF(last_id, '-1'::integer) AS last_id,
+    NULLIF(next_id, '-1'::integer) AS next_id
+   FROM market.gaps;
+
+ALTER VIEW reading.gaps OWNER TO spark_owner;
+
 CREATE VIEW reading.orders AS
  SELECT reading.at_time(created_ns) AS created_at,
     reading.at_time(updated_ns) AS updated_at,
@@ -792,6 +831,8 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX book_updates_received ON ONLY market.book_updates USING brin (received_ns) WITH (autosummarize='on');
 
+CREATE INDEX gaps_resumed ON market.gaps USING btree (resumed_ns);
+
 CREATE INDEX quotes_received ON ONLY market.quotes USING brin (received_ns) WITH (autosummarize='on');
 
 CREATE INDEX trades_received ON ONLY market.trades USING brin (received_ns) WITH (autosummarize='on');
@@ -863,6 +904,9 @@ GRANT SELECT ON TABLE market.feed_offsets TO spark_api;
 GRANT INSERT ON TABLE market.feed_rejects TO spark_feed_writer;
 GRANT SELECT ON TABLE market.feed_rejects TO spark_api;
 
+GRANT INSERT ON TABLE market.gaps TO spark_feed_writer;
+GRANT SELECT ON TABLE market.gaps TO spark_api;
+
 GRANT INSERT ON TABLE market.quotes TO spark_feed_writer;
 GRANT SELECT ON TABLE market.quotes TO spark_api;
 
@@ -916,6 +960,9 @@ GRANT SELECT ON TABLE reading.book_updates TO spark_api;
 
 GRANT SELECT ON TABLE reading.executions TO spark_reader;
 GRANT SELECT ON TABLE reading.executions TO spark_api;
+
+GRANT SELECT ON TABLE reading.gaps TO spark_reader;
+GRANT SELECT ON TABLE reading.gaps TO spark_api;
 
 GRANT SELECT ON TABLE reading.orders TO spark_reader;
 GRANT SELECT ON TABLE reading.orders TO spark_api;

@@ -8,14 +8,14 @@ other frame, and any new spelling, goes through the decoder. Both give the same 
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 
-from spark.bus.port import Outgoing, Partition
+from spark.bus.port import Outgoing
 from spark.errors import WireError
+from spark.events.market import BookRow
 from spark.exchanges.binance.wire_market import (
     BookTicker,
     ControlReply,
@@ -26,12 +26,18 @@ from spark.exchanges.binance.wire_market import (
     Trade,
     parse_frame,
 )
-from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES, BY_NAME
-
-#: A record is closed before it grows beyond this; topics take 1 MiB.
-RECORD_BYTES_MAX: Final = 256 * 1024
-#: The largest row that any record may hold.
-ROW_BYTES_MAX: Final = 900 * 1024
+from spark.names import Symbol, Venue
+from spark.producers.binance_books import Cause, KeptBook
+from spark.producers.feed_lanes import (
+    BOOKS,
+    KINDS,
+    QUOTES,
+    ROW_BYTES_MAX,
+    TRADES,
+    Lanes,
+    Stream,
+    as_row,
+)
 
 _NS_PER_MS: Final = 1_000_000
 _AMOUNT: Final = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?"'
@@ -40,7 +46,6 @@ _SYMBOL: Final = r'"([A-Z0-9]{1,32}+)"'
 _MS: Final = r"([1-8][0-9]{12})"
 _LEVEL: Final = rf"\[{_AMOUNT},{_AMOUNT}\]"
 _LEVELS: Final = rf"(\[(?:{_LEVEL}(?:,{_LEVEL})*)?\])"
-_SYMBOLS: Final = re.compile(r"[A-Z0-9]{1,32}")
 
 
 def _frame(stream: str, data: str) -> re.Pattern[bytes]:
@@ -63,27 +68,30 @@ _DEPTH: Final = _frame(
 )
 
 
-def _lanes() -> dict[str, dict[bytes, list[bytes]]]:
-    return {topic: {} for topic in (BINANCE_QUOTES, BINANCE_TRADES, BINANCE_BOOKS)}
-
-
-@dataclass(slots=True)
 class Gathering:
     """Rows that wait for the next produce."""
 
-    rows: int = 0
-    #: Symbols whose depth updates do not join up with what was seen before.
-    unsynced: set[str] = field(default_factory=set)
-    #: Symbol -> bid and ask of its last quote on this connection, as JSON.
-    tops: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
-    #: Topic -> symbol -> rows, as JSON.
-    _lanes: dict[str, dict[bytes, list[bytes]]] = field(default_factory=_lanes)
-    _last_ids: dict[str, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.lanes = Lanes(Venue.BINANCE)
+        #: Symbols that need a full book: their depth updates do not join up with what was
+        #: seen before, or their book is wrong.
+        self.unsynced: set[str] = set()
+        #: Symbol -> bid and ask of its last quote on this connection, as JSON.
+        self.tops: dict[bytes, tuple[bytes, bytes]] = {}
+        self._books: dict[str, KeptBook] = {}
 
-    def begin(self) -> None:
+    @property
+    def rows(self) -> int:
+        """Give how many rows wait."""
+        return self.lanes.rows
+
+    def begin(self, symbols: Sequence[Symbol], cause: str, now_ns: int) -> None:
         """Begin with a new connection: what came before it may lack something."""
-        self._last_ids.clear()
         self.tops.clear()
+        for book in self._books.values():
+            book.begin()
+        streams = [Stream(kind, symbol.encode()) for kind in KINDS for symbol in symbols]
+        self.lanes.resume(streams, cause, now_ns)
 
     def add(self, frame: bytes, received_ns: int) -> MarketEvent | None:
         """
@@ -99,45 +107,55 @@ class Gathering:
             update_id, symbol, bid, bid_quantity, ask, ask_quantity = match.groups()
             amounts = (bid, bid_quantity, ask, ask_quantity)
             row = b"[%d,%b,%b,%b,%b,%b]" % (received_ns, update_id, *amounts)
-            self._put(BINANCE_QUOTES, symbol, row)
+            self.lanes.put(QUOTES, symbol, row)
             self.tops[symbol] = (bid, ask)
         elif match := _TRADE.fullmatch(frame):
             _, symbol, trade_id, price, quantity, trade_ms, is_maker = match.groups()
             trade = (trade_ms, trade_id, price, quantity, b"1" if is_maker == b"true" else b"0")
-            self._put(BINANCE_TRADES, symbol, b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *trade))
+            row = b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *trade)
+            self.lanes.put(TRADES, symbol, row)
         elif (match := _DEPTH.fullmatch(frame)) and len(frame) <= ROW_BYTES_MAX:
             event_ms, symbol, first_id, last_id, bids, asks = match.groups()
-            self._join(symbol.decode(), int(first_id), int(last_id))
             update = (event_ms, first_id, last_id, bids, asks)
-            self._put(BINANCE_BOOKS, symbol, b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *update))
+            text = b"[%d,%b000000,%b,%b,%b,%b]" % (received_ns, *update)
+            self._add_update(symbol.decode(), orjson.loads(text), text)
         else:
             return self._add_event(parse_frame(frame), received_ns)
         return None
 
     def add_snapshot(self, symbol: str, snapshot: DepthSnapshot, received_ns: int) -> None:
         """Take a full book: the update from nothing to its id."""
-        row = (received_ns, 0, 0, snapshot.last_update_id, snapshot.bids, snapshot.asks)
-        self._put_checked(BINANCE_BOOKS, symbol, row)
+        full = (received_ns, 0, 0, snapshot.last_update_id, snapshot.bids, snapshot.asks)
+        kept = self._books.setdefault(symbol, KeptBook())
+        if not kept.reaches(full):
+            # Older than all that was kept: what is between the two is lost, so another one.
+            self.unsynced.add(symbol)
+            return
+        cause = kept.check(full)
+        if cause is not None:
+            self._doubt(symbol, cause, next_id=kept.joined_id + 1, now_ns=received_ns)
+            return
+        self.lanes.put_fields(BOOKS, symbol, full)
+        if not kept.book.is_whole:
+            self.unsynced.add(symbol)
 
     def take(self) -> list[Outgoing]:
         """Hand over everything that waits, as records."""
-        taken, self._lanes, self.rows = self._lanes, _lanes(), 0
-        return [
-            Outgoing(Partition(topic, 0), symbol, _record(topic, symbol, rows))
-            for topic, lanes in taken.items()
-            for symbol, all_rows in lanes.items()
-            for rows in _cut(all_rows)
-        ]
+        return self.lanes.take()
 
     def take_unsynced(self) -> set[str]:
         """Hand over the symbols that need a full book."""
         taken, self.unsynced = self.unsynced, set()
         return taken
 
+    def books_agreed(self) -> int:
+        """Give how many books were the same as the exchange's when it was asked."""
+        return sum(book.agreed for book in self._books.values())
+
     def _add_event(self, event: MarketEvent, received_ns: int) -> MarketEvent | None:
         match event:
             case BookTicker():
-                self._put_checked(BINANCE_QUOTES, event.symbol, (received_ns, *event[1:]))
+                self.lanes.put_fields(QUOTES, event.symbol, (received_ns, *event[1:]))
                 tops = (b'"%b"' % event.bid.encode(), b'"%b"' % event.ask.encode())
                 self.tops[event.symbol.encode()] = tops
             case Trade():
@@ -149,62 +167,40 @@ class Gathering:
                     event.quantity,
                     int(event.buyer_is_maker),
                 )
-                self._put_checked(BINANCE_TRADES, event.symbol, row)
+                self.lanes.put_fields(TRADES, event.symbol, row)
             case DepthUpdate():
-                time_ns = event.event_ms * _NS_PER_MS
-                self._put_checked(BINANCE_BOOKS, event.symbol, (received_ns, time_ns, *event[2:]))
-                self._join(event.symbol, event.first_id, event.last_id)
+                update = (received_ns, event.event_ms * _NS_PER_MS, *event[2:])
+                self._add_update(event.symbol, update, as_row(event.symbol, update))
             case ControlReply() | ServerShutdown():
                 return event
         return None
 
-    def _join(self, symbol: str, first_id: int, last_id: int) -> None:
-        if first_id > last_id:
+    def _add_update(self, symbol: str, row: BookRow, text: bytes) -> None:
+        """Take a depth update, with its text for the topic."""
+        received_ns, _, first_id, last_id = row[:4]
+        # On the topic an update from 0 is a full book.
+        if not 0 < first_id <= last_id:
             raise WireError(f"a depth update from {first_id} to {last_id}")
-        before = self._last_ids.get(symbol)
-        if before is None or first_id > before + 1:
+        kept = self._books.get(symbol)
+        if kept is None:
+            kept = self._books[symbol] = KeptBook()
+        if not kept.joins(first_id):
             self.unsynced.add(symbol)
-        self._last_ids[symbol] = last_id
+            if kept.is_joined:
+                self.lanes.interrupt(
+                    Stream(BOOKS, symbol.encode()),
+                    Cause.SEQUENCE,
+                    next_id=first_id,
+                    now_ns=received_ns,
+                )
+                kept.restart()
+        self.lanes.put(BOOKS, symbol.encode(), text)
+        cause = kept.follow(row)
+        if cause is not None:
+            self._doubt(symbol, cause, next_id=last_id + 1, now_ns=received_ns)
 
-    def _put_checked(self, topic: str, symbol: str, row: tuple[object, ...]) -> None:
-        try:
-            text = orjson.dumps(row)
-        except orjson.JSONEncodeError:
-            raise WireError("a number is beyond 64 bits") from None
-        if len(text) > ROW_BYTES_MAX:
-            raise WireError(f"a row of {len(text)} bytes")
-        if not _SYMBOLS.fullmatch(symbol):
-            raise WireError("the symbol is not upper case letters and digits")
-        self._put(topic, symbol.encode(), text)
-
-    def _put(self, topic: str, symbol: bytes, row: bytes) -> None:
-        lanes = self._lanes[topic]
-        waiting = lanes.get(symbol)
-        if waiting is None:
-            waiting = lanes[symbol] = []
-        waiting.append(row)
-        self.rows += 1
-
-
-def _cut(rows: list[bytes]) -> Iterator[list[bytes]]:
-    if sum(map(len, rows)) + len(rows) <= RECORD_BYTES_MAX:
-        yield rows
-        return
-    part: list[bytes] = []
-    size = 0
-    for row in rows:
-        if part and size + len(row) > RECORD_BYTES_MAX:
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += len(row) + 1
-    yield part
-
-
-def _record(topic: str, symbol: bytes, rows: list[bytes]) -> bytes:
-    """Write the canonical bytes of QuotesReceived, TradesReceived or BooksChanged."""
-    return b'{"rows":[%b],"symbol":"%b","type":"%b","v":1,"venue":"binance"}' % (
-        b",".join(rows),
-        symbol,
-        BY_NAME[topic].events[0].encode(),
-    )
+    def _doubt(self, symbol: str, cause: Cause, *, next_id: int, now_ns: int) -> None:
+        """Say that the book is wrong although no number is missing, and have another."""
+        self.unsynced.add(symbol)
+        stream = Stream(BOOKS, symbol.encode())
+        self.lanes.interrupt(stream, cause, next_id=next_id, now_ns=now_ns)

@@ -2,37 +2,37 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from spark.bus.memory import MemoryBroker, MemoryBus, MemoryWriter
 from spark.bus.port import Outgoing, Partition, Writer
-from spark.clock import ManualClock, SystemClock
 from spark.codec import decode
 from spark.errors import SettingError
-from spark.events import BooksChanged, DeadLettered, PricesMarked, QuotesReceived, TradesReceived
-from spark.exchanges.binance.client import BinancePublic
+from spark.events import (
+    BooksChanged,
+    DeadLettered,
+    FeedGapped,
+    PricesMarked,
+    QuotesReceived,
+    TradesReceived,
+)
 from spark.exchanges.binance.local_book import LocalBook
 from spark.exchanges.binance.stream import BinanceStreams
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.metrics import Metrics
 from spark.names import Side, Symbol
-from spark.producers import binance_feed
-from spark.producers.binance_feed import BinanceFeed
+from spark.producers import market_feed
+from tests.feeds import SYMBOLS, WAIT_S, books, feeding, full_books, quote, saying, until
 from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
 from tests.simulated_venue import Client, write_keys
 
 _DEAD = Partition("dlq.binance_feed", 0)
 _MARKS = Partition("market.binance.marks", 0)
-_SYMBOLS = (Symbol("BTCUSDT"), Symbol("ETHUSDT"))
-#: Generous, so that a slow machine does not fail what is not about speed.
-_WAIT_S = 20
 
 
 @pytest.fixture
@@ -53,52 +53,6 @@ async def judge(venue: Running) -> AsyncIterator[Client]:
         yield Client(session, venue)
 
 
-@asynccontextmanager
-async def feeding(
-    bus: MemoryBus,
-    stream_url: str,
-    rest_url: str,
-    *,
-    metrics: Metrics | None = None,
-    mute_s_max: float = binance_feed.MUTE_S_MAX,
-    book_s_max: float = binance_feed.BOOK_S_MAX,
-) -> AsyncIterator[BinanceFeed]:
-    stop = asyncio.Event()
-    feed = BinanceFeed(
-        bus=bus,
-        clock=SystemClock(),
-        metrics=metrics or Metrics("binance_feed"),
-        streams=BinanceStreams(stream_url),
-        depths=BinancePublic(rest_url, SystemClock(), reply_ms_max=1000),
-        symbols=_SYMBOLS,
-        instance="test",
-        ready=asyncio.Event(),
-        mute_s_max=mute_s_max,
-        book_s_max=book_s_max,
-    )
-    task = asyncio.create_task(feed.run(stop))
-    try:
-        yield feed
-    finally:
-        stop.set()
-        await task
-
-
-async def until(broker: MemoryBroker, is_so: Callable[[], bool]) -> None:
-    """Wait for news on the log until they are as wanted."""
-    async with asyncio.timeout(_WAIT_S), broker._arrived:
-        await broker._arrived.wait_for(is_so)
-
-
-def books(broker: MemoryBroker) -> list[BooksChanged]:
-    found = [decode(record.value or b"") for record in broker.log(BOOKS)]
-    return [event for event in found if isinstance(event, BooksChanged)]
-
-
-def full_books(broker: MemoryBroker) -> list[str]:
-    return [event.symbol for event in books(broker) for row in event.rows if row[2] == 0]
-
-
 async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: MemoryBroker) -> None:
     """C2: quotes, trades and depth of each symbol, and a full book to begin with."""
     metrics, started_s = Metrics("binance_feed"), time.time()
@@ -110,7 +64,7 @@ async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: Memory
                 {r.key for p in (QUOTES, TRADES, BOOKS) for r in broker.log(p)}
                 == {b"BTCUSDT", b"ETHUSDT"}
                 and min(len(broker.log(p)) for p in (QUOTES, TRADES, BOOKS)) > 5
-                and set(full_books(broker)) == set(_SYMBOLS)
+                and set(full_books(broker)) == set(SYMBOLS)
             ),
         )
         assert feed.ready.is_set()
@@ -123,7 +77,7 @@ async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: Memory
     for partition, kind in ((QUOTES, QuotesReceived), (TRADES, TradesReceived)):
         for record in broker.log(partition):
             event = decode(record.value or b"")
-            assert isinstance(event, kind)
+            assert isinstance(event, kind | FeedGapped)
             assert (record.key or b"").decode() == event.symbol
     assert not broker.log(_DEAD)
 
@@ -150,7 +104,7 @@ async def test_a_book_can_be_followed_from_the_topic(venue: Running, broker: Mem
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
         await until(broker, lambda: len(broker.log(BOOKS)) > 30)
 
-    for symbol in _SYMBOLS:
+    for symbol in SYMBOLS:
         rows = [row for event in books(broker) if event.symbol == symbol for row in event.rows]
         (full,) = [row for row in rows if row[2] == 0]
         differences = [row for row in rows if row[2] > 0]
@@ -168,7 +122,7 @@ async def test_each_symbol_is_marked_as_last_quoted(venue: Running, broker: Memo
     """B5, S8: marks are the last quotes, a few a second, whatever the traffic."""
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
         await until(
-            broker, lambda: any(len(one.marks) == len(_SYMBOLS) for one in marks(broker)[3:])
+            broker, lambda: any(len(one.marks) == len(SYMBOLS) for one in marks(broker)[3:])
         )
 
     quoted = {
@@ -217,9 +171,9 @@ async def test_a_lost_socket_is_replaced(
     """After a disconnect the feed connects again, and full books say that something was missed."""
     metrics = Metrics("binance_feed")
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url, metrics=metrics):
-        await until(broker, lambda: set(full_books(broker)) == set(_SYMBOLS))
+        await until(broker, lambda: set(full_books(broker)) == set(SYMBOLS))
         await judge.judge("POST", "/faults", {"kind": "disconnect"})
-        await until(broker, lambda: len(full_books(broker)) >= 2 * len(_SYMBOLS))
+        await until(broker, lambda: len(full_books(broker)) >= 2 * len(SYMBOLS))
         quotes = len(broker.log(QUOTES))
         await until(broker, lambda: len(broker.log(QUOTES)) > quotes)
 
@@ -231,9 +185,9 @@ async def test_a_mute_socket_is_found_and_replaced(
 ) -> None:
     """C5: a socket that is open but says nothing is replaced."""
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url, mute_s_max=0.5):
-        await until(broker, lambda: set(full_books(broker)) == set(_SYMBOLS))
+        await until(broker, lambda: set(full_books(broker)) == set(SYMBOLS))
         await judge.judge("POST", "/faults", {"kind": "mute_socket"})
-        await until(broker, lambda: len(full_books(broker)) >= 2 * len(_SYMBOLS))
+        await until(broker, lambda: len(full_books(broker)) >= 2 * len(SYMBOLS))
 
 
 async def test_what_was_received_is_written_when_told_to_stop(
@@ -244,47 +198,13 @@ async def test_what_was_received_is_written_when_told_to_stop(
     async with feeding(bus, venue.stream_url, venue.url) as feed:
         await until(broker, lambda: len(broker.log(QUOTES)) > 5)
 
-    assert feed._gathering.rows == 0
+    assert feed.rows.rows == 0
     assert feed._frames == sum(
         len(event.rows)
         for p in (QUOTES, TRADES, BOOKS)
         for event in map(decode, (r.value or b"" for r in broker.log(p)))
         if isinstance(event, QuotesReceived | TradesReceived | BooksChanged)
     ) - len(full_books(broker))
-
-
-def quote(number: int) -> bytes:
-    return (
-        b'{"stream":"btcusdt@bookTicker","data":{"u":%d,"s":"BTCUSDT",'
-        b'"b":"1.50","B":"2","a":"1.60","A":"3"}}' % number
-    )
-
-
-@asynccontextmanager
-async def saying(frames: Sequence[bytes | str]) -> AsyncIterator[str]:
-    """A venue that says what it is told to every client, and then nothing."""
-
-    async def stream(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(compress=False)
-        await socket.prepare(request)
-        for frame in frames:
-            if isinstance(frame, bytes):
-                await socket.send_bytes(frame)
-            else:
-                await socket.send_str(frame)
-        async for _ in socket:
-            pass
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/stream", stream)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_bad_frame_is_dead_lettered_and_the_next_is_served(broker: MemoryBroker) -> None:
@@ -346,18 +266,18 @@ async def test_a_slow_broker_makes_the_socket_wait(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for the broker is bounded; the rest stays with the sender, and none is lost."""
-    monkeypatch.setattr(binance_feed, "WAITING_ROWS_MAX", 50)
+    monkeypatch.setattr(market_feed, "WAITING_ROWS_MAX", 50)
     let = asyncio.Event()
     total = 20_000
     most = 0
     frames = [quote(number) for number in range(total)]
     async with saying(frames) as url, feeding(_HeldBus(broker, let), url, url) as feed:
-        async with asyncio.timeout(_WAIT_S):
-            while feed._gathering.rows < 50:  # noqa: ASYNC110  (that nothing happens is no event)
+        async with asyncio.timeout(WAIT_S):
+            while feed.rows.rows < 50:  # noqa: ASYNC110  (that nothing happens is no event)
                 await asyncio.sleep(0.001)
         for _ in range(100):
             await asyncio.sleep(0.001)
-            most = max(most, feed._gathering.rows)
+            most = max(most, feed.rows.rows)
         let.set()
         await until(broker, lambda: ids(broker).count(b'"1.50"') == total)
 
@@ -370,30 +290,3 @@ async def test_more_symbols_than_a_connection_carries_are_a_setting_error() -> N
 
     with pytest.raises(SettingError, match="SPARK_BINANCE_SYMBOLS names 342 symbols"):
         await BinanceStreams("http://127.0.0.1:1").open(symbols)
-
-
-async def test_staleness_grows_without_an_update(broker: MemoryBroker) -> None:
-    """`spark_ws_staleness_seconds` is computed when it is read: silence must show."""
-    metrics, clock = Metrics("binance_feed"), ManualClock(10**18, 10**9)
-    feed = BinanceFeed(
-        bus=MemoryBus(broker),
-        clock=clock,
-        metrics=metrics,
-        streams=BinanceStreams("http://127.0.0.1:1"),
-        depths=BinancePublic("http://127.0.0.1:1", clock, reply_ms_max=1),
-        symbols=_SYMBOLS,
-        instance="test",
-        ready=asyncio.Event(),
-    )
-    stop = asyncio.Event()
-    task = asyncio.create_task(feed.run(stop))
-    await until(broker, lambda: len(broker.log(Partition("control.pulse", 0))) > 0)
-
-    def staleness() -> float | None:
-        return metrics.registry.get_sample_value("spark_ws_staleness_seconds", {"venue": "binance"})
-
-    assert staleness() == pytest.approx(0)
-    clock.advance(45 * 10**9)
-    assert staleness() == pytest.approx(45)
-    stop.set()
-    await task

@@ -7,12 +7,26 @@ import pytest
 
 from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Outgoing, Record
+from spark.codec import encode
 from spark.consumers import feed_writer
 from spark.errors import GapError, PartitionError, PositionError, SettingError
+from spark.events import FeedGapped
 from spark.metrics import Metrics
+from spark.names import Symbol, Venue
 from spark.signing import short_digest
 from tests.database import ask, make_tables, tell
-from tests.market import BOOKS, FEED_TOPICS, NOW_NS, QUOTES, TRADES, market_record, writing
+from tests.market import (
+    BOOKS,
+    FEED_TOPICS,
+    NOW_NS,
+    QUOTES,
+    TRADES,
+    TURK_BOOKS,
+    TURK_QUOTES,
+    TURK_TRADES,
+    market_record,
+    writing,
+)
 from tests.servers import RunningPostgres
 
 
@@ -71,6 +85,48 @@ async def test_rows_of_all_kinds_arrive_exactly(
     ) == pytest.approx(1)
 
 
+async def test_each_venue_has_its_rows_and_its_gaps(
+    postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
+) -> None:
+    """C2, C4: both venues' records go into the same tables, and a gap once, as rows are."""
+    gap = FeedGapped(
+        venue=Venue.BTCTURK,
+        symbol=Symbol("BTCTRY"),
+        kind="books",
+        cause="sequence",
+        last_ns=NOW_NS,
+        resumed_ns=NOW_NS + 5,
+        last_id=7,
+        next_id=9,
+    )
+    metrics = Metrics("feed_writer")
+    async with writing(bus, postgres, metrics) as running:
+        await broker.append([market_record(TURK_TRADES, [638_000_000_000_000_007])])
+        await broker.append([market_record(TURK_BOOKS, [7])])
+        await broker.append([Outgoing(TURK_BOOKS, b"BTCTRY", encode(gap))])
+        await broker.append([market_record(TRADES, [3]), market_record(TURK_BOOKS, [9])])
+        await running.reached({TRADES: 1, TURK_TRADES: 1, TURK_BOOKS: 3, TURK_QUOTES: 0})
+    async with writing(bus, postgres) as running:
+        await running.reached({TRADES: 1, TURK_TRADES: 1, TURK_BOOKS: 3})
+
+    url = postgres.superuser_url
+    assert await ask(url, "SELECT venue, trade_id FROM market.trades ORDER BY 1") == [
+        ("binance", 3),
+        ("btcturk", 638_000_000_000_000_007),
+    ]
+    assert await ask(url, "SELECT last_update_id FROM market.book_updates ORDER BY 1") == [
+        (7,),
+        (9,),
+    ]
+    assert await ask(
+        url, "SELECT venue, symbol, kind, cause, last_id, next_id, origin_offset FROM market.gaps"
+    ) == [("btcturk", "BTCTRY", "books", "sequence", 7, 9, 1)]
+    assert await ask(url, "SELECT seconds FROM reading.gaps") == [(Decimal("5e-9"),)]
+    assert metrics.registry.get_sample_value(
+        "spark_rows_written_total", {"table": "gaps"}
+    ) == pytest.approx(1)
+
+
 async def test_a_new_writer_goes_on_where_the_rows_end(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
@@ -84,7 +140,7 @@ async def test_a_new_writer_goes_on_where_the_rows_end(
     last = broker.log(QUOTES)[-1].value or b""
     assert await ask(
         postgres.superuser_url,
-        "SELECT next_offset, last_digest FROM market.feed_offsets WHERE topic LIKE '%quotes'",
+        "SELECT next_offset, last_digest FROM market.feed_offsets WHERE topic LIKE '%ce.quotes'",
     ) == [(6, short_digest(last))]
 
 
@@ -126,7 +182,7 @@ async def test_a_lost_race_is_forgotten_and_read_again(
         await tell(
             url,
             f"UPDATE market.feed_offsets SET next_offset = 3, last_digest = '{digest}'"
-            " WHERE topic LIKE '%quotes'",
+            " WHERE topic LIKE '%binance.quotes'",
         )
         await broker.append([*records, market_record(TRADES, [9])])
         await running.reached({QUOTES: 4, TRADES: 1, BOOKS: 0})

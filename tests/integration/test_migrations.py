@@ -146,6 +146,7 @@ _GRANTS = {
         "market.trades": "INSERT",
         "market.book_updates": "INSERT",
         "market.candles": "INSERT",
+        "market.gaps": "INSERT",
         "market.feed_rejects": "INSERT",
         "market.feed_offsets": "SELECT INSERT UPDATE",
     },
@@ -165,7 +166,8 @@ _GRANTS = {
         **dict.fromkeys(
             (
                 "market.quotes", "market.trades", "market.book_updates", "market.candles",
-                "market.feed_offsets", "market.feed_rejects", "public.users", "public.strategies",
+                "market.gaps", "market.feed_offsets", "market.feed_rejects",
+                "public.users", "public.strategies",
                 "public.intents", "public.orders", "public.trades", "public.positions",
                 "public.projector_rejects", "public.evidence", *_AUDIT,
             ),

@@ -10,14 +10,14 @@ Source: binance-spot-api-docs web-socket-streams.md "How to manage a local order
 correctly".
 """
 
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
 from spark.events.market import BookRow
-from spark.fills import ZERO, Offer
+from spark.exchanges.levels import Levels
+from spark.fills import Offer
 from spark.names import Side
 
 #: Updates that wait for a full book; the feed asks for one within seconds.
@@ -30,14 +30,22 @@ class LocalBook:
     def __init__(self) -> None:
         #: Wall time of the last read that it holds, by the feed's clock.
         self.heard_ns = 0
-        self._last_id = -1
-        self._sides: dict[Side, _Levels] = {Side.BUY: _Levels(), Side.SELL: _Levels()}
+        #: Id of the last update that it holds; -1 without a book.
+        self.last_id = -1
+        self.bids, self.asks = Levels(), Levels()
+        #: Prices of the last full book's worst bid and ask: what stood beyond is not known.
+        self.reach = ("", "")
         self._waiting: deque[BookRow] = deque(maxlen=_WAITING_ROWS_MAX)
 
     @property
     def is_whole(self) -> bool:
         """Tell whether nothing is missing."""
-        return self._last_id >= 0
+        return self.last_id >= 0
+
+    @property
+    def is_crossed(self) -> bool:
+        """Tell whether a bid stands at an ask's price or above: then a level is wrong."""
+        return self.bids.is_above(self.asks)
 
     def apply(self, row: BookRow) -> None:
         """Take one row of the topic; what is old changes nothing."""
@@ -46,66 +54,57 @@ class LocalBook:
             self._begin(row)
         elif not self.is_whole:
             self._waiting.append(row)
-        elif last_id <= self._last_id:
+        elif last_id <= self.last_id:
             return
-        elif first_id > self._last_id + 1:
-            self._last_id = -1
+        elif first_id > self.last_id + 1:
+            self.last_id = -1
             self._waiting.append(row)
         else:
-            self._sides[Side.BUY].put(bids)
-            self._sides[Side.SELL].put(asks)
-            self._last_id, self.heard_ns = last_id, received_ns
+            self.bids.put(bids)
+            self.asks.put(asks)
+            self.last_id, self.heard_ns = last_id, received_ns
+
+    def doubt(self) -> None:
+        """Give the book up until the next full one; updates wait for that from now on."""
+        self.last_id = -1
+
+    def differs(self, other: "LocalBook") -> bool:
+        """Compare with a book at the same id, as far as both know every level."""
+        lows = (self.reach[0], other.reach[0])
+        highs = (self.reach[1], other.reach[1])
+        low = max(filter(None, lows), key=Decimal, default="")
+        high = min(filter(None, highs), key=Decimal, default="")
+        return self.bids.differ(other.bids, low, "") or self.asks.differ(other.asks, "", high)
 
     def offers(self, side: Side) -> Iterator[Offer[None]]:
-        """Yield the levels of a side, best first."""
-        levels = self._sides[side]
-        # A copy: what is taken on the way changes the levels.
-        prices = levels.prices[::-1] if side is Side.BUY else levels.prices[:]
-        for price in prices:
-            yield Offer(price, levels.quantities[price], None)
+        """Yield the levels of a side, best first; what is taken on the way changes the book."""
+        levels = self.bids.descending() if side is Side.BUY else self.asks.ascending()
+        for price, quantity in levels:
+            yield Offer(price, quantity, None)
 
     def quantity_at(self, side: Side, price: Decimal) -> Decimal:
         """Give what stands at a price."""
-        return self._sides[side].quantities.get(price, ZERO)
+        return self._levels(side).quantity_at(price)
 
     def take(self, side: Side, price: Decimal, quantity: Decimal) -> None:
         """Remember that this was used up, until the exchange says something new of the level."""
-        levels = self._sides[side]
-        levels.set(price, levels.quantities[price] - quantity)
+        levels = self._levels(side)
+        levels.set(price, levels.quantity_at(price) - quantity)
+
+    def _levels(self, side: Side) -> Levels:
+        return self.bids if side is Side.BUY else self.asks
 
     def _begin(self, row: BookRow) -> None:
         received_ns, _, _, last_id, bids, asks = row
-        if last_id <= self._last_id:
+        if last_id <= self.last_id:
             # Asked for while what we have was on its way: ours is newer.
             return
-        self._sides = {Side.BUY: _Levels(), Side.SELL: _Levels()}
-        self._sides[Side.BUY].put(bids)
-        self._sides[Side.SELL].put(asks)
-        self._last_id, self.heard_ns = last_id, received_ns
+        self.bids, self.asks = Levels(), Levels()
+        self.bids.put(bids)
+        self.asks.put(asks)
+        lowest, highest = self.bids.lowest(), self.asks.highest()
+        self.reach = (lowest[0] if lowest else "", highest[0] if highest else "")
+        self.last_id, self.heard_ns = last_id, received_ns
         waiting, self._waiting = self._waiting, deque(maxlen=_WAITING_ROWS_MAX)
         for later in waiting:
             self.apply(later)
-
-
-class _Levels:
-    """One side."""
-
-    __slots__ = ("prices", "quantities")
-
-    def __init__(self) -> None:
-        #: Ascending.
-        self.prices: list[Decimal] = []
-        self.quantities: dict[Decimal, Decimal] = {}
-
-    def put(self, levels: tuple[tuple[str, str], ...]) -> None:
-        for price, quantity in levels:
-            self.set(Decimal(price), Decimal(quantity))
-
-    def set(self, price: Decimal, quantity: Decimal) -> None:
-        if quantity > ZERO:
-            if price not in self.quantities:
-                insort(self.prices, price)
-            self.quantities[price] = quantity
-        elif price in self.quantities:
-            del self.quantities[price]
-            del self.prices[bisect_left(self.prices, price)]

@@ -8,7 +8,7 @@ followed before somebody wants it, so that live trading pays nothing for paper.
 import asyncio
 from typing import Protocol
 
-from spark.events import BooksChanged, Event, InstrumentPublished, TradesReceived
+from spark.events import BooksChanged, Event, FeedGapped, InstrumentPublished, TradesReceived
 from spark.events.market import TradeRow
 from spark.exchanges.binance.local_book import LocalBook
 from spark.names import Symbol
@@ -53,6 +53,10 @@ class PaperMarket:
                     book.apply(row)
                 for listener in self.listeners:
                     listener.moved(event.symbol)
+            case FeedGapped(kind="books"):
+                # Its numbers may join up although its levels are wrong; a full book follows.
+                if event.symbol in self._books:
+                    self._books[event.symbol].doubt()
             case TradesReceived():
                 for trade in event.rows:
                     for listener in self.listeners:

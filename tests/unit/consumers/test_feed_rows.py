@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import orjson
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from spark.bus.port import Partition, Record
 from spark.codec import encode
 from spark.consumers.feed_rows import READERS, FeedRows, Lines
-from spark.events import BooksChanged, QuotesReceived, TradesReceived
+from spark.events import BooksChanged, FeedGapped, QuotesReceived, TradesReceived
 from spark.names import Symbol, Venue
 from spark.topics import BINANCE_BOOKS, BINANCE_QUOTES, BINANCE_TRADES
 
@@ -159,26 +160,32 @@ def test_a_large_reject_is_cut() -> None:
 
 _amounts = st.decimals(min_value=0, max_value=10**9, places=8).map(lambda d: f"{d:f}")
 _texts = _amounts | st.text(max_size=8) | st.sampled_from(["", ".", "\t", "1\\n", "NaN", "0"])
-_ids = st.integers(0, 10**18 - 1) | st.integers()
+_ids = st.integers(0, 9 * 10**18 - 1) | st.integers()
 _times = st.integers(_OLDEST - 5, _NEWEST + 5)
 _levels = st.lists(st.tuples(_texts, _texts), max_size=4)
 _rows = {
-    BINANCE_QUOTES: st.tuples(_times, _ids, _texts, _texts, _texts, _texts),
-    BINANCE_TRADES: st.tuples(_times, _times, _ids, _texts, _texts, st.integers(0, 2)),
-    BINANCE_BOOKS: st.tuples(_times, _times, _ids, _ids, _levels, _levels),
+    "quotes": st.tuples(_times, _ids, _texts, _texts, _texts, _texts),
+    "trades": st.tuples(_times, _times, _ids, _texts, _texts, st.integers(0, 2)),
+    "books": st.tuples(_times, _times, _ids, _ids, _levels, _levels),
 }
-_LINE = re.compile(rb"[0-9.{},\t]+\tbinance\tBTCUSDT\t0\t41\n")
+_LINE = re.compile(rb"[0-9.{},\t]+\t(?:binance|btcturk)\tBTCUSDT\t0\t41\n")
 
 
 @pytest.mark.parametrize("topic", READERS)
 @given(data=st.data())
 def test_every_row_is_stored_or_rejected(topic: str, data: st.DataObject) -> None:
     """Rows out = rows in, and no line holds a character that its grammar lacks."""
-    rows = data.draw(st.lists(_rows[topic], min_size=1, max_size=5))
+    rows = data.draw(st.lists(_rows[READERS[topic].kind.name], min_size=1, max_size=5))
     kind = READERS[topic].kind
     try:
         body = orjson.dumps(
-            {"rows": rows, "symbol": "BTCUSDT", "type": kind.event_type, "v": 1, "venue": "binance"}
+            {
+                "rows": rows,
+                "symbol": "BTCUSDT",
+                "type": kind.event_type,
+                "v": 1,
+                "venue": topic.split(".")[1],
+            }
         )
     except orjson.JSONEncodeError:
         return
@@ -197,35 +204,58 @@ def test_every_row_is_stored_or_rejected(topic: str, data: st.DataObject) -> Non
 def test_the_quick_way_and_the_slow_way_agree(topic: str, data: st.DataObject) -> None:
     """One match over the whole record gives what taking it apart gives."""
     good = {
-        BINANCE_QUOTES: st.tuples(_times, st.integers(0, 10**18 - 1), *[_amounts] * 4),
-        BINANCE_TRADES: st.tuples(
-            _times, _times, st.integers(0, 10**18 - 1), _amounts, _amounts, st.integers(0, 1)
+        "quotes": st.tuples(_times, st.integers(0, 9 * 10**18 - 1), *[_amounts] * 4),
+        "trades": st.tuples(
+            _times, _times, st.integers(0, 9 * 10**18 - 1), _amounts, _amounts, st.integers(0, 1)
         ),
-        BINANCE_BOOKS: st.tuples(
+        "books": st.tuples(
             _times,
             _times,
-            st.integers(0, 10**18 - 1),
-            st.integers(0, 10**18 - 1),
+            st.integers(0, 9 * 10**18 - 1),
+            st.integers(0, 9 * 10**18 - 1),
             *[st.lists(st.tuples(_amounts, _amounts), max_size=4)] * 2,
         ),
-    }[topic]
-    kind = READERS[topic].kind
+    }[READERS[topic].kind.name]
+    kind, venue = READERS[topic].kind, topic.split(".")[1]
     body = orjson.dumps(
         {
             "rows": data.draw(st.lists(good, min_size=1, max_size=6)),
             "symbol": "BTCUSDT",
             "type": kind.event_type,
             "v": 1,
-            "venue": "binance",
+            "venue": venue,
         }
     )
 
     quick = read(topic, body)
-    slow = FeedRows(kind, "binance")._read_by_row(
-        record(topic, body), body, _OLDEST, newest_ns=_NEWEST
-    )
+    slow = FeedRows(kind, venue)._read_by_row(record(topic, body), body, _OLDEST, newest_ns=_NEWEST)
 
     assert (quick.text, quick.received, quick.rejects) == (slow.text, slow.received, slow.rejects)
+
+
+def test_a_gap_becomes_its_line() -> None:
+    """C2: what is missing is kept beside the rows, on every topic; other fields are no gap."""
+    for topic, reader in READERS.items():
+        gap = FeedGapped(
+            venue=Venue(topic.split(".")[1]),
+            symbol=Symbol("BTCUSDT"),
+            kind=reader.kind.name,
+            cause="sequence",
+            last_ns=0,
+            resumed_ns=_NOW,
+            last_id=-1,
+            next_id=638_000_000_000_000_007,
+        )
+        found = read(topic, encode(gap))
+        start = f"sequence\t{gap.kind}\t-1\t0\t638000000000000007\t{_NOW}\t{gap.venue}\tBTCUSDT"
+        assert found.text == f"{start}\t0\t41\n".encode()
+        assert (found.copy, found.received, found.rejects) == ("copy_gaps", {}, [])
+        for other in (
+            replace(gap, kind="marks"),
+            replace(gap, resumed_ns=1),
+            replace(gap, cause=""),
+        ):
+            assert len(read(topic, encode(other)).rejects) == 1
 
 
 @given(st.binary(max_size=200))

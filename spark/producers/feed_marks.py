@@ -7,19 +7,16 @@ quiet symbol on a living socket does not grow stale, and every symbol of a mute 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from spark.bus.port import Outgoing, Partition
 from spark.clock import Clock
 from spark.codec import encode
-from spark.events import PricesMarked
-from spark.exchanges.binance.wire_marks import mark_of
+from spark.events import Mark, PricesMarked
 from spark.metrics import Metrics
 from spark.names import Symbol, Venue
-from spark.producers.binance_rows import Gathering
-from spark.topics import BINANCE_MARKS
 
 #: From one record of marks to the next.
 MARK_S: Final = 0.25
@@ -27,6 +24,13 @@ MARK_S: Final = 0.25
 QUIET_NS: Final = 500_000_000
 #: From one such question to the next: the venue takes 5 messages a second.
 ASK_NS: Final = 1_000_000_000
+
+
+#: Makes a mark of bid and ask as they were written, known to hold at a time; None for
+#: prices that nobody can mean.
+MarkOf = Callable[[str, tuple[str, str], int], Mark | None]
+#: Symbol -> bid and ask of its last quote, as JSON strings.
+Tops = Mapping[bytes, tuple[bytes, bytes]]
 
 
 class Pinged(Protocol):
@@ -40,6 +44,8 @@ class Pinged(Protocol):
 class Marker:
     """What is known of one connection at a time."""
 
+    venue: Venue
+    mark_of: MarkOf
     #: None between two connections.
     socket: Pinged | None = None
     #: The newest marks that wait to be produced: behind a slow broker older ones are of no use.
@@ -68,7 +74,7 @@ class Marker:
         self._asked_ns = now_ns
         return True
 
-    def mark(self, tops: Mapping[bytes, tuple[bytes, bytes]], now_ns: int) -> bool:
+    def mark(self, tops: Tops, now_ns: int) -> bool:
         """
         Mark every symbol whose last quote is known.
 
@@ -83,16 +89,16 @@ class Marker:
             return False
         self._marked_ns = self._alive_ns
         found = [
-            mark_of(symbol.decode(), (bid[1:-1].decode(), ask[1:-1].decode()), self._alive_ns)
+            self.mark_of(symbol.decode(), (bid[1:-1].decode(), ask[1:-1].decode()), self._alive_ns)
             for symbol, (bid, ask) in tops.items()
         ]
         marks = tuple(one for one in found if one is not None)
         self.unusable = len(found) - len(marks)
         if not marks:
             return False
-        event = PricesMarked(venue=Venue.BINANCE, marks=marks, marked_ns=now_ns)
-        key = Venue.BINANCE.encode()
-        self._waiting = [Outgoing(Partition(BINANCE_MARKS, 0), key, encode(event))]
+        event = PricesMarked(venue=self.venue, marks=marks, marked_ns=now_ns)
+        topic = Partition(f"market.{self.venue}.marks", 0)
+        self._waiting = [Outgoing(topic, self.venue.encode(), encode(event))]
         return True
 
     def take(self) -> list[Outgoing]:
@@ -106,7 +112,7 @@ class Marking:
     """What keeps a marker going."""
 
     marker: Marker
-    gathering: Gathering
+    tops: Callable[[], Tops]
     symbols: tuple[Symbol, ...]
     clock: Clock
     metrics: Metrics
@@ -115,10 +121,10 @@ class Marking:
 
     async def run(self) -> None:
         """Mark, and ask a silent connection whether it lives; runs until cancelled."""
-        missing = self.metrics.marks_missing.labels(Venue.BINANCE)
+        missing = self.metrics.marks_missing.labels(self.marker.venue)
         while True:
             await asyncio.sleep(MARK_S)
-            now_ns, tops = self.clock.wall_ns(), self.gathering.tops
+            now_ns, tops = self.clock.wall_ns(), self.tops()
             socket = self.marker.socket
             if socket is None:
                 missing.set(len(self.symbols))

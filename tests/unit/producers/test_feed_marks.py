@@ -2,7 +2,9 @@
 
 from spark.codec import decode_as
 from spark.events import PricesMarked
-from spark.producers.binance_marks import ASK_NS, QUIET_NS, Marker
+from spark.exchanges.binance.wire_marks import mark_of
+from spark.names import Venue
+from spark.producers.feed_marks import ASK_NS, QUIET_NS, Marker
 
 _NOW = 1_763_700_000_000_000_000
 _S = 1_000_000_000
@@ -17,7 +19,7 @@ class Quiet:
 
 
 def connected() -> Marker:
-    marker = Marker()
+    marker = Marker(Venue.BINANCE, mark_of)
     marker.begin(Quiet())
     return marker
 

@@ -1,0 +1,116 @@
+"""
+One side of an order book, changed level by level. Pure.
+
+A venue's book changes some thousand times a second, and most changes are looked at by
+nobody: so a level keeps the text that came, and becomes a Decimal only for who asks.
+Prices are ordered by their digits as whole numbers, which are looked up once for each
+spelling: `1.5` and `1.50` are one level.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from spark.fills import ZERO
+
+#: Digits behind the point that tell prices apart; rows hold no more (consumers/feed_rows.py).
+_DIGITS: Final = 30
+#: Spellings of no quantity, which takes a level away.
+_NOTHING: Final = frozenset({"0", *(f"0.{'0' * digits}" for digits in range(1, _DIGITS + 1))})
+#: Spellings remembered; a book walks over prices, and old ones must not stay for ever.
+_SPELLINGS_MAX: Final = 20_000
+
+
+class Levels:
+    """One side, whichever; prices ascend."""
+
+    __slots__ = ("_found", "_keys", "_spelled")
+
+    def __init__(self) -> None:
+        #: Ascending.
+        self._keys: list[int] = []
+        #: Key -> the level as it came: price and quantity.
+        self._found: dict[int, Sequence[str]] = {}
+        self._spelled: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def put(self, levels: Iterable[Sequence[str]]) -> None:
+        """Take levels as they are now; quantity 0 takes one away, which need not be there."""
+        keys, found, spelled = self._keys, self._found, self._spelled
+        for level in levels:
+            price, quantity = level
+            key = spelled.get(price)
+            if key is None:
+                key = self._key(price)
+            if quantity not in _NOTHING:
+                if key not in found:
+                    insort(keys, key)
+                found[key] = level
+            elif key in found:
+                del found[key]
+                del keys[bisect_left(keys, key)]
+
+    def set(self, price: Decimal, quantity: Decimal) -> None:
+        """Take one level, as numbers."""
+        text = f"{quantity:f}" if quantity > ZERO else "0"
+        self.put(((f"{price:f}", text),))
+
+    def quantity_at(self, price: Decimal) -> Decimal:
+        """Give what stands at a price; 0 where there is no level."""
+        level = self._found.get(self._key(f"{price:f}"))
+        return ZERO if level is None else Decimal(level[1])
+
+    def lowest(self) -> Sequence[str] | None:
+        """Give the level of the lowest price, as it came."""
+        return self._found[self._keys[0]] if self._keys else None
+
+    def highest(self) -> Sequence[str] | None:
+        """Give the level of the highest price, as it came."""
+        return self._found[self._keys[-1]] if self._keys else None
+
+    def is_above(self, others: "Levels") -> bool:
+        """Tell whether this side's highest price reaches the others' lowest: a crossed book."""
+        lowest = others.lowest()
+        if lowest is None or not self._keys:
+            return False
+        price = lowest[0]
+        return self._keys[-1] >= (self._spelled.get(price) or self._key(price))
+
+    def differ(self, others: "Levels", low: str, high: str) -> bool:
+        """
+        Compare with another's levels, bounds included.
+
+        Args:
+            low, high: prices between which both know every level; empty for no bound.
+
+        """
+        mine, theirs = self.between(low, high), others.between(low, high)
+        return mine.keys() != theirs.keys() or any(
+            mine[key] != theirs[key] and Decimal(mine[key]) != Decimal(theirs[key]) for key in mine
+        )
+
+    def between(self, low: str, high: str) -> dict[int, str]:
+        """Give the quantities between two prices."""
+        starts = bisect_left(self._keys, self._key(low)) if low else 0
+        ends = bisect_right(self._keys, self._key(high)) if high else len(self._keys)
+        return {key: self._found[key][1] for key in self._keys[starts:ends]}
+
+    def ascending(self) -> Iterator[tuple[Decimal, Decimal]]:
+        """Yield price and quantity of each level as it stands when the first is asked for."""
+        for level in [self._found[key] for key in self._keys]:
+            yield Decimal(level[0]), Decimal(level[1])
+
+    def descending(self) -> Iterator[tuple[Decimal, Decimal]]:
+        """Yield as `ascending`, the other way."""
+        for level in [self._found[key] for key in reversed(self._keys)]:
+            yield Decimal(level[0]), Decimal(level[1])
+
+    def _key(self, price: str) -> int:
+        whole, _, part = price.partition(".")
+        if len(self._spelled) >= _SPELLINGS_MAX:
+            self._spelled.clear()
+        key = self._spelled[price] = int(whole + part.ljust(_DIGITS, "0"))
+        return key

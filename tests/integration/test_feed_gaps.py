@@ -1,0 +1,108 @@
+"""What is missing on a market topic is a record on it, and in a table (spec C2, C5)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from spark.bus.memory import MemoryBroker, MemoryBus
+from spark.bus.port import Partition
+from spark.clock import ManualClock
+from spark.codec import decode
+from spark.events import FeedGapped
+from spark.exchanges.binance.client import BinancePublic
+from spark.exchanges.binance.stream import BinanceStreams
+from spark.exchanges.simulator.server import Options, Running, running
+from spark.metrics import Metrics
+from spark.producers.binance_feed import BinanceFeed
+from tests.feeds import SYMBOLS, feeding, gaps, until
+from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
+from tests.simulated_venue import Client, write_keys
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker(FEED_TOPICS)
+
+
+@pytest.fixture
+async def venue(tmp_path: Path) -> AsyncIterator[Running]:
+    options = Options(keys_file=write_keys(tmp_path), market_steps_per_s=200)
+    async with running(options) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def judge(venue: Running) -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield Client(session, venue)
+
+
+def everywhere(broker: MemoryBroker, cause: str) -> bool:
+    """Tell whether each stream has a gap of that cause."""
+    return all(
+        {gap.symbol for gap in gaps(broker, partition) if gap.cause == cause} == set(SYMBOLS)
+        for partition in (QUOTES, TRADES, BOOKS)
+    )
+
+
+async def test_a_feed_begins_with_a_gap_on_every_stream(
+    venue: Running, broker: MemoryBroker
+) -> None:
+    """C2: what came before the process is missing, and each topic says so first."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
+        await until(broker, lambda: everywhere(broker, "start"))
+    for partition in (QUOTES, TRADES, BOOKS):
+        for symbol in SYMBOLS:
+            first = next(r for r in broker.log(partition) if r.key == symbol.encode())
+            event = decode(first.value or b"")
+            assert isinstance(event, FeedGapped)
+            assert (event.last_ns, event.last_id, event.cause) == (0, -1, "start")
+            assert event.next_id > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"), [("disconnect", "connection_lost"), ("mute_socket", "mute")]
+)
+async def test_a_replaced_socket_is_a_gap_on_every_stream(
+    venue: Running, judge: Client, broker: MemoryBroker, fault: str, cause: str
+) -> None:
+    """C5, trap 18: a socket lost, or mute though it is open, is replaced; both sides are told."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url, mute_s_max=1):
+        await until(broker, lambda: everywhere(broker, "start"))
+        await judge.judge("POST", "/faults", {"kind": fault})
+        await until(broker, lambda: everywhere(broker, cause))
+    (gap,) = [gap for gap in gaps(broker, TRADES) if gap.cause == cause and gap.symbol == "BTCUSDT"]
+    assert 0 < gap.last_ns < gap.resumed_ns
+    assert 0 < gap.last_id < gap.next_id
+
+
+async def test_staleness_grows_without_an_update(broker: MemoryBroker) -> None:
+    """`spark_ws_staleness_seconds` is computed when it is read: silence must show."""
+    metrics, clock = Metrics("binance_feed"), ManualClock(10**18, 10**9)
+    feed = BinanceFeed(
+        bus=MemoryBus(broker),
+        clock=clock,
+        metrics=metrics,
+        streams=BinanceStreams("http://127.0.0.1:1"),
+        depths=BinancePublic("http://127.0.0.1:1", clock, reply_ms_max=1),
+        symbols=SYMBOLS,
+        instance="test",
+        ready=asyncio.Event(),
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(feed.run(stop))
+    await until(broker, lambda: len(broker.log(Partition("control.pulse", 0))) > 0)
+
+    def staleness() -> float | None:
+        return metrics.registry.get_sample_value(
+            "spark_ws_staleness_seconds", {"venue": "binance", "stream": "quotes"}
+        )
+
+    assert staleness() == pytest.approx(0)
+    clock.advance(45 * 10**9)
+    assert staleness() == pytest.approx(45)
+    stop.set()
+    await task
