@@ -139,12 +139,7 @@ class Venue:
 
     def cancel(self, account: Account, order: Order, *, name: str = "") -> Order:
         """
-        Cancel a resting order of `account`.
-
-        Args:
-            account: who asks.
-            order: which.
-            name: what the account calls the cancel, where the venue knows such names.
+        Cancel a resting order of `account`, which may call the cancel by a name.
 
         Raises:
             EngineRefusal: it is not resting, or not this account's.
@@ -159,12 +154,7 @@ class Venue:
         return order
 
     def move_funds(self, account: Account, asset: str, amount: Decimal) -> None:
-        """
-        Deposit into an account, or withdraw from it.
-
-        Raises:
-            EngineRefusal: so much is not free.
-        """
+        """Deposit, or withdraw what is free; raises `EngineRefusal`."""
         balance = account.balance(asset)
         if balance.free + amount < ZERO:
             raise EngineRefusal(Refused.INSUFFICIENT_BALANCE)

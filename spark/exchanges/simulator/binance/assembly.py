@@ -65,11 +65,7 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     faults = Faults()
     streams = Streams(venue, faults, recorded=recorded, is_limited=options.is_limited)
     venue.market_listeners.append(streams)
-    user_streams = UserStreams(venue)
-    venue.order_listeners.append(user_streams)
-    venue.funds_listeners.append(user_streams)
-    api.on_rejected = user_streams.rejected
-    private_sockets = WsApi(api, user_streams, faults)
+    private_sockets = _private_sockets(api, faults)
     activities: dict[str, Activity] = {"depth": streams.run}
     if options.market_steps_per_s > 0 and participants:
         activities["market"] = partial(
@@ -90,6 +86,14 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
         activities=activities,
         close=partial(_close, streams, private_sockets),
     )
+
+
+def _private_sockets(api: Api, faults: Faults) -> WsApi:
+    streams = UserStreams(api.venue)
+    api.venue.order_listeners.append(streams)
+    api.venue.funds_listeners.append(streams)
+    api.on_rejected = streams.rejected
+    return WsApi(api, streams, faults)
 
 
 async def _close(streams: Streams, private_sockets: WsApi) -> None:
