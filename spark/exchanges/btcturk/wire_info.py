@@ -92,6 +92,7 @@ def exchange_info(body: bytes, symbols: Iterable[Symbol]) -> tuple[Instrument, .
 
 def _instrument(fields: Object) -> Instrument:
     limits = _price_filter(fields)
+    price_step = _step(fields, "denominatorscale")
     methods = as_list(fields.get("ordermethods"), "orderMethods")
     return Instrument(
         symbol=text(fields, "name"),
@@ -99,7 +100,7 @@ def _instrument(fields: Object) -> Instrument:
         quote_asset=text(fields, "denominator"),
         status=text(fields, "status"),
         order_methods=frozenset(word.upper() for word in methods if isinstance(word, str)),
-        tick_size=_step(fields, "denominatorscale") if flag(fields, "hasfraction") else Decimal(1),
+        tick_size=price_step if flag(fields, "hasfraction") else Decimal(1),
         price_min=amount_or_zero(fields, "minimumlimitorderprice"),
         price_max=amount_or_zero(fields, "maximumlimitorderprice"),
         step_size=_step(fields, "numeratorscale"),
