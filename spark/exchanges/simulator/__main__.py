@@ -1,14 +1,14 @@
 """
-`python -m spark.exchanges.simulator`: the Binance spot simulator by itself.
+`python -m spark.exchanges.simulator [VENUE]`: one exchange's simulator by itself.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from spark.exchanges.simulator.binance.catalogue import DEFAULT_SYMBOLS
 from spark.exchanges.simulator.options import MARKET_STEPS_PER_S, Options
-from spark.exchanges.simulator.server import serve
+from spark.exchanges.simulator.server import VENUES, serve
+from spark.names import Venue
 
 
 def _speed(text: str) -> float | None:
@@ -20,13 +20,25 @@ def _speed(text: str) -> float | None:
     return speed
 
 
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _habit(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ValueError
+    return name, value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m spark.exchanges.simulator",
-        description="A Binance spot exchange on loopback, with a ledger and faults on demand.",
+        description="An exchange on loopback, with a ledger and faults on demand.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
+    add("venue", nargs="?", type=Venue, choices=VENUES, default=Venue.BINANCE, help="which one")
     add("--host", default="127.0.0.1", help="loopback address to bind")
     add("--port", type=int, default=0, help="REST and streams; 0 picks a free one")
     add("--admin-port", type=int, default=0, help="judges' port; 0 picks a free one")
@@ -34,13 +46,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--keys-file", type=Path, required=True, help="API keys and balances, mode 0400")
     add("--limits", choices=("real", "off"), default="real", help="rate limits")
     add("--seed", type=int, default=42, help="of the self-made market")
-    add("--symbols", default=",".join(DEFAULT_SYMBOLS), help="symbols on offer")
+    add("--symbols", type=_symbols, default=(), help="on offer; the venue's usual ones if none")
     add("--market-rate", type=float, default=MARKET_STEPS_PER_S,
         help="acts of the market per symbol and second; 0 keeps it still")  # fmt: skip
-    add("--replay", type=Path, action="append", default=[], help="recorded frames, repeatable")
+    add("--replay", type=Path, action="append", default=[],
+        help="recorded frames, repeatable; Binance only")  # fmt: skip
     add("--speed", type=_speed, default=1.0, help="times the recorded pace, or max")
     add("--ready-file", type=Path, help="written as JSON when the ports are open")
     add("--ledger-file", type=Path, help="append-only JSON lines")
+    add("--habit", type=_habit, action="append", default=[], metavar="NAME=VALUE",
+        help="what the venue does where nobody is sure, repeatable; BTCTurk only")  # fmt: skip
     return parser
 
 
@@ -50,18 +65,20 @@ def main(arguments: list[str]) -> int:
     return serve(
         Options(
             keys_file=given.keys_file,
+            venue=given.venue,
             host=given.host,
             port=given.port,
             admin_port=given.admin_port,
             is_limited=given.limits == "real",
             seed=given.seed,
-            symbols=tuple(given.symbols.split(",")),
+            symbols=given.symbols,
             market_steps_per_s=given.market_rate,
             replay=tuple(given.replay),
             speed=given.speed,
             ready_file=given.ready_file,
             ledger_file=given.ledger_file,
             admin_token_file=given.admin_token_file,
+            habits=tuple(given.habit),
         )
     )
 

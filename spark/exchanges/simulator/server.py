@@ -36,7 +36,7 @@ from spark.exchanges.simulator.front import Front
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.venue import Venue
 
-__all__ = ["Options", "Running", "running", "serve"]
+__all__ = ["VENUES", "Options", "Running", "running", "serve"]
 
 #: What open connections get to finish once the process is told to stop.
 STOP_S_MAX: Final = 0.3
@@ -46,6 +46,8 @@ _ASSEMBLE: Final[Mapping[names.Venue, Callable[[Options, contextlib.AsyncExitSta
     names.Venue.BINANCE: binance.assemble,
     names.Venue.BTCTURK: btcturk.assemble,
 }
+#: Exchanges that there is a simulator of.
+VENUES: Final = tuple(_ASSEMBLE)
 
 
 def serve(options: Options) -> int:

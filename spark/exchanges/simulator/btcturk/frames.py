@@ -102,17 +102,17 @@ def _trade(fill: Fill) -> dict[str, object]:
 
 def book_full(channel: str, symbol: str, *, number: int, bids: Levels, asks: Levels) -> bytes:
     """Return a whole book (431)."""
-    return _book(FULL, channel, symbol, {"CS": number, "AO": _whole(asks), "BO": _whole(bids)})
+    return _book(FULL, channel, symbol, CS=number, AO=_whole(asks), BO=_whole(bids))
 
 
 def book_difference(
     symbol: str, *, number: int, bids: list[dict[str, object]], asks: list[dict[str, object]]
 ) -> bytes:
     """Return what changed in a book (432)."""
-    return _book(DIFFERENCE, "obdiff", symbol, {"CS": number, "AO": asks, "BO": bids})
+    return _book(DIFFERENCE, "obdiff", symbol, CS=number, AO=asks, BO=bids)
 
 
-def _book(number: int, channel: str, symbol: str, said: dict[str, object]) -> bytes:
+def _book(number: int, channel: str, symbol: str, **said: object) -> bytes:
     return _model(number, {**said, "PS": symbol, "channel": channel, "event": symbol})
 
 
