@@ -25,14 +25,11 @@ from spark.exchanges.simulator.venue import Venue
 
 def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     """
-    Wire one simulator.
-
-    Args:
-        options: what it is started with.
-        stack: is given what has to be closed.
+    Wire one simulator; the stack is given what has to be closed.
 
     Raises:
         SettingError: an option cannot be met.
+
     """
     clock = VenueClock(SystemClock())
     symbols = options.symbols or catalogue.DEFAULT_SYMBOLS
