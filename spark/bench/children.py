@@ -39,6 +39,10 @@ class Child:
         """Whether it has ended."""
         return self._process.returncode is not None
 
+    async def finished(self) -> None:
+        """Wait until it ends by itself."""
+        await self._process.wait()
+
     async def kill(self) -> None:
         """Kill as by kill -9."""
         self._process.send_signal(SIGKILL)

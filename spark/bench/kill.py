@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,28 +19,22 @@ import orjson
 
 from spark.bench.children import Child, child
 from spark.bench.order import percentiles
+from spark.bench.persons import PERSONS, Persons
 from spark.bench.probe import Probe
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Bus, Partition, Record
 from spark.clock import SystemClock
-from spark.codec import decode, encode
+from spark.codec import decode
 from spark.embedded.ops_client import OpsAddress, ask
 from spark.embedded.throwaway import Throwaway
 from spark.errors import GateError, MalformedError, VenueUnavailable
-from spark.events import HaltName
-from spark.keyring import Keyring
-from spark.ledger.control_state import OUTSIDE
-from spark.names import HaltSource, TradingMode
-from spark.ops.control_reader import read_control
+from spark.names import HaltSource
 from spark.ops.kill import KillReport, pull, say_and_wait
 from spark.producers.kills import new_kill
-from spark.producers.words import Operator, approve, propose, resume_trading
 from spark.topics import DECISIONS, EVENTS
-from spark.worker.latch import PREFIX
 from spark.worker.resume import read_through
 
 _STRATEGY: Final = "strategy-demo"
-_PERSONS: Final = ("op-local", "op-second")
 #: Of the load's intents every fourth is a cancel.
 _INTENTS_PER_ORDER: Final = 4 / 3
 _LOAD_S_MAX: Final = 86_400
@@ -55,7 +49,6 @@ _STALE_S: Final = 6.0
 #: After everybody has drained, whatever is still on a wire has arrived.
 _GRACE_S: Final = 0.2
 _LOOK_S: Final = 0.05
-_PROPOSAL_LIFE_NS: Final = 20_000_000_000
 _NS_PER_MS: Final = 1e6
 _LINES_MAX: Final = 5_000
 _OK: Final = 200
@@ -112,7 +105,8 @@ async def drill_kill(
         "rate": drill.rate * _INTENTS_PER_ORDER,
         "seconds": _LOAD_S_MAX,
     }
-    buses = {person: KafkaBus(stack.login(person)) for person in _PERSONS}
+    buses = {person: KafkaBus(stack.login(person)) for person in PERSONS}
+    persons = Persons(stack, buses)
     arrivals = _Arrivals(stack)
     try:
         async with (
@@ -120,11 +114,11 @@ async def drill_kill(
             _Load(plan, stack.home.logs / "load.log", arrivals) as load,
         ):
             for number in range(drill.rounds):
-                found.protections += await _flowing(stack, load, buses)
-                report = await _kill(stack, buses[_PERSONS[0]], arrivals, found=found)
+                found.protections += await _flowing(persons, load, buses[PERSONS[0]])
+                report = await _kill(stack, buses[PERSONS[0]], arrivals, found=found)
                 say(_line(number, report, found))
-                found.protections += await _resume(stack, buses)
-            found.protections += await _flowing(stack, load, buses)
+                found.protections += await persons.resume()
+            found.protections += await _flowing(persons, load, buses[PERSONS[0]])
     finally:
         for bus in buses.values():
             await bus.close()
@@ -219,7 +213,7 @@ class _Load:
         self._child = await self._running.enter_async_context(started)
 
 
-async def _flowing(stack: Throwaway, load: _Load, buses: Mapping[str, Bus]) -> list[str]:
+async def _flowing(persons: Persons, load: _Load, bus: Bus) -> list[str]:
     """
     Wait until orders flow; where they do not, a protection may have been faster than we.
 
@@ -233,9 +227,9 @@ async def _flowing(stack: Throwaway, load: _Load, buses: Mapping[str, Bus]) -> l
     for _ in range(_STARTS_MAX):
         if await load.flows():
             return protections
-        protections += await _resume(stack, buses)
+        protections += await persons.resume()
         await load.restart()
-    outcomes = await _outcomes(buses[_PERSONS[0]])
+    outcomes = await _outcomes(bus)
     raise GateError(f"no orders flow; what became of the latest: {outcomes}")
 
 
@@ -257,7 +251,7 @@ async def _outcomes(bus: Bus) -> str:
 
 async def _kill(stack: Throwaway, bus: Bus, arrivals: _Arrivals, *, found: _Rounds) -> KillReport:
     before = await arrivals.new()
-    kill = new_kill("drill", by=_PERSONS[0], source=HaltSource.CLI, clock=SystemClock())
+    kill = new_kill("drill", by=PERSONS[0], source=HaltSource.CLI, clock=SystemClock())
     report = pull(stack.home.kill, kill)
     await say_and_wait(bus, report, wait_s=_WAIT_S)
     await asyncio.sleep(_GRACE_S)
@@ -283,39 +277,6 @@ def _judge(found: _Rounds, report: KillReport, arrived: list[tuple[int, str]]) -
     found.after_drained += sum(at_ns > drained_ns for at_ns, _ in arrived)
     found.halted_ms.append((halted_ns - report.kill.at_ns) / _NS_PER_MS)
     found.drained_ms.append((drained_ns - report.kill.at_ns) / _NS_PER_MS)
-
-
-async def _resume(stack: Throwaway, buses: Mapping[str, Bus]) -> list[str]:
-    """
-    Clear everything that is in force, on the log and in the latch, as two persons do.
-
-    Returns: what protections had said meanwhile.
-    """
-    first, second = (_operator(stack, person) for person in _PERSONS)
-    people = Keyring(first.person, stack.secrets.root / first.person, stack.home.public).people()
-    said = await read_control(buses[first.person], people, TradingMode.LIVE)
-    halts = said.control.halts_in_force()
-    files = {entry: entry.lstat().st_mtime_ns for entry in stack.home.kill.iterdir()}
-    named = [HaltName(halt=halt.halt, offset=halt.offset) for halt in halts]
-    named += [
-        HaltName(halt=f"{PREFIX}{entry.name}@{touched_ns}", offset=OUTSIDE)
-        for entry, touched_ns in files.items()
-    ]
-    if not named:
-        return []
-    proposal = resume_trading(first, named, reason="drill")
-    # Soon over: of those that live, readers take only so many from one person.
-    proposal = replace(proposal, expires_ns=proposal.created_ns + _PROPOSAL_LIFE_NS)
-    await propose(buses[first.person], first, proposal)
-    await approve(buses[second.person], second, encode(proposal))
-    for entry in files:
-        entry.unlink()
-    return [f"{halt.halt}: {halt.reason}" for halt in halts if halt.source != HaltSource.CLI]
-
-
-def _operator(stack: Throwaway, person: str) -> Operator:
-    keyring = Keyring(person, stack.secrets.root / person, stack.home.public)
-    return Operator(person, keyring.operator_key(), keyring.log_epoch, SystemClock())
 
 
 def _is_place(line: Mapping[str, Any]) -> bool:

@@ -68,6 +68,7 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
         "spark.producers.webhook",
         "spark.worker.ops",
         "spark.bench.floor",
+        "spark.bench.judges",
         "spark.bench.tape",
     ),
     "confluent_kafka": (
