@@ -14,6 +14,8 @@ from tests.tidy.source import ROOT, modules_of_tests
 
 PAGE: Final = ROOT / "runbook" / "proofs.md"
 _NUMBER: Final = re.compile(r"\b([RS]\d{1,2})\b")
+#: `trap 9`, `traps 9, 10`: what other clients of exchanges get wrong.
+_TRAPS: Final = re.compile(r"\btraps? (\d{1,2}(?:(?:, | and )\d{1,2})*)", re.IGNORECASE)
 
 #: The rules, a line each: R of the protocol, S of security.
 RULES: Final = {
@@ -57,11 +59,38 @@ RULES: Final = {
     "S18": "No secret in anything that is printed.",
 }
 
+#: What other clients get wrong, and their users suffer from; T of traps.
+TRAPS: Final = {
+    "T1": "BTCTurk's stamps are milliseconds of its own clock, increasing, of one signer.",
+    "T2": "A body that says success under a refusal is a refusal.",
+    "T3": "BTCTurk's client id is sent and read under its right names, and its echo is checked.",
+    "T4": "BTCTurk's market buy is in the quote currency; it is never sent as another order.",
+    "T5": "A price keeps to scale and fraction, or it is not sent.",
+    "T6": "BTCTurk's order history is asked for in seconds.",
+    "T7": "Candles are asked for with both ends of their time.",
+    "T8": "Each documented error has its class, by its token.",
+    "T9": "A place is never sent again by itself.",
+    "T10": "A timeout of the exchange's own is an unknown, whatever the stream says meanwhile.",
+    "T11": "One denial right after a place proves nothing.",
+    "T12": "A stamp is made when it is signed, from the exchange's clock; a refusal is counted.",
+    "T13": "A clock's offset takes the way there into account.",
+    "T14": "The exchange's own weight is the budget, and its Retry-After is kept.",
+    "T15": "A local book begins by the documented rule.",
+    "T16": "A snapshot older than the buffer is asked for again; the buffer stays.",
+    "T17": "BTCTurk's book goes by CP and CS, and is compared with a full one.",
+    "T18": "A socket that is open but mute is found and replaced.",
+    "T19": "Who reads too slowly makes the socket wait, or fails loudly.",
+    "T20": "A join that is acknowledged and brings nothing is found.",
+    "T21": "BTCTurk's cancel is accepted first and true later.",
+    "T22": "Funds that come a moment after a fill are no reason to give up the account.",
+    "T23": "Fills are made up for by asking.",
+    "T24": "BTCTurk's login signs the constant nonce, an integer, with a fresh time.",
+    "T25": "Binance's private stream is opened by a signed subscription.",
+}
+
 #: What a later part of Spark brings, the whole rule or the rest of it.
 WAITS: Final = {
-    "R12": "BTCTurk",
-    "R14": "the account feed and reconciliation",
-    "S9": "the account feed and leases",
+    "S9": "leases",
     "S12": "the HTTP API and the console",
     "S14": "the witness",
     "S16": "the signer's own environment",
@@ -73,9 +102,14 @@ def proofs() -> dict[str, dict[str, list[str]]]:
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for module in modules_of_tests():
         for name, doc in _tests(module.tree):
-            for number in sorted(set(_NUMBER.findall(doc))):
+            for number in sorted({*_NUMBER.findall(doc), *_traps(doc)}):
                 found[number][module.path].append(name)
     return found
+
+
+def _traps(doc: str) -> Iterator[str]:
+    for numbers in _TRAPS.findall(doc):
+        yield from (f"T{number}" for number in re.findall(r"\d+", numbers))
 
 
 def page() -> str:
@@ -84,11 +118,11 @@ def page() -> str:
     lines = [
         "# Proofs",
         "",
-        "Each rule of the protocol (R) and of security (S), and the tests that name it in their",
-        "docstrings. Generated: `python -m tests.tidy.proofs`.",
+        "Each rule of the protocol (R) and of security (S), each trap of the exchanges (T), and",
+        "the tests that name it in their docstrings. Generated: `python -m tests.tidy.proofs`.",
         "",
     ]
-    for number, rule in RULES.items():
+    for number, rule in (RULES | TRAPS).items():
         lines += [f"## {number}", "", rule, ""]
         if number in WAITS:
             lines += [f"Waits for {WAITS[number]}.", ""]
