@@ -1,4 +1,5 @@
-# up: start the whole stack (FOR=30s ends it by itself)   test: everything   check: lint, types, tidy
+# up: start the whole stack (FOR=30s ends it by itself; VENUE=binance, btcturk or all)
+# test: everything   check: lint, types, tidy
 # bench: the order path and the feed path, measured       clean: remove what make made
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 up: $(RUN)
-	@$(BIN)/spark up $(if $(FOR),--for $(FOR))
+	@$(BIN)/spark up $(if $(FOR),--for $(FOR)) $(if $(VENUE),--venue $(VENUE))
 
 test: $(DEV)
 	@$(BIN)/python -m pytest

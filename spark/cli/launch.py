@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -15,11 +16,12 @@ import typer
 from spark.cli.order_lines import open_orders
 from spark.embedded.home import default_home, default_jar_directory
 from spark.embedded.plan import SimulatorOptions, StackOptions, shared_environment, stack_mode
-from spark.embedded.processes import BY_NAME, PROCESSES
+from spark.embedded.processes import BY_NAME, processes_of
 from spark.embedded.screen_stream import Progress, choose_screen
 from spark.embedded.session import Life, live
 from spark.embedded.stack import Stack
 from spark.embedded.taking_down import TakenDown, take_down
+from spark.names import Venue
 from spark.settings import Settings, read_settings
 
 
@@ -27,6 +29,7 @@ def launch(
     processes: str,
     simulator: SimulatorOptions,
     *,
+    venues: tuple[Venue, ...],
     for_s: float | None,
     is_ephemeral: bool,
     progress: Progress,
@@ -37,6 +40,7 @@ def launch(
 
     Args:
         processes: names with commas between; empty means all.
+        venues: exchanges to work with; empty means those of the settings.
         has_object: stdout is kept for the command's one object.
 
     Raises:
@@ -44,10 +48,14 @@ def launch(
 
     """
     settings = read_settings()
-    chosen = choose_processes(processes)
+    venues = venues or settings.venues.enabled
+    chosen = choose_processes(processes, venues)
     screen = choose_screen(sys.stderr if has_object else sys.stdout, progress)
     with _data_place(settings, is_ephemeral=is_ephemeral) as (anchor, home):
-        options = stack_options(settings, anchor, home, processes=chosen, simulator=simulator)
+        options = replace(
+            stack_options(settings, anchor, home, processes=chosen, simulator=simulator),
+            venues=venues,
+        )
 
         async def life() -> Life:
             return await live(Stack(options, screen, open_orders=open_orders), for_s=for_s)
@@ -90,21 +98,25 @@ def stack_options(
     )
 
 
-def choose_processes(text: str) -> tuple[str, ...]:
+def choose_processes(text: str, venues: tuple[Venue, ...]) -> tuple[str, ...]:
     """
     Read a list of processes.
 
     Raises:
-        typer.BadParameter: one does not exist.
+        typer.BadParameter: one does not exist, or belongs to another exchange.
 
     """
+    known = processes_of(venues)
     if not text:
-        return tuple(process.name for process in PROCESSES)
+        return known
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(BY_NAME)}")
-    return tuple(process.name for process in PROCESSES if process.name in names)
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise typer.BadParameter(f"{strange[0]!r} is of another exchange than {', '.join(venues)}")
+    return tuple(name for name in known if name in names)
 
 
 @contextmanager

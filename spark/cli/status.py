@@ -68,12 +68,12 @@ def _print(state: "StackState", view: "StackView") -> None:
     print_line(f"mode {state.mode.upper()} on endpoint {state.endpoint}")
     print_line(words.isolation(state.isolation_reason))
     print_line(f"Kafka {state.kafka_bootstrap} · PostgreSQL {state.database_url}")
-    if state.simulator_url:
-        print_line(f"exchange {state.simulator_url} (simulator)")
+    for venue, place in state.simulators.items():
+        print_line(f"exchange {place.url} ({venue} simulator)")
     print_line()
     for child in view.children:
         pid = "" if child.pid is None else str(child.pid)
-        print_line(f"  {child.name:<16} {pid:>8}  {words.child_line(child)}")
+        print_line(f"  {child.name:<18} {pid:>8}  {words.child_line(child)}")
     print_line()
     for name, latency in (("Place→ACK", view.place_ack), ("Feed→DB", view.feed_to_db)):
         quantiles = "  ".join(
@@ -104,6 +104,7 @@ def _as_json(state: "StackState", view: "StackView") -> dict[str, object]:
         "kafka_bootstrap": state.kafka_bootstrap,
         "database_url": state.database_url,
         "simulator_url": state.simulator_url,
+        "venues": {venue.value: place.url for venue, place in state.simulators.items()},
         "processes": {
             child.name: {
                 "state": child.state.value,

@@ -5,7 +5,8 @@
 import os
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,18 @@ from spark.cli.durations import parse_duration
 from spark.cli.exit_codes import ExitCode
 from spark.cli.output import JsonOption, print_json, say
 from spark.embedded.screen_stream import Progress
+
+if TYPE_CHECKING:
+    from spark.names import Venue
+
+
+class VenueChoice(StrEnum):
+    """Exchanges of a stack."""
+
+    BINANCE = "binance"
+    BTCTURK = "btcturk"
+    ALL = "all"
+
 
 ForOption = Annotated[
     float | None,
@@ -31,6 +44,10 @@ LimitsOption = Annotated[
     bool, typer.Option("--limits/--no-limits", help="Let the simulator enforce rate limits.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the simulator's own market.")]
+VenueOption = Annotated[
+    VenueChoice | None,
+    typer.Option(help="Exchanges to work with; else SPARK_VENUES, else binance."),
+]
 
 
 def up(
@@ -39,12 +56,13 @@ def up(
     ephemeral: EphemeralOption = False,
     progress: ProgressOption = Progress.AUTO,
     processes: ProcessesOption = "",
+    venue: VenueOption = None,
     limits: LimitsOption = False,
     seed: SeedOption = 42,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Start Kafka, PostgreSQL, an exchange simulator and every Spark process.
+    Start Kafka, PostgreSQL, a simulator of each exchange and every Spark process.
     """
     from spark.cli.launch import launch
     from spark.embedded.plan import SimulatorOptions
@@ -53,6 +71,7 @@ def up(
     lived = launch(
         processes,
         SimulatorOptions(is_limited=limits, seed=seed),
+        venues=_venues(venue),
         for_s=for_s,
         is_ephemeral=ephemeral,
         progress=progress,
@@ -80,6 +99,14 @@ def down(
         print_json({"was_running": ended.was_running, "ended": ended.names, "purged": purge})
     else:
         say(ended.text())
+
+
+def _venues(choice: VenueChoice | None) -> "tuple[Venue, ...]":
+    from spark.embedded.processes import SIMULATORS
+
+    if choice is None:
+        return ()
+    return tuple(one for one in SIMULATORS if choice in (VenueChoice.ALL, one.value))
 
 
 def _leave(code: ExitCode) -> None:

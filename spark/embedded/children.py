@@ -18,15 +18,16 @@ from urllib.parse import quote
 
 from spark.embedded.child import Child, IsAlive
 from spark.embedded.command import Command
+from spark.embedded.exchanges import TIME_PATH
 from spark.embedded.home import Home
 from spark.embedded.kafka import KafkaServer
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN, SIMULATOR_KEYS
 from spark.embedded.ops_client import OpsAddress, ask, read_address
 from spark.embedded.plan import SimulatorOptions
 from spark.embedded.postgres import PostgresServer
-from spark.embedded.processes import KAFKA, POSTGRES, SIMULATOR, Process, StopWave
+from spark.embedded.processes import KAFKA, POSTGRES, SIMULATORS, Process, StopWave
 from spark.embedded.replay import Replay, read_request
-from spark.names import Role
+from spark.names import Role, Venue
 
 _PERIOD_S: Final = 0.05
 _HOST: Final = "127.0.0.1"
@@ -112,19 +113,20 @@ def postgres_child(server: PostgresServer) -> Child:
 
 
 def simulator_child(
-    home: Home, ports: tuple[int, int], options: SimulatorOptions, *, uid: int | None
+    home: Home, venue: Venue, options: SimulatorOptions, *, ports: tuple[int, int], uid: int | None
 ) -> Child:
     """
-    Describe the exchange.
+    Describe an exchange.
 
     Args:
         ports: of the exchange and of its judges.
         uid: its own, or None.
 
     """
+    name = SIMULATORS[venue]
     port, admin_port = ports
-    ready_file = home.run_of(SIMULATOR) / "ready.json"
-    secrets = home.secrets_of(SIMULATOR)
+    ready_file = home.run_of(name) / "ready.json"
+    secrets = home.secrets_of(name)
     arguments = {
         "--host": _HOST,
         "--port": str(port),
@@ -134,19 +136,21 @@ def simulator_child(
         "--limits": "real" if options.is_limited else "off",
         "--seed": str(options.seed),
         "--ready-file": str(ready_file),
-        "--ledger-file": str(home.simulator / "ledger.jsonl"),
+        "--ledger-file": str(home.data_of(name) / "ledger.jsonl"),
     }
     if options.market_rate is not None:
         arguments["--market-rate"] = str(options.market_rate)
-    flat = [part for pair in arguments.items() for part in pair]
+    flat = [venue.value, *(part for pair in arguments.items() for part in pair)]
 
     async def command() -> Command:
         ready_file.unlink(missing_ok=True)
-        replay = read_request(home) or Replay(options.replay, options.replay_speed)
         return Command(
-            argv=(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat, *replay.options),
+            argv=(
+                *(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat),
+                *_replay_options(home, venue, options),
+            ),
             env=_base_environment(),
-            cwd=home.run_of(SIMULATOR),
+            cwd=home.run_of(name),
             uid=uid,
             stop_signal=signal.SIGTERM,
         )
@@ -154,13 +158,17 @@ def simulator_child(
     async def wait_ready(is_alive: IsAlive) -> None:
         address = OpsAddress(0, port, None)
         while is_alive():
-            if ready_file.exists() and await _answers(address, "/api/v3/time"):
+            if ready_file.exists() and await _answers(address, TIME_PATH[venue]):
                 return
             await asyncio.sleep(_PERIOD_S)
 
-    return Child(
-        name=SIMULATOR, command=command, wait_ready=wait_ready, stop_wave=StopWave.EXCHANGE
-    )
+    return Child(name=name, command=command, wait_ready=wait_ready, stop_wave=StopWave.EXCHANGE)
+
+
+def _replay_options(home: Home, venue: Venue, options: SimulatorOptions) -> tuple[str, ...]:
+    if venue is not Venue.BINANCE:
+        return ()
+    return (read_request(home) or Replay(options.replay, options.replay_speed)).options
 
 
 def _environment(principal: str, around: Surroundings) -> dict[str, str]:

@@ -10,7 +10,7 @@ Where one stack keeps its things, and the lock that makes it the only one there.
            state/     one directory for each process's caches
            kill.d/    any file in it stops new orders (design §5)
            latches/   what guardrail, signer and gateway have seen there; no cache
-           kafka/ postgres/ simulator/
+           kafka/ postgres/ simulator/ simulator-btcturk/
 """
 
 import fcntl
@@ -39,6 +39,7 @@ _KNOWN: Final = (
     "kafka",
     "postgres",
     "simulator",
+    "simulator-btcturk",
     _UIDS,
     _MARKER,
 )
@@ -61,7 +62,6 @@ class Home:
         self.public = self.root / "public"
         self.kill = self.root / "kill.d"
         self.latches = self.root / "latches"
-        self.simulator = self.root / "simulator"
         #: Which uid each role has had here, from one start to the next.
         self.uids = self.root / _UIDS
 
@@ -83,6 +83,10 @@ class Home:
     def secrets_of(self, principal: str) -> Path:
         """Name a principal's directory of secrets."""
         return self.secrets / principal
+
+    def data_of(self, server: str) -> Path:
+        """Name the directory of what a simulator must not forget."""
+        return self.root / server
 
     def log_of(self, child: str) -> Path:
         """Name the file of what a child process prints."""

@@ -4,6 +4,7 @@ Makes the keys of spark/keys.py, each once, in the directories of their holders.
 What exists stays: a key that changed would make every record before it a forgery.
 """
 
+import base64
 import os
 import secrets as randomness
 import uuid
@@ -15,23 +16,21 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spark import keys
+from spark.embedded.processes import SIMULATORS
 from spark.embedded.secrets import Secrets, claim_secret, remove_secret
 from spark.errors import IntegrityError
 from spark.names import Role, Venue
 from spark.people import read_people, write_people
 from spark.topics import OPERATORS
 
-SIMULATOR: Final = "simulator"
 SIMULATOR_KEYS: Final = "keys.json"
 SIMULATOR_ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  (a file's name)
 _PUBLIC_MODE: Final = 0o644
 _SECRET_BYTES: Final = 32
-#: What the simulated account owns, before its first order.
-_BALANCES: Final[Mapping[str, str]] = {
-    "USDT": "10000000",
-    "BTC": "1000",
-    "ETH": "10000",
-    "BNB": "10000",
+#: What a simulated account owns, before its first order.
+_BALANCES: Final[Mapping[Venue, Mapping[str, str]]] = {
+    Venue.BINANCE: {"USDT": "10000000", "BTC": "1000", "ETH": "10000", "BNB": "10000"},
+    Venue.BTCTURK: {"TRY": "300000000", "USDT": "10000000", "BTC": "1000", "ETH": "10000"},
 }
 
 
@@ -60,23 +59,32 @@ def renew_log_epoch(public: Path) -> None:
 
 def mint_simulator_keys(secrets: Secrets) -> None:
     """
-    Give the simulator and the signer the same two exchange keys: one trades, one reads (S4).
+    Give each simulator and the signer the same two exchange keys: one trades, one reads (S4).
     """
-    entries = []
-    for kind, permissions in ((keys.TRADE_KEY, ["read", "trade"]), (keys.READ_KEY, ["read"])):
-        id_name, secret_name = keys.exchange_key(Venue.BINANCE, kind)
-        api_key = secrets.password(Role.SIGNER, id_name)
-        secret = secrets.password(Role.SIGNER, secret_name)
-        entries.append(
-            {
-                "api_key": api_key,
-                "secret": secret,
-                "permissions": permissions,
-                "balances": dict(_BALANCES) if kind == keys.TRADE_KEY else {},
-            }
-        )
-    replace_secret(secrets, SIMULATOR, SIMULATOR_KEYS, content=orjson.dumps(entries))
-    secrets.password(SIMULATOR, SIMULATOR_ADMIN_TOKEN)
+    for venue, simulator in SIMULATORS.items():
+        entries = [
+            _exchange_key(secrets, venue, keys.TRADE_KEY, permissions=["read", "trade"]),
+            _exchange_key(secrets, venue, keys.READ_KEY, permissions=["read"]),
+        ]
+        replace_secret(secrets, simulator, SIMULATOR_KEYS, content=orjson.dumps(entries))
+        secrets.password(simulator, SIMULATOR_ADMIN_TOKEN)
+
+
+def _exchange_key(
+    secrets: Secrets, venue: Venue, kind: str, *, permissions: list[str]
+) -> dict[str, object]:
+    id_name, secret_name = keys.exchange_key(venue, kind)
+    if venue is Venue.BTCTURK:
+        # Its public keys are UUIDs, its secrets base64.
+        fresh = base64.b64encode(randomness.token_bytes(_SECRET_BYTES))
+        secrets.write(Role.SIGNER, id_name, str(uuid.uuid4()).encode())
+        secrets.write(Role.SIGNER, secret_name, fresh)
+    return {
+        "api_key": secrets.password(Role.SIGNER, id_name),
+        "secret": secrets.password(Role.SIGNER, secret_name),
+        "permissions": permissions,
+        "balances": dict(_BALANCES[venue]) if kind == keys.TRADE_KEY else {},
+    }
 
 
 def replace_secret(secrets: Secrets, principal: str, name: str, *, content: bytes) -> Path:

@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
-from spark.embedded.processes import PROCESSES
+from spark.embedded.processes import processes_of
 from spark.errors import SettingError
-from spark.names import Endpoint, TradingMode
+from spark.names import Endpoint, TradingMode, Venue
 from spark.settings import Settings
 
 _WHOLE_PCT: Final = 100
@@ -30,11 +30,13 @@ class Ports:
     postgres: int = 5432
     simulator: int = 8720
     simulator_admin: int = 8721
+    btcturk_simulator: int = 8722
+    btcturk_simulator_admin: int = 8723
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorOptions:
-    """What exchange there is."""
+    """What exchanges there are: the same for each, but for recordings, which are Binance's."""
 
     is_limited: bool = False
     seed: int = 42
@@ -62,12 +64,19 @@ class StackOptions:
     #: Servers of somebody else's; empty starts embedded ones.
     kafka_bootstrap: str = ""
     database_url: str = field(default="", repr=False)
-    processes: tuple[str, ...] = tuple(process.name for process in PROCESSES)
+    #: Exchanges that it works with.
+    venues: tuple[Venue, ...] = (Venue.BINANCE,)
+    processes: tuple[str, ...] = processes_of((Venue.BINANCE,))
     has_simulator: bool = True
     simulator: SimulatorOptions = SimulatorOptions()
     ports: Ports = Ports()
     #: Settings that every process is given, by the names under which it reads them.
     environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def simulated(self) -> tuple[Venue, ...]:
+        """Exchanges that a simulator stands for."""
+        return self.venues if self.has_simulator else ()
 
 
 def stack_mode(settings: Settings) -> TradingMode:

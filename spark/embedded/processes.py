@@ -4,15 +4,22 @@ The one table of Spark processes: what each runs on, and in which order they end
 `spark run NAME` starts one; `spark up` starts them all.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from spark.names import Role
+from spark.names import Role, Venue
 
 KAFKA: Final = "kafka"
 POSTGRES: Final = "postgres"
 SIMULATOR: Final = "simulator"
+BTCTURK_SIMULATOR: Final = "simulator-btcturk"
+#: One server for each exchange that a stack may have.
+SIMULATORS: Final[Mapping[Venue, str]] = {
+    Venue.BINANCE: SIMULATOR,
+    Venue.BTCTURK: BTCTURK_SIMULATOR,
+}
 DEMO: Final = "strategy-demo"
 
 
@@ -36,19 +43,34 @@ class Process:
     #: Servers without which it is not started.
     needs: tuple[str, ...]
     stop_wave: StopWave
+    #: The exchange without which it is no part of a stack; None where it serves all there are.
+    venue: Venue | None = None
 
 
+_EXCHANGES: Final = tuple(SIMULATORS.values())
 PROCESSES: Final[tuple[Process, ...]] = (
     Process(name=Role.AUDITOR.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
-    Process(name=Role.VENUE_WATCH.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.WATCHERS),
+    Process(name=Role.VENUE_WATCH.value, needs=(KAFKA, *_EXCHANGES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.SIGNER.value, needs=(KAFKA,), stop_wave=StopWave.SIGNER),
-    Process(name=Role.GATEWAY.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.GATEWAY),
+    Process(name=Role.GATEWAY.value, needs=(KAFKA, *_EXCHANGES), stop_wave=StopWave.GATEWAY),
     Process(name=Role.GUARDRAIL.value, needs=(KAFKA,), stop_wave=StopWave.GUARDRAIL),
     Process(name=Role.SENTINEL.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
     Process(name=Role.WEBHOOK.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
     Process(name=Role.FEED_WRITER.value, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.PROJECTOR.value, needs=(KAFKA, POSTGRES), stop_wave=StopWave.WATCHERS),
-    Process(name=Role.BINANCE_FEED.value, needs=(KAFKA, SIMULATOR), stop_wave=StopWave.SOURCES),
+    Process(
+        name=Role.BINANCE_FEED.value,
+        needs=(KAFKA, SIMULATOR),
+        stop_wave=StopWave.SOURCES,
+        venue=Venue.BINANCE,
+    ),
     Process(name=DEMO, needs=(KAFKA,), stop_wave=StopWave.SOURCES),
 )
 BY_NAME: Final = {process.name: process for process in PROCESSES}
+
+
+def processes_of(venues: Collection[Venue]) -> tuple[str, ...]:
+    """Name the processes of a stack that works with these exchanges."""
+    return tuple(
+        process.name for process in PROCESSES if process.venue is None or process.venue in venues
+    )

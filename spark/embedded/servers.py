@@ -17,6 +17,7 @@ from spark.db.migrate import migrate
 from spark.db.pool import Database
 from spark.embedded import provision as provisioning
 from spark.embedded.children import kafka_child, passfile_url, postgres_child, simulator_child
+from spark.embedded.exchanges import SPOKEN
 from spark.embedded.jars import Jar, fetch, read_lock
 from spark.embedded.java import java_binary
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
@@ -24,7 +25,7 @@ from spark.embedded.kafka_admin import wait_ready
 from spark.embedded.minting import renew_log_epoch, replace_secret
 from spark.embedded.plan import StackOptions, require_loopback, split_password
 from spark.embedded.postgres import DATABASE, HOST, PostgresServer
-from spark.embedded.processes import KAFKA, POSTGRES, SIMULATOR
+from spark.embedded.processes import KAFKA, POSTGRES, SIMULATORS
 from spark.embedded.roles import MIGRATE, ROLES, provision_roles, role_url
 from spark.embedded.screen import Screen, phase
 from spark.embedded.secrets import KAFKA_PASSWORD
@@ -32,6 +33,7 @@ from spark.embedded.site import Site
 from spark.embedded.supervisor import Supervisor
 from spark.errors import EmbeddedUnavailable, SettingError
 from spark.metrics import Metrics
+from spark.names import Venue
 from spark.settings import DatabaseSettings
 from spark.topics import PRINCIPALS, PROVISIONER, TOPICS
 
@@ -109,23 +111,24 @@ async def start_database(ground: Ground) -> dict[str, str]:
     return {principal: _passfile_url(ground, principal, place) for principal in ROLES}
 
 
-async def start_simulator(ground: Ground) -> None:
+async def start_simulator(ground: Ground, venue: Venue) -> None:
     """
-    Start the exchange.
+    Start an exchange.
 
     Raises:
         SparkError: what keeps it from serving.
 
     """
-    with phase(ground.screen, SIMULATOR) as now:
-        ports = (ground.site.ports.simulator, ground.site.ports.simulator_admin)
-        options = ground.options.simulator
-        uid = ground.site.uids.get(SIMULATOR)
-        ground.supervisor.start(simulator_child(ground.site.home, ports, options, uid=uid))
-        await ground.supervisor.ready([SIMULATOR], timeout_s=START_S_MAX)
-        source = f"{len(options.replay)} recordings" if options.replay else f"seed {options.seed}"
+    name = SIMULATORS[venue]
+    with phase(ground.screen, name) as now:
+        options, site = ground.options.simulator, ground.site
+        ports, uid = site.simulator_ports(venue), site.uids.get(name)
+        ground.supervisor.start(simulator_child(site.home, venue, options, ports=ports, uid=uid))
+        await ground.supervisor.ready([name], timeout_s=START_S_MAX)
+        is_replayed = options.replay and venue is Venue.BINANCE
+        source = f"{len(options.replay)} recordings" if is_replayed else f"seed {options.seed}"
         limits = "real limits" if options.is_limited else "limits off"
-        now.detail = f"Binance spot · {source} · {limits}"
+        now.detail = f"{SPOKEN[venue]} · {source} · {limits}"
 
 
 def _kafka_server(jars: tuple[Jar, ...], ground: Ground) -> KafkaServer:

@@ -19,12 +19,12 @@ from spark.embedded.minting import mint_keys, mint_simulator_keys
 from spark.embedded.ownership import own_directory
 from spark.embedded.plan import Ports, StackOptions
 from spark.embedded.ports import pick_ports
-from spark.embedded.processes import SIMULATOR
+from spark.embedded.processes import SIMULATORS
 from spark.embedded.replay import remove_request
 from spark.embedded.secrets import Secrets
 from spark.embedded.state import read_state
 from spark.errors import EmbeddedUnavailable
-from spark.names import Role
+from spark.names import Role, Venue
 from spark.topics import OPERATORS, PRINCIPALS
 
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ _MIB: Final = 1024 * 1024
 #: Jars, a formatted log, a database cluster, and room to run into an alarm rather than a wall.
 FREE_BYTES_MIN: Final = 512 * _MIB
 #: Who has a process, and so a uid. Operators are people: their files belong to whoever started.
-SEPARATED: Final = (PRINCIPALS - OPERATORS) | {BROKER, SIMULATOR}
+SEPARATED: Final = (PRINCIPALS - OPERATORS) | {BROKER, *SIMULATORS.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,12 @@ class Site:
     def uids(self) -> Mapping[str, int]:
         """Each principal's uid, empty without isolation."""
         return self.isolation.uids
+
+    def simulator_ports(self, venue: Venue) -> tuple[int, int]:
+        """Give an exchange's port and that of its judges."""
+        if venue is Venue.BTCTURK:
+            return self.ports.btcturk_simulator, self.ports.btcturk_simulator_admin
+        return self.ports.simulator, self.ports.simulator_admin
 
 
 async def prepare_site(options: StackOptions) -> tuple[Site, list[str]]:
@@ -72,9 +78,11 @@ def _prepare(options: StackOptions) -> tuple[Site, list[str]]:
     require_space(options.jar_directory)
     isolation = plan_isolation(SEPARATED, home.uids)
     home.make(is_shared=isolation.is_isolated)
-    for principal in sorted({*options.processes, SIMULATOR}):
+    simulators = {SIMULATORS[venue] for venue in options.venues}
+    for principal in sorted({*options.processes, *simulators}):
         home.make_for(principal, isolation.uids.get(principal))
-    own_directory(home.simulator, isolation.uids.get(SIMULATOR))
+    for name in sorted(simulators):
+        own_directory(home.data_of(name), isolation.uids.get(name))
     if (uid := isolation.uids.get(Role.WEBHOOK)) is not None:
         # An alert may pull the latch, and so may the sentinel, which is in this group too
         # (children.py); who pulled it is its owner, and none removes another's.

@@ -20,21 +20,22 @@ from spark import __version__
 from spark.embedded import kafka_training
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.children import Surroundings, process_child
+from spark.embedded.exchanges import exchange_environment
 from spark.embedded.home import Home, StackLock
 from spark.embedded.identity import own_identity
 from spark.embedded.kafka import KafkaServer
 from spark.embedded.plan import StackOptions, without_user
-from spark.embedded.processes import BY_NAME, DEMO, KAFKA, POSTGRES, SIMULATOR
+from spark.embedded.processes import BY_NAME, DEMO, KAFKA, POSTGRES, SIMULATORS
 from spark.embedded.screen import Opening, Screen, Summary, phase
 from spark.embedded.screen_text import place_end
 from spark.embedded.servers import START_S_MAX, Ground, start_database, start_kafka, start_simulator
 from spark.embedded.site import Site, prepare_site
-from spark.embedded.state import StackPhase, StackState, write_state
+from spark.embedded.state import SimulatorAddress, StackPhase, StackState, write_state
 from spark.embedded.supervisor import Supervisor
 from spark.embedded.view import StackView
 from spark.embedded.watch import Orders, Watch
 from spark.errors import SparkError
-from spark.names import Endpoint
+from spark.names import Endpoint, Venue
 
 #: Of the 10 s in which everything has ended.
 STOP_S_MAX: Final = 8.0
@@ -150,7 +151,7 @@ class Stack:
         self._is_running = True
         if DEMO in self._options.processes:
             await self._await_first_order(self._watch)
-        self._screen.running(_facts(self._options, site, self._state))
+        self._screen.running(_facts(site, self._state))
         return self._state
 
     async def _start_servers(self, ground: Ground) -> dict[str, str]:
@@ -158,8 +159,8 @@ class Stack:
             async with asyncio.TaskGroup() as group:
                 kafka = group.create_task(start_kafka(ground))
                 database = group.create_task(start_database(ground))
-                if self._options.has_simulator:
-                    group.create_task(start_simulator(ground))
+                for venue in self._options.simulated:
+                    group.create_task(start_simulator(ground, venue))
         except BaseExceptionGroup as group_of_errors:
             raise _first(group_of_errors) from None
         self._broker = kafka.result()
@@ -275,10 +276,17 @@ def _first_state(options: StackOptions, site: Site) -> StackState:
         is_kafka_embedded=not options.kafka_bootstrap,
         database_url=without_user(options.database_url or own_database),
         is_database_embedded=not options.database_url,
-        simulator_url=f"http://{_LOOPBACK}:{ports.simulator}",
-        simulator_stream_url=f"ws://{_LOOPBACK}:{ports.simulator}",
-        simulator_admin_url=f"http://{_LOOPBACK}:{ports.simulator_admin}",
+        simulators={venue: _simulator_at(site, venue) for venue in options.simulated},
         ports={name: getattr(ports, name) for name in type(ports).__dataclass_fields__},
+    )
+
+
+def _simulator_at(site: Site, venue: Venue) -> SimulatorAddress:
+    port, admin_port = site.simulator_ports(venue)
+    return SimulatorAddress(
+        url=f"http://{_LOOPBACK}:{port}",
+        stream_url=f"ws://{_LOOPBACK}:{port}",
+        admin_url=f"http://{_LOOPBACK}:{admin_port}",
     )
 
 
@@ -290,12 +298,11 @@ def _surroundings(
         "SPARK_KAFKA_BOOTSTRAP": state.kafka_bootstrap,
         "TRADING_MODE": options.mode.value,
         "SPARK_ENDPOINT": Endpoint.SIM.value,
+        "SPARK_VENUES": ",".join(options.venues),
     }
-    embedded = set()
-    if options.has_simulator:
-        environment["SPARK_BINANCE_REST_URL"] = state.simulator_url
-        environment["SPARK_BINANCE_STREAM_URL"] = state.simulator_stream_url
-        embedded.add(SIMULATOR)
+    embedded = {SIMULATORS[venue] for venue in state.simulators}
+    for venue, place in state.simulators.items():
+        environment |= exchange_environment(venue, place)
     if state.is_kafka_embedded:
         embedded.add(KAFKA)
     if state.is_database_embedded:
@@ -309,13 +316,15 @@ def _surroundings(
     )
 
 
-def _facts(options: StackOptions, site: Site, state: StackState) -> list[tuple[str, str]]:
+def _facts(site: Site, state: StackState) -> list[tuple[str, str]]:
     facts = [
         ("Kafka", f"{state.kafka_bootstrap}   (SASL, one principal for each role)"),
         ("PostgreSQL", state.database_url),
     ]
-    if options.has_simulator:
-        facts.append(("Exchange", f"{state.simulator_url}   (simulator)"))
+    facts += [
+        ("Exchange", f"{place.url}   ({venue} simulator)")
+        for venue, place in state.simulators.items()
+    ]
     facts.append(("Logs", str(site.home.logs)))
     facts.append(("Try", "spark status · spark order list · spark audit tail · spark down"))
     return facts

@@ -2,7 +2,8 @@
 `<home>/run/stack.json`: where a running stack is, for the command line. No secrets.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from spark.embedded.child import ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.identity import ProcessIdentity
 from spark.errors import NotRunningError
-from spark.names import Endpoint, TradingMode
+from spark.names import Endpoint, TradingMode, Venue
 
 _FILE: Final = "stack.json"
 _MODE: Final = 0o644
@@ -27,6 +28,15 @@ class StackPhase(StrEnum):
     RUNNING = "running"
     STOPPING = "stopping"
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorAddress:
+    """Where one exchange's simulator is."""
+
+    url: str
+    stream_url: str
+    admin_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +60,24 @@ class StackState:
     #: Without user and password.
     database_url: str
     is_database_embedded: bool
-    simulator_url: str
-    simulator_stream_url: str
-    simulator_admin_url: str
+    #: By exchange; empty where the exchanges are somebody else's.
+    simulators: Mapping[Venue, SimulatorAddress] = field(default_factory=dict)
     #: Ports in use, by server, so that the next start prefers them.
     ports: dict[str, int]
     #: Servers and processes, as the supervisor sees them.
     children: tuple[ChildStatus, ...] = ()
+
+    @property
+    def simulator_url(self) -> str:
+        """Give the address of Binance's simulator; empty where there is none."""
+        found = self.simulators.get(Venue.BINANCE)
+        return "" if found is None else found.url
+
+    @property
+    def simulator_admin_url(self) -> str:
+        """Give the address of the judges of Binance's simulator; empty where there is none."""
+        found = self.simulators.get(Venue.BINANCE)
+        return "" if found is None else found.admin_url
 
     @property
     def is_isolated(self) -> bool:
@@ -71,7 +92,7 @@ def write_state(anchor: Home, state: StackState) -> None:
     """Write the file whole; a reader finds the old one or the new one."""
     path = anchor.run / _FILE
     part = path.with_name(f".{_FILE}.part")
-    part.write_bytes(orjson.dumps(state, default=str))
+    part.write_bytes(orjson.dumps(state, default=str, option=orjson.OPT_NON_STR_KEYS))
     part.chmod(_MODE)
     part.replace(path)
 

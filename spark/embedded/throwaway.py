@@ -18,7 +18,7 @@ from spark.embedded.children import passfile_url
 from spark.embedded.home import Home
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.plan import Ports, SimulatorOptions, StackOptions
-from spark.embedded.processes import PROCESSES, SIMULATOR
+from spark.embedded.processes import SIMULATORS, processes_of
 from spark.embedded.roles import ROLES
 from spark.embedded.screen import Screen
 from spark.embedded.screen_plain import PlainScreen
@@ -26,9 +26,9 @@ from spark.embedded.secrets import Secrets
 from spark.embedded.servers import PASSFILE
 from spark.embedded.stack import Stack
 from spark.embedded.state import StackState, read_state
-from spark.names import TradingMode
+from spark.names import TradingMode, Venue
 
-_ANY_PORTS: Final = Ports(kafka=0, kafka_controller=0, postgres=0, simulator=0, simulator_admin=0)
+_ANY_PORTS: Final = Ports(**dict.fromkeys(Ports.__dataclass_fields__, 0))
 _PASSABLE: Final = 0o711
 
 
@@ -37,7 +37,8 @@ class ThrowawayOptions:
     """What such a stack consists of."""
 
     jar_directory: Path
-    processes: tuple[str, ...] = tuple(process.name for process in PROCESSES)
+    venues: tuple[Venue, ...] = (Venue.BINANCE,)
+    processes: tuple[str, ...] = processes_of((Venue.BINANCE,))
     mode: TradingMode = TradingMode.LIVE
     has_simulator: bool = True
     simulator: SimulatorOptions = field(default_factory=SimulatorOptions)
@@ -76,9 +77,9 @@ class Throwaway:
         """List the processes that run now, servers included."""
         return {child.name: child.pid for child in self.state.children if child.pid is not None}
 
-    def admin_token(self) -> str:
-        """Give what the exchange's judges ask for."""
-        return self.secrets.password(SIMULATOR, SIMULATOR_ADMIN_TOKEN)
+    def admin_token(self, venue: Venue = Venue.BINANCE) -> str:
+        """Give what an exchange's judges ask for."""
+        return self.secrets.password(SIMULATORS[venue], SIMULATOR_ADMIN_TOKEN)
 
 
 def running_stack(anchor: Home, state: StackState) -> Throwaway:
@@ -125,6 +126,7 @@ def _stack_options(options: ThrowawayOptions, root: Path) -> StackOptions:
         is_kept=False,
         jar_directory=options.jar_directory,
         mode=options.mode,
+        venues=options.venues,
         processes=options.processes,
         has_simulator=options.has_simulator,
         simulator=options.simulator,

@@ -28,9 +28,6 @@ def _state(home: Path, phase: StackPhase) -> StackState:
         is_kafka_embedded=True,
         database_url="",
         is_database_embedded=True,
-        simulator_url="",
-        simulator_stream_url="",
-        simulator_admin_url="",
         ports={},
     )
 

@@ -1,5 +1,7 @@
 """Keys are made once, in both ends' directories."""
 
+import base64
+import uuid
 from pathlib import Path
 
 import orjson
@@ -8,17 +10,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spark import keys
 from spark.embedded.minting import (
-    SIMULATOR,
     SIMULATOR_KEYS,
     mint_keys,
     mint_simulator_keys,
     renew_log_epoch,
     replace_secret,
 )
+from spark.embedded.processes import SIMULATORS
 from spark.embedded.secrets import Secrets
 from spark.errors import IntegrityError
 from spark.keyring import Keyring
-from spark.names import Role
+from spark.names import Role, Venue
 from spark.people import sign, write_people
 from spark.topics import BY_NAME, INTENTS, OPERATORS
 
@@ -125,21 +127,32 @@ def test_a_new_log_gets_a_new_epoch(secrets: Secrets) -> None:
     assert (_public(secrets) / keys.LOG_EPOCH).read_text() != before
 
 
-def test_the_simulator_knows_two_keys_and_only_one_trades(secrets: Secrets) -> None:
+@pytest.mark.parametrize("venue", SIMULATORS)
+def test_each_simulator_knows_two_keys_and_only_one_trades(secrets: Secrets, venue: Venue) -> None:
     """
     The read key signs queries and can place nothing (S4).
     """
     mint_simulator_keys(secrets)
-    entries = orjson.loads(secrets.read(SIMULATOR, SIMULATOR_KEYS))
+    entries = orjson.loads(secrets.read(SIMULATORS[venue], SIMULATOR_KEYS))
     by_id = {entry["api_key"]: entry for entry in entries}
-    trade_id, trade_secret = keys.exchange_key("binance", keys.TRADE_KEY)
-    read_id, read_secret = keys.exchange_key("binance", keys.READ_KEY)
+    trade_id, trade_secret = keys.exchange_key(venue, keys.TRADE_KEY)
+    read_id, read_secret = keys.exchange_key(venue, keys.READ_KEY)
     trade = by_id[secrets.read(Role.SIGNER, trade_id).decode()]
     read = by_id[secrets.read(Role.SIGNER, read_id).decode()]
     assert trade["secret"] == secrets.read(Role.SIGNER, trade_secret).decode()
     assert read["secret"] == secrets.read(Role.SIGNER, read_secret).decode()
     assert "trade" in trade["permissions"]
     assert read["permissions"] == ["read"]
+
+
+def test_btcturks_keys_are_of_its_own_form(secrets: Secrets) -> None:
+    """
+    Its public keys are UUIDs and its secrets base64, or its signatures would not verify.
+    """
+    mint_simulator_keys(secrets)
+    for entry in orjson.loads(secrets.read(SIMULATORS[Venue.BTCTURK], SIMULATOR_KEYS)):
+        assert str(uuid.UUID(entry["api_key"])) == entry["api_key"]
+        assert len(base64.b64decode(entry["secret"], validate=True)) == keys.KEY_BYTES
 
 
 def test_s11_each_person_has_a_key_of_their_own(secrets: Secrets) -> None:

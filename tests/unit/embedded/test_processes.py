@@ -3,8 +3,16 @@
 import pytest
 
 from spark.cli.wiring import BUILDERS
-from spark.embedded.processes import KAFKA, POSTGRES, PROCESSES, SIMULATOR, Process, StopWave
-from spark.names import Role
+from spark.embedded.processes import (
+    KAFKA,
+    POSTGRES,
+    PROCESSES,
+    SIMULATORS,
+    Process,
+    StopWave,
+    processes_of,
+)
+from spark.names import Role, Venue
 from spark.topics import STRATEGIES
 
 
@@ -13,6 +21,17 @@ def test_every_process_of_the_table_can_be_run() -> None:
     `spark up` starts nothing that `spark run` does not know, and leaves none out.
     """
     assert {process.name for process in PROCESSES} == {str(name) for name in BUILDERS}
+
+
+def test_a_stack_has_the_feeds_of_its_exchanges_alone() -> None:
+    """
+    A feed without its exchange would fail for ever; all else serves whichever there are.
+    """
+    binance, btcturk = (set(processes_of((one,))) for one in (Venue.BINANCE, Venue.BTCTURK))
+    assert Role.BINANCE_FEED in binance - btcturk
+    assert Role.BINANCE_FEED not in btcturk
+    assert binance - {Role.BINANCE_FEED} <= btcturk
+    assert set(processes_of(tuple(SIMULATORS))) == {process.name for process in PROCESSES}
 
 
 def test_a_process_is_named_like_its_principal() -> None:
@@ -31,7 +50,7 @@ def test_what_a_process_needs_ends_after_it(process: Process) -> None:
     waves = {
         KAFKA: StopWave.SERVERS,
         POSTGRES: StopWave.SERVERS,
-        SIMULATOR: StopWave.EXCHANGE,
+        **dict.fromkeys(SIMULATORS.values(), StopWave.EXCHANGE),
     }
     assert all(waves[need] > process.stop_wave for need in process.needs)
 

@@ -10,9 +10,16 @@ from spark.embedded.home import Home
 from spark.embedded.identity import ProcessIdentity, own_identity
 from spark.embedded.plan import Ports, StackOptions
 from spark.embedded.site import choose_ports
-from spark.embedded.state import StackPhase, StackState, find_stack, read_state, write_state
+from spark.embedded.state import (
+    SimulatorAddress,
+    StackPhase,
+    StackState,
+    find_stack,
+    read_state,
+    write_state,
+)
 from spark.errors import NotRunningError
-from spark.names import Endpoint, TradingMode
+from spark.names import Endpoint, TradingMode, Venue
 
 
 @pytest.fixture
@@ -37,9 +44,13 @@ def _state(home: Home) -> StackState:
         is_kafka_embedded=True,
         database_url="postgresql://127.0.0.1:5432/spark",
         is_database_embedded=True,
-        simulator_url="http://127.0.0.1:1",
-        simulator_stream_url="ws://127.0.0.1:1",
-        simulator_admin_url="http://127.0.0.1:2",
+        simulators={
+            Venue.BTCTURK: SimulatorAddress(
+                url="http://127.0.0.1:1",
+                stream_url="ws://127.0.0.1:1",
+                admin_url="http://127.0.0.1:2",
+            )
+        },
         ports={"kafka": 21_000},
         children=(
             ChildStatus(
