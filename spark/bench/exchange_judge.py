@@ -213,7 +213,9 @@ def _without_end(told: Told, ledger: Ledger) -> Iterable[str]:
         here = told.orders.by_id.get(ClientOrderId(key))
         if here is None:
             yield f"{key}: approved, and nothing became of it"
-        elif here.state not in CLOSED and key not in ledger.orders:
+        elif key not in ledger.orders and (
+            here.state not in CLOSED or here.exchange_order_id or here.filled
+        ):
             yield f"{key}: {here.state} here, nothing at the exchange"
 
 
