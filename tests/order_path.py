@@ -22,6 +22,7 @@ from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Bus, Outgoing
 from spark.clock import SystemClock
+from spark.consumers.gateway_manners import VenueRules
 from spark.events import (
     CancelApproved,
     CancelOrder,
@@ -41,6 +42,7 @@ from spark.names import Role, Side, StrategyId, Symbol, TradingMode
 from spark.producers.intents import IntentWriter, OrderWish
 from tests import keyed
 from tests.made import ACCOUNT, SECOND_NS
+from tests.mannered import BINANCE_RULES
 from tests.order_stages import BTC, ETH, RUNNERS
 from tests.simulated_venue import FULL, Client, write_keys
 from tests.start import PATIENT
@@ -115,6 +117,8 @@ class OrderPath:
     signature_life_ns: int = SIGNATURE_LIFE_NS
     #: Where the gateway sends to; the exchange, unless a test says otherwise.
     rest_url: str = ""
+    #: How the gateway treats the exchange.
+    rules: VenueRules = BINANCE_RULES
     #: Where states are kept between runs of a stage.
     state_dir: Path | None = None
 

@@ -153,6 +153,7 @@ def _gateway(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event
             keys=gateway_keys(),
             signer=SigningClient(path.place_ / "q.sock"),
             accounts={0: (ACCOUNT, binance)},
+            rules={Venue.BINANCE: path.rules},
             mode=path.mode,
             endpoint=Endpoint.SIM,
             concurrency_max=path.concurrency_max,

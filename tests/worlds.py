@@ -21,13 +21,14 @@ from spark.consumers.signing_socket import SigningClient
 from spark.events import Event
 from spark.exchanges.port import OrderVenue
 from spark.metrics import Metrics
-from spark.names import AccountId, Endpoint, Role, TradingMode
+from spark.names import AccountId, Endpoint, Role, TradingMode, Venue
 from spark.worker.contract import Transform
 from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from spark.worker.loop import TransformLoop, Wiring
 from tests import hops, keyed
 from tests.made import ACCOUNT, NOW_NS
+from tests.mannered import BINANCE_RULES
 from tests.marks import START_PRICES, prices_marked
 from tests.surroundings import (
     account_fenced,
@@ -153,6 +154,7 @@ class World:
             keys=hops.gateway_keys(),
             signer=SigningClient(self.files / "nobody.sock"),
             accounts=accounts,
+            rules={Venue.BINANCE: BINANCE_RULES},
             mode=TradingMode.LIVE,
             endpoint=Endpoint.SIM,
             concurrency_max=concurrency_max,

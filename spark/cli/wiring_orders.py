@@ -80,6 +80,7 @@ async def signer(process: Process, stop: asyncio.Event) -> None:
 
 async def gateway(process: Process, stop: asyncio.Event) -> None:
     """Run the gateway."""
+    from spark.cli.venue_rules import venue_rules
     from spark.consumers.gateway import Gateway, GatewayWiring
     from spark.consumers.gateway_intake import GatewayKeys
     from spark.consumers.gateway_market import PaperRules
@@ -106,6 +107,7 @@ async def gateway(process: Process, stop: asyncio.Event) -> None:
             for account, number in topics.ACCOUNT_PARTITION.items()
             if number in process.partitions and venue_of(account) in ways
         },
+        rules=venue_rules(settings),
         mode=settings.trading.mode_in_force,
         endpoint=settings.trading.endpoint,
         concurrency_max=settings.gateway.concurrency_max,

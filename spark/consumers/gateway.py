@@ -2,7 +2,8 @@
 Gateway: sends each sealed request at most once and writes down what came of it.
 
 Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch;
-        for orders on paper market.binance.books and trades, venue.state
+        account.events, for evidence about its own orders; for orders on paper
+        market.binance.books and trades, venue.state
 Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
         how far it obeys a kill
 Owns    the connections to the exchanges; no key that could sign; its copy of kills
@@ -11,68 +12,31 @@ Fails   closed: without a valid claim, a deadline ahead and no halt, not a byte
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from spark import topics
-from spark.bus.port import Bus, Pace, Partition, Record, Writer
-from spark.clock import Clock
+from spark.bus.port import Pace, Partition, Record, Writer
 from spark.consumers.gateway_desk import Desk
-from spark.consumers.gateway_intake import GatewayKeys, Permit
-from spark.consumers.gateway_lane import Lane, open_orders
-from spark.consumers.gateway_market import PaperRules, follow_market
-from spark.consumers.gateway_resume import GatewayPast, read_past
+from spark.consumers.gateway_lane import open_orders
+from spark.consumers.gateway_market import follow_market
+from spark.consumers.gateway_opening import GatewayWiring, Opening
 from spark.consumers.gateway_settle import settle
-from spark.consumers.signing_socket import SigningClient
 from spark.exchanges.paper.market import PaperMarket
-from spark.exchanges.paper.venue import PaperVenue
-from spark.exchanges.port import OrderVenue
-from spark.ledger.dispatch import Dispatch
 from spark.log import logger
-from spark.metrics import Metrics
-from spark.names import AccountId, Endpoint, Role, TradingMode
-from spark.signing import TagChecker
-from spark.worker.cache import StateCache
+from spark.names import Role, TradingMode
 from spark.worker.confirm import Confirmer
-from spark.worker.halts import CONTROL_TOPICS, Halts
-from spark.worker.inbox import Inbox
+from spark.worker.halts import CONTROL_TOPICS
 from spark.worker.pulse import Pulse
 from spark.worker.resume import check_partition_counts
+from spark.worker.sides import follow
 from spark.worker.tenure import Holder, Tenure, take
+
+__all__ = ["Gateway", "GatewayWiring"]
 
 _READ_WAIT_MS: Final = 200
 #: How long a stop waits for answers; what is open then is unknown after the restart.
 _DRAIN_S_MAX: Final = 5.0
 _ROLE: Final = Role.GATEWAY.value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayWiring:
-    """What the gateway is given by the command line."""
-
-    bus: Bus
-    clock: Clock
-    metrics: Metrics
-    halts: Halts
-    #: Verifies the signer's tags on records.
-    checker: TagChecker
-    keys: GatewayKeys
-    #: Has questions about unsettled orders signed.
-    signer: SigningClient
-    #: By partition: the account and the way to its exchange.
-    accounts: Mapping[int, tuple[AccountId, OrderVenue]]
-    mode: TradingMode
-    endpoint: Endpoint
-    #: Requests in flight for each account.
-    concurrency_max: int
-    instance: str
-    #: Set once the log is folded and requests are being served.
-    ready: asyncio.Event
-    #: Where states are kept between runs; None keeps none.
-    state_dir: Path | None = None
-    paper: PaperRules = field(default_factory=PaperRules)
 
 
 class Gateway:
@@ -84,6 +48,7 @@ class Gateway:
         self._arrived: list[Record] = []
         self._wake = asyncio.Event()
         self._market = PaperMarket(book_age_ns_max=wiring.paper.book_age_ns_max)
+        self._opening = Opening(wiring, self._market, self._wake.set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -114,6 +79,7 @@ class Gateway:
                 for desk in self._desks.values():
                     tasks.append(group.create_task(self._read(desk)))
                     tasks.append(group.create_task(settle(desk, wiring.signer)))
+                    tasks.append(group.create_task(self._listen(desk)))
                     tasks.extend(
                         group.create_task(sender) for sender in desk.senders(wiring.concurrency_max)
                     )
@@ -128,7 +94,7 @@ class Gateway:
     async def _open(self, writer: Writer) -> dict[Partition, int]:
         """Take the partitions, fold what was said and done, then say that we are ready."""
         wiring = self._wiring
-        names = (topics.SIGNED, topics.EVENTS, *CONTROL_TOPICS)
+        names = (topics.SIGNED, topics.EVENTS, topics.ACCOUNT_EVENTS, *CONTROL_TOPICS)
         ids = await check_partition_counts(
             wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
         )
@@ -136,8 +102,7 @@ class Gateway:
         for number in wiring.accounts:
             output = Partition(topics.EVENTS, number)
             tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
-            desk = await self._desk(number, tenure, ids)
-            self._desks[number] = desk
+            self._desks[number] = await self._opening.desk(number, tenure, ids)
         # To ends of after the fences: what was said before them is known when we are ready.
         words = await wiring.halts.read(wiring.bus)
         for desk in self._desks.values():
@@ -156,59 +121,13 @@ class Gateway:
         wiring.ready.set()
         return words
 
-    async def _desk(self, number: int, tenure: Tenure, ids: dict[str, str]) -> Desk:
-        wiring = self._wiring
-        account, venue = wiring.accounts[number]
-        source = Partition(topics.SIGNED, number)
-        cache: StateCache[GatewayPast] | None = None
-        if wiring.state_dir is not None:
-            cache = StateCache(wiring.state_dir / f"{_ROLE}.{number}.state", GatewayPast)
-        kept = None if cache is None else await cache.load(wiring.bus, ids)
-        lane_of = (source, tenure.partition)
-        past = await read_past(wiring.bus, lane_of, fence=tenure.epoch, kept=kept)
-        past.orders.epoch = tenure.epoch
-        lane = Lane(
-            account=account,
-            epoch=tenure.epoch,
-            inbox=Inbox(
-                source,
-                position=past.origin.done_below,
-                lineage=past.lineage(source),
-                checker=wiring.checker,
-                bytes_max=topics.BY_NAME[topics.SIGNED].message_bytes_max,
-            ),
-            orders=past.orders,
-            dispatch=Dispatch(wiring.concurrency_max),
-            keys=wiring.keys,
-            permit=Permit(
-                mode=wiring.mode,
-                endpoint=wiring.endpoint,
-                epochs={number: tenure.epoch},
-                control=wiring.halts.control,
-                kills=wiring.halts.kills,
-            ),
-            handled=past.handled,
+    async def _listen(self, desk: Desk) -> None:
+        """Follow what the account feed says; runs until cancelled."""
+        news = desk.news
+        positions = {news.partition: news.next_offset}
+        await follow(
+            self._wiring.bus, positions, desk.hear, partitions=[news.partition], pace=Pace.SIDE
         )
-        paper = PaperVenue(
-            self._market,
-            past.orders,
-            # The desk is not there yet; its orders' evidence goes through it later.
-            say=lambda events: desk.say(events),  # noqa: PLW0108
-            rate=wiring.paper.fee_rate,
-            clock=wiring.clock,
-        )
-        desk = Desk(
-            lane=lane,
-            tenure=tenure,
-            venue=venue,
-            paper=paper,
-            clock=wiring.clock,
-            metrics=wiring.metrics,
-            wake=self._wake.set,
-            cache=cache,
-            topic_ids=ids,
-        )
-        return desk
 
     async def _read(self, desk: Desk) -> None:
         inbox = desk.lane.inbox

@@ -15,8 +15,9 @@ from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
 from spark.codec import decode, encode
 from spark.consumers.gateway_intake import Now
-from spark.consumers.gateway_lane import Lane
-from spark.consumers.gateway_resume import GatewayPast
+from spark.consumers.gateway_lane import Lane, past_of
+from spark.consumers.gateway_manners import VenueRules
+from spark.consumers.gateway_resume import GatewayPast, News
 from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
@@ -47,6 +48,9 @@ class Desk:
     venue: OrderVenue
     #: Carries orders out on paper, and sends nothing.
     paper: OrderVenue
+    rules: VenueRules
+    #: What the account feed says, as far as it was taken.
+    news: News
     clock: Clock
     metrics: Metrics
     #: Called whenever there is an answer to write down.
@@ -61,9 +65,11 @@ class Desk:
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
     _timing: Timing = field(init=False)
+    _alarm: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         self._timing = Timing(self.metrics)
+        self._timing.changed(self.lane, ())
 
     def now(self) -> Now:
         """Read both clocks."""
@@ -97,19 +103,19 @@ class Desk:
             self.pending.extend(self.lane.answer(ready, outcome, now))
         claimed: list[Ready] = []
         if may_claim:
-            control = self.lane.permit.control
-            self.lane.dispatch.limit(control.concurrency_max(self.lane.account))
             said, claimed = self.lane.claim(now)
             self.pending.extend(said)
+            self._set_alarm(self.lane.manners.due_ns(), now)
+        if changes := self.lane.manners.take_changes():
+            self.pending.extend(changes)
+            self._timing.changed(self.lane, changes)
         await self.append()
         # The append was acknowledged without a gap: the claims stand, in this
         # epoch, and are the first for their ids.
         for ready in claimed:
             self._timing.claimed(ready)
             self.outbox.put_nowait(ready)
-        account = self.lane.account
-        self.metrics.orders_in_flight.labels(account).set(self.lane.dispatch.in_flight)
-        self.metrics.unknown_open.labels(account).set(len(self.lane.orders.unknown))
+        self._timing.turned(self.lane, now)
 
     async def append(self) -> None:
         """Append the pending events; raises as `turn`."""
@@ -133,13 +139,13 @@ class Desk:
         if self.cache is None or mark is None or self.pending or self.unkept < due:
             return
         self.unkept = 0
-        origin, handled = self.lane.done()
-        past = GatewayPast(self.lane.orders, origin, handled, self.topic_ids)
+        past = past_of(self.lane, self.topic_ids)
+        marks = (mark, self.news.mark)
         self.cache.save(
             Kept(
                 state=past,
-                marks=(mark,),
-                topic_ids={mark.topic: self.topic_ids[mark.topic]},
+                marks=marks,
+                topic_ids={one.topic: self.topic_ids[one.topic] for one in marks},
                 epoch=self.tenure.epoch,
                 seq=-1,
                 last=None,
@@ -158,6 +164,11 @@ class Desk:
         self.pending.extend(events)
         self.wake()
 
+    def hear(self, record: Record) -> None:
+        """Take what the account feed says; its evidence settles what we do not know (A8)."""
+        if self.news.take(record, self.lane.orders):
+            self.wake()
+
     def way(self, mode: TradingMode) -> OrderVenue:
         """Choose the way of an order by the mode that it was placed in."""
         return self.paper if mode is TradingMode.PAPER else self.venue
@@ -171,6 +182,12 @@ class Desk:
         while True:
             ready = await self.outbox.get()
             outcome = await self._send(ready)
+            # At once: the next request may be at the door while this waits to be written.
+            manners, now = self.lane.manners, self.now()
+            if isinstance(outcome, Refusal):
+                manners.unsent(ready, outcome.code, now)
+            else:
+                manners.answered(ready, outcome, now)
             # Only now look up the list: a turn may have replaced it meanwhile.
             self.answers.append((ready, outcome))
             self.wake()
@@ -187,8 +204,13 @@ class Desk:
                 if found is not None:
                     refusal = found
                     return False
-            if self.lane.is_late(ready, self.now()):
+            now = self.now()
+            if self.lane.is_late(ready, now):
                 refusal = Refusal(code=Reason.SIGNATURE_EXPIRED)
+                return False
+            found = self.lane.manners.refusal(ready, now)
+            if found is not None:
+                refusal = found
                 return False
             return True
 
@@ -198,6 +220,15 @@ class Desk:
             return await send(ready.request, ready.about(), check)
         except NotSentError:
             return refusal
+
+    def _set_alarm(self, due_ns: int, now: Now) -> None:
+        """Have the next turn come when what waits for a time may go."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if due_ns:
+            wait_s = max(0, due_ns - now.monotonic_ns) / _NS_PER_S
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self.wake)
 
     def _fold_foreign(self, record: Record) -> None:
         """Take in what an older epoch's gateway learnt from the exchange (R4)."""

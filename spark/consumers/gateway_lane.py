@@ -11,7 +11,8 @@ from typing import Final
 
 from spark.consumers import gateway_words as words
 from spark.consumers.gateway_intake import GatewayKeys, Now, Opened, Permit, open_request
-from spark.consumers.gateway_resume import MEMORY_NS
+from spark.consumers.gateway_manners import Manners
+from spark.consumers.gateway_resume import MEMORY_NS, GatewayPast
 from spark.events import (
     CancelApproved,
     Event,
@@ -22,7 +23,7 @@ from spark.events import (
     RequestNotSent,
 )
 from spark.exchanges.port import Answer, Outcome
-from spark.ledger.dispatch import Dispatch, Ready
+from spark.ledger.dispatch import AnyDispatch, Ready
 from spark.ledger.fold import Orders, cancel_key, fold_event, forget
 from spark.ledger.orders import CLOSED
 from spark.names import (
@@ -48,13 +49,16 @@ class Lane:
     epoch: int
     inbox: Inbox
     orders: Orders
-    dispatch: Dispatch
+    dispatch: AnyDispatch
+    manners: Manners
     keys: GatewayKeys
     permit: Permit
     #: Signed records taken and neither claimed nor ended, with the lineage before each.
     open_offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: Signed records at or above the resume point that have their event already.
     handled: set[int] = field(default_factory=set)
+    #: Offset behind the last signed record that was claimed.
+    claimed_below: int = 0
     #: Of each place that was opened: its mode, and ns from its intent's append to its sealing's.
     opened: list[tuple[TradingMode, int]] = field(default_factory=list)
 
@@ -127,18 +131,27 @@ class Lane:
         """
         said: list[OrderEvent] = []
         claimed: list[Ready] = []
+        control = self.permit.control
+        protected = control.concurrency_max(self.account)
+        self.dispatch.limit(self.manners.concurrency_max(protected, now))
+        word = control.breakers.get(self.account)
+        self.manners.begin(None if word is None else word.state, now)
         # A refused request gives its slot back at once, so that another may leave.
-        while leaving := self.dispatch.leave():
+        while leaving := self.dispatch.leave(lambda ready: self.manners.may_leave(ready, now)):
             for ready in leaving:
-                refusal = self._refusal(ready, now)
+                refusal = _refusal(self, ready, now) or self.manners.refusal(ready, now)
                 if refusal is None:
+                    claimed.append(ready)
+                    self.dispatch.claims(ready)
+                    self.manners.claims(ready)
+                    self.claimed_below = max(self.claimed_below, ready.offset + 1)
                     origin = self._origin(ready.offset)
                     event: OrderEvent = words.claimed(
                         ready, epoch=self.epoch, origin=origin, now=now
                     )
-                    claimed.append(ready)
                 else:
                     self.dispatch.done(ready)
+                    self.manners.drop(ready, now)
                     event = self._ended(ready.offset, ready.sealed, (refusal,), now=now)
                 said.extend(self._said([event], now))
         return said, claimed
@@ -179,7 +192,7 @@ class Lane:
         """End where the send would be: a shadow order is guarded, signed and measured (B1)."""
         reasons = [Refusal(code=Reason.SHADOW_MODE)]
         # What would have kept it from being sent belongs to what is measured.
-        if (refusal := self._refusal(ready, now)) is not None:
+        if (refusal := _refusal(self, ready, now)) is not None:
             reasons.append(refusal)
         return self._ended(ready.offset, ready.sealed, reasons, now=now)
 
@@ -198,19 +211,6 @@ class Lane:
             return [self._ended(ready.offset, ready.sealed, (closed,), now=now)]
         self.dispatch.add(ready)
         return []
-
-    def _refusal(self, ready: Ready, now: Now) -> Refusal | None:
-        """Look once more before the claim: one claim for each id, and nothing late (R1, R2)."""
-        sealed = ready.sealed
-        key = sealed.client_order_id if ready.is_place else cancel_key(sealed.intent_id)
-        if key in self.orders.taken:
-            return Refusal(code=Reason.DUPLICATE_CLAIM, found=key)
-        if self.is_late(ready, now):
-            return Refusal(code=Reason.SIGNATURE_EXPIRED)
-        if ready.is_place and sealed.symbol in self.orders.unknown_symbols:
-            # The guardrail learns of an unknown a moment later than we do.
-            return Refusal(code=Reason.UNKNOWN_OUTCOME_OPEN, found=sealed.symbol)
-        return None
 
     def is_late(self, ready: Ready, now: Now) -> bool:
         """Tell whether a request is too old, by the wall clock or by our own patience."""
@@ -251,3 +251,40 @@ def open_orders(lane: Lane, now_ns: int) -> frozenset[ClientOrderId]:
         if not 0 < order.final_after_ns < now_ns - _CLOCK_ERROR_NS_MAX
     }
     return lane.dispatch.places_in_flight | unknown
+
+
+def past_of(lane: Lane, topic_ids: dict[str, str]) -> GatewayPast:
+    """Give what a restart needs to know."""
+    origin, handled = lane.done()
+    return GatewayPast(
+        lane.orders,
+        origin,
+        handled,
+        topic_ids,
+        claimed_below=lane.claimed_below,
+        breaker=lane.manners.breaker.state,
+        breaker_since_ns=lane.manners.breaker.since_ns,
+    )
+
+
+def resolved_by_persons(lane: Lane, now: Now) -> list[OrderEvent]:
+    """Give what to say of unknowns that persons took over, because no evidence settles them."""
+    said = lane.permit.control.resolved
+    found = sorted(key for key in lane.orders.unknown if key in said)
+    return [words.resolved(lane.orders.by_id[key], epoch=lane.epoch, now=now) for key in found]
+
+
+def _refusal(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
+    """Look once more before the claim: one claim for each id, and nothing late (R1, R2)."""
+    sealed = ready.sealed
+    key = sealed.client_order_id if ready.is_place else cancel_key(sealed.intent_id)
+    if key in lane.orders.taken:
+        return Refusal(code=Reason.DUPLICATE_CLAIM, found=key)
+    if lane.is_late(ready, now):
+        return Refusal(code=Reason.SIGNATURE_EXPIRED)
+    if lane.dispatch.is_overtaken(ready):
+        return Refusal(code=Reason.STAMP_OVERTAKEN, found=str(sealed.stamped_ns))
+    if ready.is_place and sealed.symbol in lane.orders.unknown_symbols:
+        # The guardrail learns of an unknown a moment later than we do.
+        return Refusal(code=Reason.UNKNOWN_OUTCOME_OPEN, found=sealed.symbol)
+    return None

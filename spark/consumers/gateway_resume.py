@@ -1,5 +1,8 @@
 """
 What the gateway knows after a restart: its own log, folded (R1, R6, R8).
+
+And what the account feed learnt of the same orders beside it: evidence on `account.events`
+settles what the gateway could not.
 """
 
 from dataclasses import dataclass, field
@@ -8,9 +11,18 @@ from typing import Final
 from spark.bus.port import Bus, Partition, Record
 from spark.codec import decode
 from spark.errors import MalformedError, PositionError
-from spark.events import Event, Origin, PartitionFenced
+from spark.events import (
+    BreakerChanged,
+    Event,
+    Evidence,
+    OrderClaimed,
+    Origin,
+    PartitionFenced,
+)
 from spark.ledger.fold import Orders, fold_event, forget
-from spark.worker.cache import Kept
+from spark.names import BreakerState
+from spark.signing import short_digest
+from spark.worker.cache import Kept, Mark
 from spark.worker.fence import Lineage
 from spark.worker.resume import check_topic_ids, place_of, read_through
 from spark.worker.tenure import read_between
@@ -30,6 +42,11 @@ class GatewayPast:
     #: Signed records at or above `origin.done_below` that have an event.
     handled: set[int] = field(default_factory=set)
     topic_ids: dict[str, str] = field(default_factory=dict)
+    #: Offset behind the last signed record that was claimed.
+    claimed_below: int = 0
+    #: As the log tells it: an open breaker stays open over a restart.
+    breaker: BreakerState = BreakerState.CLOSED
+    breaker_since_ns: int = 0
 
     def fold(self, record: Record) -> None:
         """Fold one record of `orders.events`."""
@@ -44,9 +61,15 @@ class GatewayPast:
         if isinstance(event, PartitionFenced):
             self.topic_ids.update(event.topic_ids)
             return
-        origin: Origin | None = getattr(event, "origin", None)
-        if origin is None or getattr(event, "epoch", None) != self.orders.epoch:
+        if getattr(event, "epoch", None) != self.orders.epoch:
             return
+        if isinstance(event, BreakerChanged):
+            self.breaker, self.breaker_since_ns = event.state, event.at_ns
+        origin: Origin | None = getattr(event, "origin", None)
+        if origin is None:
+            return
+        if isinstance(event, OrderClaimed):
+            self.claimed_below = max(self.claimed_below, origin.offset + 1)
         self.handled.add(origin.offset)
         if origin.done_below > self.origin.done_below:
             self.origin = origin
@@ -85,6 +108,63 @@ async def read_past(
     if not starts[source] <= past.origin.done_below <= ends[source]:
         raise PositionError(f"{source}: offset {past.origin.done_below} is not on the log any more")
     return past
+
+
+@dataclass(slots=True)
+class News:
+    """What the account feed says of one account's orders, as far as it was taken."""
+
+    partition: Partition
+    next_offset: int = 0
+    _digest: str = ""
+
+    def take(self, record: Record, orders: Orders) -> bool:
+        """
+        Fold one record, if it is evidence about an order that is known.
+
+        Returns: whether it was. What closed so long ago that it is forgotten stays forgotten.
+        """
+        self.next_offset = record.offset + 1
+        self._digest = short_digest(record.value or b"")
+        try:
+            event: Event = decode(record.value or b"")
+        except MalformedError:
+            return False
+        if not isinstance(event, Evidence) or event.client_order_id not in orders.by_id:
+            return False
+        place = place_of(record)
+        fold_event(orders, event, place.offset, place.appended_ns)
+        return True
+
+    @property
+    def mark(self) -> Mark:
+        """Say how far it was taken."""
+        return Mark(*self.partition, self.next_offset, self._digest)
+
+
+async def read_news(
+    bus: Bus, partition: Partition, orders: Orders, *, kept: Kept[GatewayPast] | None
+) -> News:
+    """
+    Fold the account feed's evidence to its end of now, after the gateway's own log.
+
+    Raises:
+        PositionError: records that were not taken are gone; a person has to look.
+
+    """
+    starts, ends = await bus.starts([partition]), await bus.ends([partition])
+    marks = () if kept is None else kept.marks
+    mark = next((one for one in marks if (one.topic, one.partition) == partition), None)
+    first = 0 if mark is None else mark.next_offset
+    if starts[partition] > first:
+        raise PositionError(f"{partition}: records below {starts[partition]} are gone")
+    news = News(partition, first, "" if mark is None else mark.digest)
+
+    def take(record: Record) -> None:
+        news.take(record, orders)
+
+    await read_through(bus, {partition: (first, ends[partition])}, take)
+    return news
 
 
 async def _named_upstream(bus: Bus, lane: tuple[Partition, Partition]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 from typing import Final
 
 from spark.consumers.gateway_desk import Desk
+from spark.consumers.gateway_lane import resolved_by_persons
 from spark.consumers.signing_socket import SigningClient
 from spark.errors import VenueUnavailable
 from spark.events import (
@@ -26,6 +27,7 @@ from spark.exchanges.port import Answer, Asked, Question, unsigned
 from spark.ledger.fold import Order
 from spark.log import logger
 from spark.names import ClientOrderId, OrderState, TradingMode
+from spark.worker.retry import DEFAULT, draw
 
 _PERIOD_S: Final = 1.0
 #: Questions for each round: the weight budget belongs to orders first.
@@ -34,26 +36,61 @@ _QUESTIONS_MAX: Final = 5
 
 async def settle(desk: Desk, signer: SigningClient) -> None:
     """Ask, once a second, about what is unsettled; runs until cancelled."""
-    orders = desk.lane.orders
     queue: dict[ClientOrderId, None] = {}
+    failures, why = 0, ""
     while True:
-        await asyncio.sleep(_PERIOD_S)
-        unsettled = orders.unknown | orders.doubtful
-        queue = {key: None for key in queue if key in unsettled} | dict.fromkeys(unsettled)
-        for key in list(queue)[:_QUESTIONS_MAX]:
-            # To the end: one that nobody can settle yet must not keep the others waiting.
-            queue[key] = queue.pop(key)
-            order = orders.by_id.get(key)
-            if order is None:
-                orders.doubtful.discard(key)
-                continue
-            try:
-                said = await _ask(desk, signer, order)
-            except VenueUnavailable as error:
-                logger().warning("unsettled", client_order_id=key, why=str(error))
-                break
-            if said:
-                desk.say(said)
+        pause_s = DEFAULT.pause_s(failures, chance=draw()) if failures else _PERIOD_S
+        await asyncio.sleep(pause_s)
+        if said := resolved_by_persons(desk.lane, desk.now()):
+            desk.say(said)
+        try:
+            await _ask_round(desk, signer, queue)
+        except VenueUnavailable as error:
+            desk.lane.manners.stay_away_for(error, desk.now())
+            failures += 1
+            if str(error) != why:
+                # Once for each reason: what is unsettled stays so for hours, and is in a gauge.
+                why = str(error)
+                logger().warning("unsettled", account=desk.lane.account, why=why)
+        else:
+            failures, why = 0, ""
+
+
+async def _ask_round(desk: Desk, signer: SigningClient, queue: dict[ClientOrderId, None]) -> None:
+    """
+    Ask about a few of them, those first that were asked about longest ago.
+
+    Raises:
+        VenueUnavailable: no usable answer; the one that was asked about is last now.
+
+    """
+    orders = desk.lane.orders
+    unsettled = orders.unknown | orders.doubtful
+    for key in [key for key in queue if key not in unsettled]:
+        del queue[key]
+    for key in unsettled:
+        queue.setdefault(key)
+    for key in list(queue)[:_QUESTIONS_MAX]:
+        # To the end: one that nobody can settle yet must not keep the others waiting.
+        queue[key] = queue.pop(key)
+        order = orders.by_id.get(key)
+        if order is None:
+            orders.doubtful.discard(key)
+            continue
+        if not _may_ask(desk, order):
+            continue
+        said = await _ask(desk, signer, order)
+        if said:
+            desk.say(said)
+
+
+def _may_ask(desk: Desk, order: Order) -> bool:
+    """Look whether there is such a question, and whether it may be asked now."""
+    if order.mode is TradingMode.PAPER:
+        return True
+    # Where the exchange does not know our ids, the account feed searches its lists, and
+    # what it finds comes by `account.events`.
+    return desk.rules.has_questions and desk.lane.manners.ask_wait_ns(desk.now()) == 0
 
 
 async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEvent]:
@@ -74,6 +111,8 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
             )
         )
     outcome = await desk.way(about.mode).query(request, about)
+    if not is_paper:
+        desk.lane.manners.told(outcome, desk.now())
     if outcome.answer is Answer.DEFINITE:
         is_cancel_open = not is_paper and request.stamp_ns <= order.cancel_final_after_ns
         if is_cancel_open and not any(map(_is_end, outcome.evidence)):

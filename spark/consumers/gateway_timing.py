@@ -1,19 +1,25 @@
 """
-What the gateway measures of orders: how long each took, and where an exchange erred.
+What the gateway measures: how long orders took, where an exchange erred, what holds it back.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from spark.consumers.gateway_intake import Now
 from spark.consumers.gateway_lane import Lane
-from spark.events import OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown
+from spark.events import BreakerChanged, OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown
 from spark.ledger.dispatch import Ready
+from spark.log import logger
 from spark.metrics import Metrics
-from spark.names import TradingMode
+from spark.names import BreakerState, TradingMode, venue_of
 
 _NS_PER_S: Final = 1e9
 #: What an exchange refuses for other than the order's content, as dashboards know it.
-_REFUSALS: Final = {"RATE_LIMIT": "RATE_LIMIT", "-1021": "INVALID_NONCE"}
+_REFUSALS: Final = {
+    "RATE_LIMIT": "RATE_LIMIT",
+    "-1021": "INVALID_NONCE",
+    "INVALID_NONCE": "INVALID_NONCE",
+}
 
 
 class Timing:
@@ -54,6 +60,29 @@ class Timing:
                     ack, hop = self._metrics.place_ack, self._metrics.hop
                     ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
                     hop.labels("gateway").observe((now_ns - event.sent_ns) / _NS_PER_S)
+
+    def turned(self, lane: Lane, now: Now) -> None:
+        """Show where an account stands after a turn."""
+        account, manners = lane.account, lane.manners
+        self._metrics.back_off.labels(account).set(manners.away_ns(now) / _NS_PER_S)
+        self._metrics.weight_spent.labels(venue_of(account)).set(manners.address.budget.spent)
+        self._metrics.orders_in_flight.labels(account).set(lane.dispatch.in_flight)
+        self._metrics.unknown_open.labels(account).set(len(lane.orders.unknown))
+
+    def changed(self, lane: Lane, changes: Sequence[BreakerChanged]) -> None:
+        """Show the breaker, and say what became of it."""
+        for change in changes:
+            say = logger().info if change.state is BreakerState.CLOSED else logger().error
+            say(
+                "breaker_changed",
+                account=change.account,
+                state=change.state,
+                cause=change.cause,
+                **change.evidence,
+            )
+        for state in BreakerState:
+            gauge = self._metrics.breaker.labels(lane.account, state)
+            gauge.set(state is lane.manners.breaker.state)
 
     def _exchange(self, event: OrderAcked | OrderRejected | OutcomeUnknown, exchange: str) -> None:
         errors = self._metrics.exchange_errors

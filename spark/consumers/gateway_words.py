@@ -9,6 +9,7 @@ from spark.events import (
     Event,
     OrderApproved,
     OrderClaimed,
+    OrderResolved,
     Origin,
     OutcomeUnknown,
     Refusal,
@@ -85,5 +86,21 @@ def unknown(
         client_order_id=about.client_order_id,
         symbol=about.symbol,
         cause=cause,
+        at_ns=now.wall_ns,
+    )
+
+
+def resolved(order: Order, *, epoch: int, now: Now) -> OrderResolved:
+    """Say that persons hold an unknown for never placed; evidence that comes later reopens it."""
+    return OrderResolved(
+        epoch=epoch,
+        account=order.account,
+        strategy=order.strategy,
+        intent_id=order.intent_id,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        outcome="by_person",
+        asked_ns=0,
+        final_after_ns=order.final_after_ns,
         at_ns=now.wall_ns,
     )

@@ -1,12 +1,19 @@
 """
-Which requests may leave now: one queue for each symbol, cancels first. Pure.
+Which requests may leave now. Pure.
 
-A symbol that is slow fills its own share of the account's slots and no more; a
-cancel overtakes the places of its symbol, but not the place that it cancels.
+`Dispatch`: one queue for each symbol, cancels first. A symbol that is slow fills its own
+share of the account's slots and no more; a cancel overtakes the places of its symbol, but
+not the place that it cancels.
+
+`StampedDispatch`: one line for the account's key, in the order of the stamps, one request
+in flight (R12): an exchange that wants each stamp above the last one takes no request
+that another overtook.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from spark.events import CancelApproved, OrderApproved, RequestSealed
 from spark.exchanges.port import About, SignedRequest
@@ -72,6 +79,14 @@ class _Queue:
     in_flight: int = 0
 
 
+#: Asked of a request before it leaves; who says no keeps it where it waits.
+May = Callable[[Ready], bool]
+
+
+def _always(_: Ready) -> bool:
+    return True
+
+
 class Dispatch:
     """The queues of one account."""
 
@@ -110,12 +125,12 @@ class Dispatch:
                 return ready
         return None
 
-    def leave(self) -> list[Ready]:
+    def leave(self, may: May = _always) -> list[Ready]:
         """Take what may leave now; each is in flight until `done`."""
         leaving: list[Ready] = []
         for queue in self._queues.values():
             while self.in_flight < self._slots_max and queue.in_flight < self._symbol_max:
-                ready = self._next(queue)
+                ready = self._next(queue, may)
                 if ready is None:
                     break
                 queue.in_flight += 1
@@ -136,10 +151,88 @@ class Dispatch:
         if ready.is_place:
             self._places_in_flight.discard(ready.sealed.client_order_id)
 
-    def _next(self, queue: _Queue) -> Ready | None:
+    def claims(self, ready: Ready) -> None:
+        """Take note that it will be sent; in no order that matters here."""
+
+    def is_overtaken(self, ready: Ready) -> bool:  # noqa: ARG002  (as the other one)
+        """Tell whether a later stamp has gone; here that is nothing."""
+        return False
+
+    def _next(self, queue: _Queue, may: May) -> Ready | None:
         for ready in queue.cancels:
             # A cancel that arrives before its order finds nothing, and the order stays.
-            if ready.sealed.client_order_id not in self._places_in_flight:
+            if ready.sealed.client_order_id not in self._places_in_flight and may(ready):
                 queue.cancels.remove(ready)
                 return ready
-        return queue.places.popleft() if queue.places else None
+        return queue.places.popleft() if queue.places and may(queue.places[0]) else None
+
+
+class StampedDispatch:
+    """
+    The line of one account whose exchange wants stamps that grow.
+
+    Args:
+        claimed_below: offset behind the last request that an earlier process claimed.
+
+    """
+
+    def __init__(self, claimed_below: int = 0) -> None:
+        self._line: list[tuple[int, int, Ready]] = []
+        self._flying: Ready | None = None
+        self._claimed_below = claimed_below
+        self._claimed_stamp_ns = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Count what left and is not done: one at most."""
+        return int(self._flying is not None)
+
+    @property
+    def places_in_flight(self) -> frozenset[ClientOrderId]:
+        """List the places that left and are not done."""
+        flying = self._flying
+        is_place = flying is not None and flying.is_place
+        return frozenset({flying.sealed.client_order_id} if flying and is_place else ())
+
+    def limit(self, concurrency_max: int | None) -> None:
+        """Lower the number of slots: there is one anyhow."""
+
+    def add(self, ready: Ready) -> None:
+        """Queue a request."""
+        heappush(self._line, (ready.sealed.stamped_ns, ready.offset, ready))
+
+    def drop(self, target: ClientOrderId, symbol: Symbol) -> Ready | None:
+        """Take a place back out of the line, because it was cancelled before it left."""
+        for number, (_, _, ready) in enumerate(self._line):
+            sealed = ready.sealed
+            if ready.is_place and (sealed.client_order_id, sealed.symbol) == (target, symbol):
+                del self._line[number]
+                self._line.sort(key=lambda one: one[:2])
+                return ready
+        return None
+
+    def leave(self, may: May = _always) -> list[Ready]:
+        """Take the first of the line, if nothing is in flight and it may leave."""
+        if self._flying is not None or not self._line or not may(self._line[0][2]):
+            return []
+        _, _, self._flying = heappop(self._line)
+        return [self._flying]
+
+    def done(self, ready: Ready) -> None:
+        """Let the next one go."""
+        assert self._flying is ready, "one request is in flight"
+        self._flying = None
+
+    def claims(self, ready: Ready) -> None:
+        """Take note that it will be sent: whatever has an earlier stamp is too late now."""
+        self._claimed_below = max(self._claimed_below, ready.offset + 1)
+        self._claimed_stamp_ns = max(self._claimed_stamp_ns, ready.sealed.stamped_ns)
+
+    def is_overtaken(self, ready: Ready) -> bool:
+        """Tell whether a request with a later stamp was sent, by this process or one before."""
+        return (
+            ready.offset < self._claimed_below or ready.sealed.stamped_ns <= self._claimed_stamp_ns
+        )
+
+
+AnyDispatch = Dispatch | StampedDispatch

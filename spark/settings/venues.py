@@ -50,6 +50,13 @@ class GatewaySettings(Section):
         default=10_000, ge=100, le=60_000, validation_alias="SPARK_REPLY_TIMEOUT_MS"
     )
 
+    #: What this address may spend in a minute: request weight at Binance, requests at BTCTurk.
+    binance_weight_per_minute_max: int = Field(
+        default=1200, ge=100, le=100_000, validation_alias="SPARK_BINANCE_WEIGHT_PER_MIN"
+    )
+    btcturk_requests_per_minute_max: int = Field(
+        default=600, ge=60, le=100_000, validation_alias="SPARK_BTCTURK_REQUESTS_PER_MIN"
+    )
     #: Fee of orders on paper, maker and taker, in basis points.
     paper_fee_bps: Decimal = Field(
         default=Decimal(10), ge=0, le=1_000, validation_alias="SPARK_PAPER_FEE_BPS"

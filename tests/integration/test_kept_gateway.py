@@ -211,7 +211,7 @@ async def held(past: Past) -> GatewayPast:
     return kept.state
 
 
-_OWN: Final = (topics.SIGNED, topics.EVENTS)
+_OWN: Final = (topics.SIGNED, topics.EVENTS, topics.ACCOUNT_EVENTS)
 
 
 @pytest.mark.parametrize("pause_ns", [SECOND_NS, _LATE_NS], ids=["soon", "late"])

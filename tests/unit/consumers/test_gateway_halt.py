@@ -27,6 +27,7 @@ from spark.worker.inbox import Inbox
 from tests import keyed
 from tests.hops import Chain, gateway_keys, intent_written, opened, permit
 from tests.made import ACCOUNT, EPOCH, NOW_NS, SECOND_NS, Life, cancel, place
+from tests.mannered import manners
 from tests.persons import LOCAL, SECOND, Room, demoted, halted, resume, signed
 
 
@@ -154,6 +155,7 @@ def _lane() -> Lane:
         inbox=inbox,
         orders=past.orders,
         dispatch=Dispatch(4),
+        manners=manners(EPOCH),
         keys=gateway_keys(),
         permit=permit(),
     )

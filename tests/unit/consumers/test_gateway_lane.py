@@ -33,6 +33,7 @@ from spark.worker.inbox import Inbox
 from tests import keyed
 from tests.hops import Chain, gateway_keys, intent_written, permit, stood, written
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, cancel, place
+from tests.mannered import manners
 
 SIGNED, EVENTS = Partition(topics.SIGNED, 0), Partition(topics.EVENTS, 0)
 NOW = Now(NOW_NS, 0)
@@ -84,6 +85,7 @@ def lane(epoch: int, past: GatewayPast, concurrency: int = 4) -> Lane:
         ),
         orders=past.orders,
         dispatch=Dispatch(concurrency),
+        manners=manners(epoch),
         keys=gateway_keys(),
         permit=permit(),
         handled=past.handled,

@@ -48,6 +48,7 @@ from tests.hops import (
     written,
 )
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, Life, cancel, place
+from tests.mannered import manners
 from tests.simulated_venue import FULL
 
 NOT_SENT = (TradingMode.PAPER, TradingMode.SHADOW)
@@ -198,6 +199,7 @@ def lane(mode: TradingMode) -> Lane:
         ),
         orders=past.orders,
         dispatch=Dispatch(4),
+        manners=manners(GATEWAY_EPOCH),
         keys=gateway_keys(),
         permit=permit(mode=mode),
     )
