@@ -92,6 +92,16 @@ class Levels:
             mine[key] != theirs[key] and Decimal(mine[key]) != Decimal(theirs[key]) for key in mine
         )
 
+    def unlike(self, others: "Levels") -> frozenset[tuple[int, str]]:
+        """Give where another's levels are not these: which price, and the quantity here."""
+        mine, theirs = self.between("", ""), others.between("", "")
+        return frozenset(
+            (key, mine.get(key, ""))
+            for key in mine.keys() | theirs.keys()
+            if mine.get(key) != theirs.get(key)
+            and Decimal(mine.get(key, "0")) != Decimal(theirs.get(key, "0"))
+        )
+
     def between(self, low: str, high: str) -> dict[int, str]:
         """Give the quantities between two prices."""
         starts = bisect_left(self._keys, self._key(low)) if low else 0

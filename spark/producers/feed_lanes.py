@@ -104,6 +104,20 @@ class Lanes:
                 last_ns, last_id = self._end_of(stream)
                 self._breaks[stream] = _Break(cause, last_ns, last_id, now_ns)
 
+    def go_on(self, streams: Sequence[Stream], now_ns: int) -> None:
+        """Let gaps that wait for their row go on until now."""
+        for stream in streams:
+            if stream in self._breaks:
+                self._breaks[stream] = self._breaks[stream]._replace(resumed_ns=now_ns)
+
+    def forget_break(self, stream: Stream) -> None:
+        """Take a gap back that waits for its row: nothing is missing after all."""
+        self._breaks.pop(stream, None)
+
+    def hear(self, stream: Stream, now_ns: int) -> None:
+        """Take note of a message that is no row."""
+        self.heard[stream] = now_ns
+
     def interrupt(self, stream: Stream, cause: str, *, next_id: int, now_ns: int) -> None:
         """Write a gap behind what waits: what comes next does not join up with it."""
         self._close()
@@ -140,7 +154,8 @@ class Lanes:
 
     def _note(self, stream: Stream, rows: list[bytes]) -> None:
         last = self._last[stream] = rows[-1]
-        self.heard[stream] = int(last[1 : last.index(b",")])
+        row_ns = int(last[1 : last.index(b",")])
+        self.heard[stream] = max(row_ns, self.heard.get(stream, 0))
 
     def _end_of(self, stream: Stream) -> tuple[int, int]:
         """Give time and number of a stream's last row; 0 and -1 before the first."""

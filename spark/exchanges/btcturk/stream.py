@@ -92,9 +92,13 @@ class MarketSocket(Socket):
         """Join one channel of one symbol; joining what is joined is refused. Raises as `send`."""
         await self.send(subscription(channel, symbol, is_join=True))
 
+    async def leave(self, channel: str, symbol: Symbol) -> None:
+        """Leave one channel of one symbol; raises as `send`."""
+        await self.send(subscription(channel, symbol, is_join=False))
+
     async def rejoin(self, channel: str, symbol: Symbol) -> None:
         """Leave and join, which brings a whole book with a numbering of its own; as `join`."""
-        await self.send(subscription(channel, symbol, is_join=False))
+        await self.leave(channel, symbol)
         await self.join(channel, symbol)
 
 
