@@ -15,6 +15,7 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.AUDITOR: wiring_care.auditor,
     Role.VENUE_WATCH: wiring_market.venue_watch,
     Role.BINANCE_FEED: wiring_market.binance_feed,
+    Role.BTCTURK_FEED: wiring_market.btcturk_feed,
     Role.FEED_WRITER: wiring_market.feed_writer,
     Role.PROJECTOR: wiring_market.projector,
     Role.SENTINEL: wiring_care.sentinel,

@@ -64,6 +64,12 @@ PROCESSES: Final[tuple[Process, ...]] = (
         stop_wave=StopWave.SOURCES,
         venue=Venue.BINANCE,
     ),
+    Process(
+        name=Role.BTCTURK_FEED.value,
+        needs=(KAFKA, BTCTURK_SIMULATOR),
+        stop_wave=StopWave.SOURCES,
+        venue=Venue.BTCTURK,
+    ),
     Process(name=DEMO, needs=(KAFKA,), stop_wave=StopWave.SOURCES),
 )
 BY_NAME: Final = {process.name: process for process in PROCESSES}

@@ -1,7 +1,7 @@
 """
-Venue watch: asks an exchange for its rules, clock and prices, and says so on the log.
+Venue watch: asks exchanges for their rules, clocks and prices, and says so on the log.
 
-Reads   the exchange's public REST
+Reads   each exchange's public REST
 Writes  venue.state, keyed by venue: instruments when they change or grow old,
         the clock every few seconds; venue.marks, prices once a second
 Owns    nothing
@@ -10,6 +10,7 @@ Fails   open for itself, closed for trading: what it cannot renew grows stale,
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -55,30 +56,22 @@ class VenueWatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """
-        Watch until told to stop.
+        Watch this one alone until told to stop.
 
         Raises:
             ExitError: a write failed.
 
         """
-        writer = await self.bus.writer([VENUE_STATE, VENUE_MARKS, CONTROL_PULSE])
-        pulse = Pulse(Role.VENUE_WATCH, self.instance, writer, clock=self.clock)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._clock_watch(writer).watch()),
-                    group.create_task(self._watch_instruments(writer)),
-                    group.create_task(self._watch_prices(writer)),
-                    group.create_task(pulse.beat(list, dict)),
-                ]
-                if self.bist is not None:
-                    tasks.append(group.create_task(self.bist.watch(writer)))
-                await stop.wait()
-                for task in tasks:
-                    task.cancel()
-        finally:
-            await writer.close()
-            await self.public.close()
+        await VenueWatches(watches=(self,), ready=self.ready).run(stop)
+
+    def sides(self, writer: Writer) -> list[Coroutine[None, None, None]]:
+        """Give what runs beside each other until cancelled."""
+        found = [
+            self._clock_watch(writer).watch(),
+            self._watch_instruments(writer),
+            self._watch_prices(writer),
+        ]
+        return found if self.bist is None else [*found, self.bist.watch(writer)]
 
     def _clock_watch(self, writer: Writer) -> ClockWatch:
         async def say(measured: ClockMeasured) -> None:
@@ -142,6 +135,46 @@ class VenueWatch:
 
     def _outgoing(self, body: bytes, topic: str = VENUE_STATE) -> Outgoing:
         return Outgoing(Partition(topic, 0), self.venue.encode(), body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueWatches:
+    """One process: the watches of all exchanges, each apart, with one writer."""
+
+    watches: tuple[VenueWatch, ...]
+    #: Set once each exchange has said its rules.
+    ready: asyncio.Event
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Watch until told to stop.
+
+        Raises:
+            ExitError: a write failed.
+
+        """
+        first = self.watches[0]
+        writer = await first.bus.writer([VENUE_STATE, VENUE_MARKS, CONTROL_PULSE])
+        pulse = Pulse(Role.VENUE_WATCH, first.instance, writer, clock=first.clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                sides = [one for watch in self.watches for one in watch.sides(writer)]
+                tasks = [
+                    group.create_task(side)
+                    for side in (*sides, self._get_ready(), pulse.beat(list, dict))
+                ]
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await writer.close()
+            for watch in self.watches:
+                await watch.public.close()
+
+    async def _get_ready(self) -> None:
+        for watch in self.watches:
+            await watch.ready.wait()
+        self.ready.set()
 
 
 def _is_news(found: InstrumentPublished, said: InstrumentPublished | None) -> bool:
