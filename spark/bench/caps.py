@@ -17,3 +17,18 @@ WIDE_CAPS: Final[tuple[tuple[str, str], ...]] = (
 def widened(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Put the wide caps in the place of an environment's own."""
     return tuple((dict(environment) | dict(WIDE_CAPS)).items())
+
+
+#: Protections that a drill would set off on purpose, kept from stopping it.
+_PATIENCE: Final[tuple[tuple[str, str], ...]] = (
+    ("SPARK_ERROR_RATE_MAX", "1"),
+    ("NONCE_ERROR_RATE_MAX", "0.99"),
+    ("RATE_LIMIT_BURST_MAX", "100"),
+    ("SPARK_SIGNER_CEILINGS", "BTCUSDT=10,ETHUSDT=200,BTCTRY=10,rate=1000"),
+    ("SPARK_RECONCILE_PERIOD_S", "5"),
+)
+
+
+def patient(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Let errors of an exchange that are the drill's own stop nothing."""
+    return tuple((dict(environment) | dict(_PATIENCE)).items())

@@ -5,22 +5,27 @@ The stacks that benchmarks run on: made for them and removed, or the running one
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
-from spark.bench.caps import widened
+from spark.bench.caps import patient, widened
+from spark.bench.exchange import ExchangeDrill, drill_exchange
 from spark.bench.feed import FeedStack, bench_feed
 from spark.bench.feed_result import FeedBench
+from spark.bench.judges import Judges
 from spark.bench.kill import KillDrill, drill_kill
 from spark.bench.order import PROCESSES, OrderBench, bench_order
 from spark.cli.attach import anchor, attach
 from spark.embedded.home import Home, default_jar_directory
 from spark.embedded.plan import SimulatorOptions, shared_environment
-from spark.embedded.processes import KAFKA, POSTGRES
+from spark.embedded.processes import DEMO, KAFKA, POSTGRES, processes_of
 from spark.embedded.screen_stream import Progress, choose_screen
 from spark.embedded.throwaway import Throwaway, ThrowawayOptions, running_stack, throwaway
 from spark.names import Role
 from spark.settings import read_settings
 
 Say = Callable[[str], None]
+#: The drill brings its own load, and looks at topics, not at tables.
+_NO_DRILL: Final = frozenset({DEMO, Role.WEBHOOK, Role.FEED_WRITER, Role.PROJECTOR})
 
 
 async def measure_orders(bench: OrderBench, say: Say, *, is_attached: bool) -> dict[str, object]:
@@ -51,6 +56,30 @@ async def drill_kills(drill: KillDrill, say: Say) -> dict[str, object]:
     simulator = SimulatorOptions(is_limited=False, market_rate=1.0)
     async with _stack(processes, simulator, is_attached=False) as stack:
         return await drill_kill(stack, drill, say)
+
+
+async def drill_exchanges(drill: ExchangeDrill, say: Say) -> dict[str, object]:
+    """
+    Run the exchange drill, always on a stack of its own.
+
+    Raises:
+        SparkError: no stack could be started, or no order came through.
+
+    """
+    settings = read_settings()
+    options = ThrowawayOptions(
+        jar_directory=default_jar_directory(settings.process),
+        venues=drill.venues,
+        processes=tuple(name for name in processes_of(drill.venues) if name not in _NO_DRILL),
+        simulator=SimulatorOptions(is_limited=False, market_rate=5.0),
+        environment=patient(widened(shared_environment(settings))),
+    )
+    async with throwaway(options, choose_screen(sys.stderr, Progress.PLAIN)) as stack:
+        judges = {
+            venue: Judges(stack.state.simulators[venue].admin_url, stack.admin_token(venue))
+            for venue in drill.venues
+        }
+        return await drill_exchange(stack, drill, judges, say=say)
 
 
 async def measure_feed(bench: FeedBench, say: Say) -> dict[str, object]:

@@ -5,27 +5,15 @@
 import os
 import sys
 from dataclasses import asdict
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from spark.cli.durations import parse_duration
 from spark.cli.exit_codes import ExitCode
+from spark.cli.options import VenueOption, chosen_venues
 from spark.cli.output import JsonOption, print_json, say
 from spark.embedded.screen_stream import Progress
-
-if TYPE_CHECKING:
-    from spark.names import Venue
-
-
-class VenueChoice(StrEnum):
-    """Exchanges of a stack."""
-
-    BINANCE = "binance"
-    BTCTURK = "btcturk"
-    ALL = "all"
-
 
 ForOption = Annotated[
     float | None,
@@ -44,10 +32,6 @@ LimitsOption = Annotated[
     bool, typer.Option("--limits/--no-limits", help="Let the simulator enforce rate limits.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the simulator's own market.")]
-VenueOption = Annotated[
-    VenueChoice | None,
-    typer.Option(help="Exchanges to work with; else SPARK_VENUES, else binance."),
-]
 
 
 def up(
@@ -71,7 +55,7 @@ def up(
     lived = launch(
         processes,
         SimulatorOptions(is_limited=limits, seed=seed),
-        venues=_venues(venue),
+        venues=chosen_venues(venue),
         for_s=for_s,
         is_ephemeral=ephemeral,
         progress=progress,
@@ -99,14 +83,6 @@ def down(
         print_json({"was_running": ended.was_running, "ended": ended.names, "purged": purge})
     else:
         say(ended.text())
-
-
-def _venues(choice: VenueChoice | None) -> "tuple[Venue, ...]":
-    from spark.embedded.processes import SIMULATORS
-
-    if choice is None:
-        return ()
-    return tuple(one for one in SIMULATORS if choice in (VenueChoice.ALL, one.value))
 
 
 def _leave(code: ExitCode) -> None:

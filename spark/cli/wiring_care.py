@@ -76,4 +76,11 @@ async def strategy_demo(process: Process, stop: asyncio.Event) -> None:
 
     process.ready.set()
     tagger = process.keyring.tagger((Role.GUARDRAIL, Role.SIGNER))
-    await run_demo(process.bus, tagger, process.clock, strategy=StrategyId(process.name), stop=stop)
+    await run_demo(
+        process.bus,
+        tagger,
+        process.clock,
+        strategy=StrategyId(process.name),
+        venues=process.settings.venues.enabled,
+        stop=stop,
+    )
