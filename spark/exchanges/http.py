@@ -26,8 +26,8 @@ _KEEPALIVE_S: Final = 60.0
 #: A peer that drips bytes begins its silence anew with each; this many silences are all it gets.
 _SILENCES_MAX: Final = 3
 _OK: Final = 200
-_RATE_LIMITED: Final = frozenset({418, 429})
-_RETRY_AFTER: Final = "Retry-After"
+RATE_LIMITED: Final = frozenset({418, 429})
+RETRY_AFTER: Final = "Retry-After"
 #: More digits than the longest ban has are noise, yet still mean: wait long.
 _RETRY_AFTER_DIGITS_MAX: Final = 9
 
@@ -49,7 +49,7 @@ class Reply:
     @property
     def retry_after(self) -> str | None:
         """Give the header of that name."""
-        return self.headers.get(_RETRY_AFTER)
+        return self.headers.get(RETRY_AFTER)
 
     @property
     def retry_after_s(self) -> int:
@@ -190,6 +190,8 @@ class HttpLink:
             VenueUnavailable: no reply, or another than 200.
 
         """
+        # Repeated by nobody here, as any other: each costs of what the exchange allows.
+        token = _flight.set(_Flight(lambda: True, self._clock, has_body=False))
         try:
             async with self._session.get(
                 URL(self._url + path, encoded=True), allow_redirects=False
@@ -197,11 +199,13 @@ class HttpLink:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise VenueUnavailable(f"{self._venue} {path}: {type(error).__name__}") from None
+        finally:
+            _flight.reset(token)
         if response.status != _OK:
             raise VenueUnavailable(
                 f"{self._venue} {path}: HTTP {response.status}",
-                retry_after_s=whole_seconds(response.headers.get(_RETRY_AFTER)),
-                is_address_limited=response.status in _RATE_LIMITED,
+                retry_after_s=whole_seconds(response.headers.get(RETRY_AFTER)),
+                is_address_limited=response.status in RATE_LIMITED,
             )
         return body
 
