@@ -54,7 +54,6 @@ ENTRIES: Final = frozenset(
 #: Modules that no process reaches yet, with the reason. May only shrink.
 UNREACHED: Final = {
     "spark.bus.memory": "the bus without a broker, which the tests of its users run on",
-    "spark.exchanges.binance.wire_account": "balances and open orders, for the account feed",
 }
 
 #: Client libraries, and the only modules that may import them: their exceptions end there.

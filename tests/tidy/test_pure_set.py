@@ -78,7 +78,6 @@ ALLOWED: Final = {
 #: Modules that may say `float`, with the reason: money never is one.
 FLOATS: Final = {
     "spark.exchanges.port": "seconds to wait before the next try",
-    "spark.exchanges.binance.evidence": "seconds to wait, as the exchange says them",
 }
 #: Functions that reach outside, or whose answer differs from one run to the next.
 _OUTSIDE: Final = frozenset(

@@ -4,6 +4,7 @@ Binance over HTTP: the only place that talks to it for orders and public questio
 A place goes out once; how is the link's matter (`exchanges/http.py`).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from spark.clock import Clock
@@ -11,7 +12,7 @@ from spark.errors import VenueUnavailable, WireError
 from spark.events import InstrumentPublished, Mark
 from spark.exchanges.binance import evidence
 from spark.exchanges.binance.wire_answers import Answer as Reply
-from spark.exchanges.binance.wire_answers import classify
+from spark.exchanges.binance.wire_answers import classify, weight_used
 from spark.exchanges.binance.wire_info import (
     EXCHANGE_INFO_PATH,
     TIME_PATH,
@@ -22,6 +23,7 @@ from spark.exchanges.binance.wire_info import (
 from spark.exchanges.binance.wire_market import DEPTH_PATH, DepthSnapshot, depth_snapshot
 from spark.exchanges.binance.wire_marks import book_tickers, book_tickers_path
 from spark.exchanges.http import HttpLink
+from spark.exchanges.http import Reply as HttpReply
 from spark.exchanges.port import (
     About,
     Answer,
@@ -52,37 +54,26 @@ class BinanceOrders:
 
     async def place(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a place once."""
-        reply, times = await self._send_once(request, check)
-        if isinstance(reply, str):
-            return Outcome(answer=Answer.UNKNOWN, cause=reply)
-        return evidence.of_place(reply, about, times)
+        reply = await self._link.send_once(request, check)
+        if reply.cause:
+            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
+        return _weighed(evidence.of_place(_classified(reply), about, _times(reply)), reply)
 
     async def cancel(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a cancel once."""
-        reply, times = await self._send_once(request, check)
-        if isinstance(reply, str):
-            return Outcome(answer=Answer.UNKNOWN, cause=reply)
-        return evidence.of_cancel(reply, about, times)
+        reply = await self._link.send_once(request, check)
+        if reply.cause:
+            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
+        return _weighed(evidence.of_cancel(_classified(reply), about, _times(reply)), reply)
 
     async def query(self, request: SignedRequest, about: About) -> Outcome:
         """Ask for one order."""
         reply = await self._link.ask(request)
-        return evidence.of_query(
-            classify(reply.status, reply.body, retry_after=reply.retry_after), about
-        )
+        return _weighed(evidence.of_query(_classified(reply), about), reply)
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._link.close()
-
-    async def _send_once(
-        self, request: SignedRequest, check: LastCheck
-    ) -> tuple[Reply | str, evidence.Times]:
-        reply = await self._link.send_once(request, check)
-        times = evidence.Times(reply.sent_ns, reply.answered_ns)
-        if reply.cause:
-            return reply.cause, times
-        return classify(reply.status, reply.body, retry_after=reply.retry_after), times
 
 
 class BinancePublic:
@@ -145,6 +136,18 @@ class BinancePublic:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._link.close()
+
+
+def _classified(reply: HttpReply) -> Reply:
+    return classify(reply.status, reply.body, retry_after=reply.retry_after)
+
+
+def _times(reply: HttpReply) -> evidence.Times:
+    return evidence.Times(reply.sent_ns, reply.answered_ns)
+
+
+def _weighed(outcome: Outcome, reply: HttpReply) -> Outcome:
+    return replace(outcome, weight_used=weight_used(reply.headers))
 
 
 def _published(one: Instrument, now_ns: int) -> InstrumentPublished:

@@ -2,6 +2,7 @@
 Turns a classified Binance reply into what it proves. Pure.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -28,6 +29,8 @@ from spark.names import IntentId
 
 _NS_PER_MS: Final = 1_000_000
 _NO_SUCH_ORDER: Final = -2013
+#: What only an order that was there before can be told; of a new one it says nothing.
+_NOT_OF_A_PLACE: Final = frozenset({-2011, -2013, -2026})
 _CLOCK_CODE: Final = "-1021"
 _LIMIT_CODE: Final = "RATE_LIMIT"
 _BAD_REQUEST: Final = 400
@@ -56,13 +59,12 @@ def of_place(reply: Reply, about: About, times: Times) -> Outcome:
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, times))
         case Unknown(doubt=doubt):
             return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
+        case Rejected(code=code) if code in _NOT_OF_A_PLACE:
+            return Outcome(answer=Answer.UNKNOWN, cause="garbled")
         case _:
-            code, status = _refusal(reply)
-            return Outcome(
-                answer=Answer.REJECTED,
-                evidence=(_rejected(about, times, code=code, status=status),),
-                retry_after_s=_retry_after_s(reply),
-            )
+            token, status = _refusal(reply)
+            rejected = _rejected(about, times, code=token, status=status)
+            return _limited(Outcome(answer=Answer.REJECTED, evidence=(rejected,)), reply)
 
 
 def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
@@ -100,9 +102,7 @@ def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
                 sent_ns=times.sent_ns,
                 answered_ns=times.answered_ns,
             )
-            return Outcome(
-                answer=Answer.REJECTED, evidence=(refused,), retry_after_s=_retry_after_s(reply)
-            )
+            return _limited(Outcome(answer=Answer.REJECTED, evidence=(refused,)), reply)
 
 
 def of_query(reply: Reply, about: About) -> Outcome:
@@ -113,9 +113,7 @@ def of_query(reply: Reply, about: About) -> Outcome:
         case Rejected(code=code) if code == _NO_SUCH_ORDER:
             return Outcome(answer=Answer.ABSENT)
         case _:
-            return Outcome(
-                answer=Answer.UNKNOWN, cause="no_answer", retry_after_s=_retry_after_s(reply)
-            )
+            return _limited(Outcome(answer=Answer.UNKNOWN, cause="no_answer"), reply)
 
 
 def _life(order: OrderReply, about: About, times: Times) -> tuple[Evidence, ...]:
@@ -227,5 +225,11 @@ def _refusal(reply: Reply) -> tuple[str, int]:
             raise AssertionError("only refusals come here")
 
 
-def _retry_after_s(reply: Reply) -> float:
-    return float(reply.retry_after_s or 0) if isinstance(reply, RateLimited) else 0.0
+def _limited(outcome: Outcome, reply: Reply) -> Outcome:
+    if not isinstance(reply, RateLimited):
+        return outcome
+    return replace(
+        outcome,
+        retry_after_s=reply.retry_after_s or 0,
+        is_address_limited=reply.is_address_limited,
+    )

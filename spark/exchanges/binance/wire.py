@@ -40,6 +40,11 @@ def decode(body: bytes | str) -> object:
         raise WireError(f"not JSON: {error}") from None
 
 
+def encode(value: object) -> str:
+    """Write JSON, for a request over a socket."""
+    return orjson.dumps(value).decode()
+
+
 def as_object(value: object, what: str) -> Object:
     """Return `value` as an object, or raise `WireError` naming `what`."""
     if not isinstance(value, dict):
@@ -90,6 +95,14 @@ def amount_text(fields: Object, name: str) -> str:
 def amount(fields: Object, name: str) -> Decimal:
     """Read an amount as a Decimal."""
     return Decimal(amount_text(fields, name))
+
+
+def signed_amount(fields: Object, name: str) -> Decimal:
+    """Read an amount that may be below zero."""
+    value = fields.get(name)
+    if not isinstance(value, str) or not AMOUNT.fullmatch(value.removeprefix("-")):
+        raise _wrong(fields, name, "an amount")
+    return Decimal(value)
 
 
 def word(fields: Object, name: str, words: type[_Word]) -> _Word:

@@ -1,84 +1,187 @@
 """
-The account and its trades: requests and replies. Pure.
+The account: its orders, trades, balances and commission; requests and replies. Pure.
 
-Source: binance-spot-api-docs rest-api.md "Account endpoints".
+Source: binance-spot-api-docs rest-api.md "Account endpoints"; faqs/commission_faq.md.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from spark.errors import WireError
 from spark.exchanges.binance.auth import Params
-from spark.exchanges.binance.wire import amount, as_list, as_object, flag, text, whole
-from spark.exchanges.binance.wire_orders import Execution, Stamp, execution, timing
+from spark.exchanges.binance.wire import (
+    Object,
+    amount,
+    as_list,
+    as_object,
+    flag,
+    signed_amount,
+    text,
+    whole,
+    word,
+)
+from spark.exchanges.binance.wire_orders import (
+    ROWS_MAX,
+    Stamp,
+    VenueSide,
+    VenueStatus,
+    execution,
+    timing,
+)
+from spark.exchanges.port import BalanceSeen, FillSeen, OrderSeen
+from spark.names import Side, Symbol, VenueOrderState
 
 ACCOUNT_PATH: Final = "/api/v3/account"
 TRADES_PATH: Final = "/api/v3/myTrades"
+COMMISSION_PATH: Final = "/api/v3/account/commission"
+_MARKET: Final = "MARKET"
+_COMMISSIONS: Final = ("standardCommission", "specialCommission", "taxCommission")
+_NS_PER_MS: Final = 1_000_000
+_ZERO: Final = Decimal(0)
+_STATES: Final = {
+    VenueStatus.NEW: VenueOrderState.OPEN,
+    VenueStatus.PENDING_NEW: VenueOrderState.OPEN,
+    VenueStatus.PARTIALLY_FILLED: VenueOrderState.PARTIALLY_FILLED,
+    VenueStatus.FILLED: VenueOrderState.FILLED,
+    VenueStatus.CANCELED: VenueOrderState.CANCELLED,
+    # Documented as unused: nothing is over yet.
+    VenueStatus.PENDING_CANCEL: VenueOrderState.OPEN,
+    VenueStatus.REJECTED: VenueOrderState.REJECTED,
+    VenueStatus.EXPIRED: VenueOrderState.EXPIRED,
+    VenueStatus.EXPIRED_IN_MATCH: VenueOrderState.EXPIRED,
+}
 
 
 def account_params(stamp: Stamp) -> Params:
-    """Return the parameters of `GET /api/v3/account`."""
+    """Return the parameters of `GET /api/v3/account`; weighs 20."""
     return (("omitZeroBalances", "true"), *timing(stamp))
 
 
-def trades_params(symbol: str, order_id: int, stamp: Stamp) -> Params:
-    """Return the parameters of `GET /api/v3/myTrades` for one order."""
-    return (("symbol", symbol), ("orderId", str(order_id)), *timing(stamp))
+def trades_params(
+    symbol: str,
+    stamp: Stamp,
+    *,
+    order_id: int | None = None,
+    from_id: int | None = None,
+    since_ms: int | None = None,
+) -> Params:
+    """Return the parameters of `GET /api/v3/myTrades`; weighs 20, for one order 5."""
+    params = [("symbol", symbol)]
+    if order_id is not None:
+        params.append(("orderId", str(order_id)))
+    if from_id is not None:
+        params.append(("fromId", str(from_id)))
+    elif since_ms is not None and order_id is None:
+        # With an order's id the venue takes no time.
+        params.append(("startTime", str(since_ms)))
+    return (*params, ("limit", str(ROWS_MAX)), *timing(stamp))
 
 
-@dataclass(frozen=True, slots=True)
-class AccountTrade:
-    """One row of `myTrades`."""
-
-    symbol: str
-    order_id: int
-    execution: Execution
-    at_ms: int
-    is_buyer: bool
-    is_maker: bool
+def commission_params(symbol: str, stamp: Stamp) -> Params:
+    """Return the parameters of `GET /api/v3/account/commission`; weighs 20."""
+    return (("symbol", symbol), *timing(stamp))
 
 
-def trade_list(value: object) -> tuple[AccountTrade, ...]:
-    """Read `myTrades`; raises `WireError`."""
-    rows = [as_object(row, "a trade") for row in as_list(value, "trades")]
-    return tuple(
-        AccountTrade(
-            symbol=text(row, "symbol"),
-            order_id=whole(row, "orderId"),
-            execution=execution(row, "id"),
-            at_ms=whole(row, "time"),
-            is_buyer=flag(row, "isBuyer"),
-            is_maker=flag(row, "isMaker"),
-        )
-        for row in rows
+def side_of(fields: Object, name: str) -> Side:
+    """Read a side."""
+    return Side.BUY if word(fields, name, VenueSide) is VenueSide.BUY else Side.SELL
+
+
+def state_of(fields: Object, name: str) -> VenueOrderState:
+    """Read where an order stands."""
+    return _STATES[word(fields, name, VenueStatus)]
+
+
+def quote_of(fields: Object, name: str) -> Decimal | None:
+    """Read what was paid or got; the venue writes -1 for old orders of which it does not know."""
+    found = signed_amount(fields, name)
+    return None if found < _ZERO else found
+
+
+def price_of(fields: Object, names: tuple[str, str]) -> Decimal | None:
+    """Read a price where the order's type, of the other name, has one."""
+    price_name, type_name = names
+    return None if text(fields, type_name) == _MARKET else amount(fields, price_name)
+
+
+def order(value: object) -> OrderSeen:
+    """Read one order of a query or a list; raises `WireError`."""
+    fields = as_object(value, "an order")
+    return OrderSeen(
+        symbol=Symbol(text(fields, "symbol")),
+        exchange_order_id=str(whole(fields, "orderId")),
+        client_order_id=text(fields, "clientOrderId"),
+        side=side_of(fields, "side"),
+        state=state_of(fields, "status"),
+        quantity=amount(fields, "origQty"),
+        filled=amount(fields, "executedQty"),
+        quote_filled=quote_of(fields, "cummulativeQuoteQty"),
+        price=price_of(fields, ("price", "type")),
+        exchange_ns=whole(fields, "updateTime") * _NS_PER_MS,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AssetBalance:
-    """One asset of the account."""
-
-    free: Decimal
-    locked: Decimal
+def one_order(value: object) -> tuple[OrderSeen, ...]:
+    """Read `GET /api/v3/order`; raises `WireError`."""
+    return (order(value),)
 
 
-@dataclass(frozen=True, slots=True)
-class AccountReply:
-    """The account."""
-
-    can_trade: bool
-    balances: dict[str, AssetBalance]
+def orders(value: object) -> tuple[OrderSeen, ...]:
+    """Read `openOrders` or `allOrders`; raises `WireError`."""
+    return tuple(order(row) for row in as_list(value, "orders"))
 
 
-def account_reply(value: object) -> AccountReply:
+def fills(value: object) -> tuple[FillSeen, ...]:
+    """Read `myTrades`, oldest first; raises `WireError`."""
+    found = [_fill(as_object(row, "a trade")) for row in as_list(value, "trades")]
+    return tuple(sorted(found, key=lambda one: (one.exchange_ns, int(one.trade_id))))
+
+
+def _fill(fields: Object) -> FillSeen:
+    part = execution(fields, "id")
+    return FillSeen(
+        symbol=Symbol(text(fields, "symbol")),
+        trade_id=str(part.trade_id),
+        exchange_order_id=str(whole(fields, "orderId")),
+        client_order_id="",
+        side=Side.BUY if flag(fields, "isBuyer") else Side.SELL,
+        quantity=part.quantity,
+        price=part.price,
+        commission=part.commission,
+        commission_asset=part.commission_asset,
+        exchange_ns=whole(fields, "time") * _NS_PER_MS,
+    )
+
+
+def balances(value: object) -> tuple[BalanceSeen, ...]:
     """Read `account`; raises `WireError`."""
     fields = as_object(value, "the account")
-    balances: dict[str, AssetBalance] = {}
+    found: dict[str, BalanceSeen] = {}
     for row in as_list(fields.get("balances"), "balances"):
         one = as_object(row, "a balance")
         asset = text(one, "asset")
-        if asset in balances:
+        if asset in found:
             raise WireError(f"the balance of {asset[:20]!r} stands there twice")
-        balances[asset] = AssetBalance(amount(one, "free"), amount(one, "locked"))
-    return AccountReply(flag(fields, "canTrade"), balances)
+        found[asset] = BalanceSeen(
+            asset=asset, free=amount(one, "free"), locked=amount(one, "locked")
+        )
+    return tuple(found.values())
+
+
+def fees(value: object) -> tuple[Decimal, Decimal]:
+    """
+    Read `account/commission`: what a maker and a taker pay at most.
+
+    A side's own part is added to the maker's or taker's, and the dearer side counts; the
+    discount for paying in another asset is left out.
+
+    Raises:
+        WireError: not a commission.
+
+    """
+    fields = as_object(value, "the commission")
+    kinds = [as_object(fields.get(name), name) for name in _COMMISSIONS]
+    sides = sum((max(amount(one, "buyer"), amount(one, "seller")) for one in kinds), _ZERO)
+    maker = sum((amount(one, "maker") for one in kinds), sides)
+    taker = sum((amount(one, "taker") for one in kinds), sides)
+    return maker, taker

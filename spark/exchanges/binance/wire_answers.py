@@ -8,7 +8,7 @@ evidence, never by sending again.
 Source: binance-spot-api-docs errors.md (2026-07) and rest-api.md "HTTP return codes".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -23,6 +23,8 @@ T = TypeVar("T")
 MESSAGE_MAX: Final = 200
 RETRY_AFTER_S_MAX: Final = 3 * 86_400
 
+_USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
+_WEIGHT_DIGITS_MAX: Final = 9
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _SERVER_ERROR: Final = 500
@@ -35,8 +37,12 @@ _INDEFINITE: Final = frozenset({_FIREWALL, 408, 409})
 _CLOCK: Final = -1021
 #: Refused for too many requests, orders or connections: the request was not taken.
 _LIMIT_CODES: Final = frozenset({-1003, -1015, -1034})
+#: Of these, those that count an account's orders, whatever address they come from.
+_ACCOUNT_LIMITS: Final = frozenset({-1015})
 #: "Execution status unknown", and errors that do not say that nothing was done.
-_UNKNOWN_CODES: Final = frozenset({-1000, -1001, -1006, -1007, -1008, -1016})
+_UNKNOWN_CODES: Final = frozenset({-1000, -1006, -1007, -2021})
+#: It says to come again: a question may, an order is unknown as well.
+_BUSY_CODES: Final = frozenset({-1001, -1008, -1016})
 #: The text of an engine's refusal, which says what its code alone does not.
 _ENGINE_CODES: Final = frozenset({-1010, -2010, -2011})
 _DUPLICATE: Final = "duplicate order sent"
@@ -49,6 +55,8 @@ _TOKENS: Final = {
     -1014: "UNKNOWN_ORDER_COMPOSITION",
     -1020: "UNSUPPORTED_OPERATION",
     -1022: "INVALID_SIGNATURE",
+    -1033: "COMP_ID_IN_USE",
+    -1035: "LOGGED_OUT",
     -1100: "ILLEGAL_CHARS",
     -1101: "TOO_MANY_PARAMETERS",
     -1102: "MANDATORY_PARAM_EMPTY_OR_MALFORMED",
@@ -65,24 +73,77 @@ _TOKENS: Final = {
     -1117: "INVALID_SIDE",
     -1118: "EMPTY_NEW_CL_ORD_ID",
     -1119: "EMPTY_ORG_CL_ORD_ID",
+    -1120: "BAD_INTERVAL",
     -1121: "BAD_SYMBOL",
     -1122: "INVALID_SYMBOLSTATUS",
+    -1125: "INVALID_LISTEN_KEY",
+    -1127: "MORE_THAN_XX_HOURS",
     -1128: "OPTIONAL_PARAMS_BAD_COMBO",
     -1130: "INVALID_PARAMETER",
     -1134: "BAD_STRATEGY_TYPE",
     -1135: "INVALID_JSON",
+    -1139: "INVALID_TICKER_TYPE",
     -1145: "INVALID_CANCEL_RESTRICTIONS",
     -1151: "DUPLICATE_SYMBOLS",
+    -1152: "INVALID_SBE_HEADER",
+    -1153: "UNSUPPORTED_SCHEMA_ID",
+    -1155: "SBE_DISABLED",
+    -1158: "OCO_ORDER_TYPE_REJECTED",
+    -1160: "OCO_ICEBERGQTY_TIMEINFORCE",
+    -1161: "DEPRECATED_SCHEMA",
+    -1165: "BUY_OCO_LIMIT_MUST_BE_BELOW",
+    -1166: "SELL_OCO_LIMIT_MUST_BE_ABOVE",
+    -1168: "BOTH_OCO_ORDERS_CANNOT_BE_LIMIT",
+    -1169: "INVALID_TAG_NUMBER",
+    -1170: "TAG_NOT_DEFINED_IN_MESSAGE",
+    -1171: "TAG_APPEARS_MORE_THAN_ONCE",
+    -1172: "TAG_OUT_OF_ORDER",
+    -1173: "GROUP_FIELDS_OUT_OF_ORDER",
+    -1174: "INVALID_COMPONENT",
+    -1175: "RESET_SEQ_NUM_SUPPORT",
+    -1176: "ALREADY_LOGGED_IN",
+    -1177: "GARBLED_MESSAGE",
+    -1178: "BAD_SENDER_COMPID",
+    -1179: "BAD_SEQ_NUM",
+    -1180: "EXPECTED_LOGON",
+    -1181: "TOO_MANY_MESSAGES",
+    -1182: "PARAMS_BAD_COMBO",
+    -1183: "NOT_ALLOWED_IN_DROP_COPY_SESSIONS",
+    -1184: "DROP_COPY_SESSION_NOT_ALLOWED",
+    -1185: "DROP_COPY_SESSION_REQUIRED",
+    -1186: "NOT_ALLOWED_IN_ORDER_ENTRY_SESSIONS",
+    -1187: "NOT_ALLOWED_IN_MARKET_DATA_SESSIONS",
+    -1188: "INCORRECT_NUM_IN_GROUP_COUNT",
+    -1189: "DUPLICATE_ENTRIES_IN_A_GROUP",
+    -1190: "INVALID_REQUEST_ID",
+    -1191: "TOO_MANY_SUBSCRIPTIONS",
     -1194: "INVALID_TIME_UNIT",
+    -1196: "BUY_OCO_STOP_LOSS_MUST_BE_ABOVE",
+    -1197: "SELL_OCO_STOP_LOSS_MUST_BE_BELOW",
+    -1198: "BUY_OCO_TAKE_PROFIT_MUST_BE_BELOW",
+    -1199: "SELL_OCO_TAKE_PROFIT_MUST_BE_ABOVE",
+    -1210: "INVALID_PEG_PRICE_TYPE",
+    -1211: "INVALID_PEG_OFFSET_TYPE",
     -1220: "SYMBOL_DOES_NOT_MATCH_STATUS",
+    -1221: "INVALID_SBE_MESSAGE_FIELD",
+    -1222: "OPO_WORKING_MUST_BE_BUY",
+    -1223: "OPO_PENDING_MUST_BE_SELL",
+    -1224: "WORKING_PARAM_REQUIRED",
+    -1225: "PENDING_PARAM_NOT_REQUIRED",
     -2010: "NEW_ORDER_REJECTED",
     -2011: "CANCEL_REJECTED",
     -2013: "NO_SUCH_ORDER",
     -2014: "BAD_API_KEY_FMT",
     -2015: "REJECTED_MBX_KEY",
     -2016: "NO_TRADING_WINDOW",
+    -2022: "CANCEL_REPLACE_FAILED",
     -2026: "ORDER_ARCHIVED",
+    -2035: "SUBSCRIPTION_ACTIVE",
+    -2036: "SUBSCRIPTION_INACTIVE",
+    -2038: "ORDER_AMEND_REJECTED",
     -2039: "CLIENT_ORDER_ID_INVALID",
+    -2042: "MAXIMUM_SUBSCRIPTION_IDS",
+    -2043: "NO_REFERENCE_PRICE",
 }
 #: What an engine's refusal says, by the start of its text.
 _ENGINE_TOKENS: Final = (
@@ -105,6 +166,8 @@ class Doubt(StrEnum):
 
     SERVER_ERROR = "server_error"
     STATUS_UNKNOWN = "status_unknown"
+    #: The venue asks to try again; that nothing was done it does not say.
+    BUSY = "busy"
     UNREADABLE = "unreadable"
     FIREWALL = "firewall"
     DUPLICATE = "duplicate"
@@ -137,6 +200,8 @@ class RateLimited:
     http_status: int
     #: None where the venue named no time.
     retry_after_s: int | None
+    #: Whether the address must stay away, rather than the account alone.
+    is_address_limited: bool = True
 
     @property
     def is_banned(self) -> bool:
@@ -176,12 +241,19 @@ def classify(status: int, body: bytes, *, retry_after: str | None = None) -> Ans
     return classify_as(order_reply, status, body, retry_after=retry_after)
 
 
+def weight_used(headers: Mapping[str, str]) -> int:
+    """Read what the address has spent of this minute's weight; -1 where nothing is said."""
+    value = headers.get(_USED_WEIGHT, "")
+    is_number = value.isascii() and value.isdigit() and len(value) <= _WEIGHT_DIGITS_MAX
+    return int(value) if is_number else -1
+
+
 def classify_as(
     read: Callable[[object], T], status: int, body: bytes, *, retry_after: str | None = None
 ) -> Accepted[T] | Refusal:
     """Classify a reply whose good form `read` knows (it raises `WireError` otherwise)."""
     if status in _RATE_LIMITS:
-        return RateLimited(status, _seconds(retry_after))
+        return _limited(status, body, retry_after)
     if status == _OK:
         try:
             return Accepted(read(decode(body)))
@@ -205,13 +277,23 @@ def _refusal(status: int, body: bytes, retry_after: str | None) -> Refusal:
     except WireError:
         return Unknown(Doubt.UNREADABLE, status)
     if code in _LIMIT_CODES:
-        return RateLimited(status, _seconds(retry_after))
+        return _limited(status, body, retry_after)
     if code == _CLOCK:
         return ClockRefused(message)
     doubt = _doubtful_error(code, message)
     if doubt is not None:
         return Unknown(doubt, status, code)
     return Rejected(code, _token(code, message), message, status)
+
+
+def _limited(status: int, body: bytes, retry_after: str | None) -> RateLimited:
+    try:
+        code, _ = _error(body)
+    except WireError:
+        code = 0
+    # A ban is the address's, whatever it was earned with.
+    is_account = status != _BANNED and code in _ACCOUNT_LIMITS
+    return RateLimited(status, _seconds(retry_after), is_address_limited=not is_account)
 
 
 def _error(body: bytes) -> tuple[int, str]:
@@ -225,6 +307,8 @@ def _error(body: bytes) -> tuple[int, str]:
 def _doubtful_error(code: int, message: str) -> Doubt | None:
     if code in _UNKNOWN_CODES:
         return Doubt.STATUS_UNKNOWN
+    if code in _BUSY_CODES:
+        return Doubt.BUSY
     if code in _ENGINE_CODES and _DUPLICATE in message.lower():
         # It proves that an order of this id is there, so it is no reject.
         return Doubt.DUPLICATE

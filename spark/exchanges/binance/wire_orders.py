@@ -26,6 +26,9 @@ from spark.names import OrderType, Side, TimeInForce
 
 ORDER_PATH: Final = "/api/v3/order"
 OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
+ALL_ORDERS_PATH: Final = "/api/v3/allOrders"
+#: Rows of one reply; the venue gives no more.
+ROWS_MAX: Final = 1_000
 
 
 class VenueStatus(StrEnum):
@@ -101,9 +104,26 @@ def query_params(symbol: str, client_order_id: str, stamp: Stamp) -> Params:
     return _by_client_id(symbol, client_order_id, stamp)
 
 
+def query_by_id_params(symbol: str, order_id: int, stamp: Stamp) -> Params:
+    """Return the parameters of `GET /api/v3/order` for an id of the venue's own."""
+    return (("symbol", symbol), ("orderId", str(order_id)), *timing(stamp))
+
+
 def open_orders_params(symbol: str | None, stamp: Stamp) -> Params:
     """Return the parameters of `GET /api/v3/openOrders`; all symbols weigh 80, one 6."""
     return timing(stamp) if symbol is None else (("symbol", symbol), *timing(stamp))
+
+
+def all_orders_params(
+    symbol: str, stamp: Stamp, *, order_id: int | None = None, since_ms: int | None = None
+) -> Params:
+    """Return the parameters of `GET /api/v3/allOrders`, from an order or a time on; weighs 20."""
+    params = [("symbol", symbol)]
+    if order_id is not None:
+        params.append(("orderId", str(order_id)))
+    elif since_ms is not None:
+        params.append(("startTime", str(since_ms)))
+    return (*params, ("limit", str(ROWS_MAX)), *timing(stamp))
 
 
 def _by_client_id(symbol: str, client_order_id: str, stamp: Stamp) -> Params:
@@ -211,8 +231,3 @@ def execution(fields: Object, id_name: str) -> Execution:
         commission=amount(fields, "commission"),
         commission_asset=text(fields, "commissionAsset"),
     )
-
-
-def order_list(value: object) -> tuple[OrderReply, ...]:
-    """Read `openOrders`; raises `WireError`."""
-    return tuple(order_reply(row) for row in as_list(value, "orders"))

@@ -16,8 +16,9 @@ from spark.exchanges.binance.wire_account import (
     ACCOUNT_PATH,
     TRADES_PATH,
     account_params,
-    account_reply,
-    trade_list,
+    balances,
+    fills,
+    orders,
     trades_params,
 )
 from spark.exchanges.binance.wire_answers import (
@@ -47,7 +48,6 @@ from spark.exchanges.binance.wire_orders import (
     VenueStatus,
     cancel_params,
     open_orders_params,
-    order_list,
     place_params,
     query_params,
 )
@@ -103,9 +103,9 @@ async def test_an_order_is_placed_queried_listed_and_cancelled(client: Client) -
     reply = await send(
         client, "GET", OPEN_ORDERS_PATH, params=open_orders_params("BTCUSDT", stamp())
     )
-    listed = classify_as(order_list, reply.status, reply.content)
+    listed = classify_as(orders, reply.status, reply.content)
     assert isinstance(listed, Accepted)
-    assert [one.order_id for one in listed.reply] == [placed.reply.order_id]
+    assert [one.exchange_order_id for one in listed.reply] == [str(placed.reply.order_id)]
     reply = await send(
         client, "DELETE", ORDER_PATH, params=cancel_params("BTCUSDT", "a-1", stamp())
     )
@@ -121,15 +121,18 @@ async def test_trades_and_balances_add_up(client: Client) -> None:
     market = {"order_type": OrderType.MARKET, "time_in_force": None, "price": None}
     filled = await place(client, "a-1", quantity=Decimal(1), **market)
     assert isinstance(filled, Accepted)
-    params = trades_params("BTCUSDT", filled.reply.order_id, stamp())
+    params = trades_params("BTCUSDT", stamp(), order_id=filled.reply.order_id)
     reply = await send(client, "GET", TRADES_PATH, params=params)
-    trades = classify_as(trade_list, reply.status, reply.content)
+    trades = classify_as(fills, reply.status, reply.content)
     assert isinstance(trades, Accepted)
-    assert tuple(trade.execution for trade in trades.reply) == filled.reply.executions
+    assert [(one.trade_id, one.price, one.quantity, one.commission) for one in trades.reply] == [
+        (str(one.trade_id), one.price, one.quantity, one.commission)
+        for one in filled.reply.executions
+    ]
     reply = await send(client, "GET", ACCOUNT_PATH, params=account_params(stamp()))
-    account = classify_as(account_reply, reply.status, reply.content)
+    account = classify_as(balances, reply.status, reply.content)
     assert isinstance(account, Accepted)
-    assert account.reply.balances["BTC"].free == Decimal("10.999")
+    assert {one.asset: one.free for one in account.reply}["BTC"] == Decimal("10.999")
 
 
 @pytest.mark.parametrize(

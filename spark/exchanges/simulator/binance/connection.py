@@ -95,7 +95,7 @@ class Connection(ABC):
         self._pending += map(websocket_text, passed)
 
     def reply(self, payload: bytes) -> None:
-        """Answer the client, after what was queued; a muted socket is mute of events alone."""
+        """Answer the client, after what was queued."""
         self.flush()
         if not self._transport.is_closing():
             self._transport.write(websocket_text(payload))

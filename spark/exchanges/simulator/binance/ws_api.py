@@ -140,6 +140,8 @@ class Session(Connection):
             self.cut()
             return
         used = self._api.limits.charge(self._address, weight, self._now_ns())
+        if self.is_muted:
+            return
         self.reply(self._answer(request, refusal, result, used=used))
 
     def subscribe(self, request: Request) -> object:

@@ -17,6 +17,7 @@ from spark.exchanges.binance.wire_answers import (
     Rejected,
     Unknown,
     classify,
+    weight_used,
 )
 
 ACK: Final = (
@@ -71,8 +72,10 @@ def test_a_documented_refusal_is_a_reject(status: int, code: int, message: str, 
         (400, error(-1006, "An unexpected response was received"), Doubt.STATUS_UNKNOWN),
         (400, error(-1007, "Timeout waiting for response"), Doubt.STATUS_UNKNOWN),
         (400, error(-1000, "An unknown error occurred"), Doubt.STATUS_UNKNOWN),
-        (400, error(-1001, "Internal error"), Doubt.STATUS_UNKNOWN),
-        (400, error(-1008, "Server is currently overloaded"), Doubt.STATUS_UNKNOWN),
+        (400, error(-1001, "Internal error"), Doubt.BUSY),
+        (400, error(-1008, "Server is currently overloaded"), Doubt.BUSY),
+        (400, error(-2021, "Order cancel-replace partially failed"), Doubt.STATUS_UNKNOWN),
+        (503, error(-1008, "Server is currently overloaded"), Doubt.SERVER_ERROR),
         (400, error(-2010, "Duplicate order sent."), Doubt.DUPLICATE),
         (400, error(-9999, "A code of tomorrow"), Doubt.UNDOCUMENTED),
         (400, b"<html>400</html>", Doubt.UNREADABLE),
@@ -116,8 +119,74 @@ def test_a_rate_limit_carries_its_wait(
 ) -> None:
     """A4: `Retry-After` is read to the letter, and a nonsensical one means none."""
     answer = classify(status, body, retry_after=header)
-    assert answer == RateLimited(status, seconds)
+    assert isinstance(answer, RateLimited)
+    assert (answer.http_status, answer.retry_after_s) == (status, seconds)
     assert answer.is_banned is (status == 418)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_address_limited"),
+    [
+        (429, error(-1003, "Too much request weight used"), True),
+        (429, error(-1015, "Too many new orders"), False),
+        (400, error(-1015, "Too many new orders"), False),
+        (418, error(-1015, "Too many new orders"), True),
+        (429, b"<html>", True),
+        (400, error(-1034, "Too many concurrent connections"), True),
+    ],
+)
+def test_a_limit_says_whose_it_is(status: int, body: bytes, is_address_limited: bool) -> None:
+    """Trap 14: weight is the address's, all who share it must stop; orders are the account's."""
+    answer = classify(status, body)
+    assert isinstance(answer, RateLimited)
+    assert answer.is_address_limited is is_address_limited
+
+
+@pytest.mark.parametrize(
+    ("headers", "weight"),
+    [
+        ({"X-MBX-USED-WEIGHT-1M": "70"}, 70),
+        ({"X-MBX-USED-WEIGHT-1M": "0"}, 0),
+        ({}, -1),
+        ({"X-MBX-USED-WEIGHT-1M": "-1"}, -1),
+        ({"X-MBX-USED-WEIGHT-1M": "٣"}, -1),
+        ({"X-MBX-USED-WEIGHT-1M": "9" * 5_000}, -1),
+    ],
+)
+def test_trap_14_the_spent_weight_is_read(headers: dict[str, str], weight: int) -> None:
+    """Trap 14: what the address has spent is what the venue says, not what one process counts."""
+    assert weight_used(headers) == weight
+
+
+#: Every code of the documents that the venue answers to a request, by what it proves.
+_UNSURE: Final = {-1000, -1001, -1006, -1007, -1008, -1016, -2021}
+_LIMITS: Final = {-1003, -1015, -1034}
+_REFUSED: Final = {
+    *(-1002, -1010, -1013, -1014, -1020, -1022, -1033, -1035),
+    *range(-1106, -1099), -1108, -1111, -1112, *range(-1122, -1113), -1125, -1127, -1128,
+    *(-1130, -1134, -1135, -1139, -1145, -1151, -1152, -1153, -1155, -1158, -1160, -1161),
+    *(-1165, -1166, -1168), *range(-1191, -1168), -1194, *range(-1199, -1195), -1210, -1211,
+    *range(-1225, -1219), -2010, -2011, *range(-2016, -2012), -2022, -2026, -2035, -2036,
+    *(-2038, -2039, -2042, -2043),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(_UNSURE | _LIMITS | _REFUSED | {-1021}, reverse=True))
+def test_every_documented_code_has_its_class(code: int) -> None:
+    """A8: definite refusal, limit, clock or unknown; a code is in exactly one of them."""
+    answer = classify(400, error(code, "a text"))
+    match answer:
+        case Rejected():
+            assert code in _REFUSED
+            assert answer.token
+        case RateLimited():
+            assert code in _LIMITS
+        case ClockRefused():
+            assert code == -1021
+        case Unknown():
+            assert code in _UNSURE
+        case _:
+            pytest.fail("an error is never an order")
 
 
 def test_a_clock_refusal_is_a_class_of_its_own() -> None:

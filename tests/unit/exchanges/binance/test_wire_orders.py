@@ -5,7 +5,6 @@ Order and account requests and replies.
 from decimal import Decimal
 from typing import Final
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from spark.errors import WireError
 from spark.exchanges.binance.auth import payload_of
 from spark.exchanges.binance.wire import decode
-from spark.exchanges.binance.wire_account import account_params, account_reply, trade_list
 from spark.exchanges.binance.wire_orders import (
     Execution,
     Place,
@@ -22,7 +20,6 @@ from spark.exchanges.binance.wire_orders import (
     VenueStatus,
     cancel_params,
     open_orders_params,
-    order_list,
     order_reply,
     place_params,
     query_params,
@@ -107,7 +104,6 @@ def test_lists_name_a_symbol_or_none() -> None:
     """Open orders of one symbol weigh 6, of all 80."""
     assert payload_of(open_orders_params("BTCUSDT", STAMP)).startswith("symbol=BTCUSDT&")
     assert payload_of(open_orders_params(None, STAMP)).startswith("recvWindow=")
-    assert payload_of(account_params(STAMP)).startswith("omitZeroBalances=true&")
 
 
 @pytest.mark.parametrize("client_id", ["", "a" * 37, "a b", "ş", "a&b"])
@@ -149,11 +145,11 @@ def test_a_cancel_reply_names_the_order_not_the_cancel() -> None:
     assert reply.progress.status is VenueStatus.CANCELED
 
 
-def test_a_query_reply_and_a_list_carry_the_update_time() -> None:
+def test_a_query_reply_carries_the_update_time() -> None:
     """Queries have no transactTime; the last update is the time that counts."""
     row = {key: value for key, value in FULL.items() if key not in ("transactTime", "fills")}
     row |= {"time": 1, "updateTime": 2}
-    (reply,) = order_list([row])
+    reply = order_reply(row)
     assert reply.at_ms == 2
     assert reply.executions == ()
 
@@ -211,48 +207,3 @@ def test_any_value_in_any_field_gives_an_order_or_a_wire_error(field: str, value
         order_reply({**FULL, field: value})
     except WireError:
         return
-
-
-def test_an_account_is_read() -> None:
-    """Balances are exact, by asset."""
-    reply = account_reply(
-        orjson.loads(
-            b'{"canTrade":true,"balances":[{"asset":"BTC","free":"1.50000000","locked":"0.1"}]}'
-        )
-    )
-    assert reply.can_trade is True
-    assert (reply.balances["BTC"].free, reply.balances["BTC"].locked) == (
-        Decimal("1.5"),
-        Decimal("0.1"),
-    )
-
-
-def test_an_asset_twice_is_a_wire_error() -> None:
-    """Two balances of one asset contradict each other."""
-    row = {"asset": "BTC", "free": "1", "locked": "0"}
-    with pytest.raises(WireError, match="twice"):
-        account_reply({"canTrade": True, "balances": [row, row]})
-
-
-def test_account_trades_are_read() -> None:
-    """A row of myTrades is one execution of one order."""
-    (trade,) = trade_list(
-        [
-            {
-                "symbol": "BNBBTC",
-                "id": 28457,
-                "orderId": 100234,
-                "orderListId": -1,
-                "price": "4.00000100",
-                "qty": "12.00000000",
-                "quoteQty": "48.000012",
-                "commission": "10.10000000",
-                "commissionAsset": "BNB",
-                "time": 1499865549590,
-                "isBuyer": True,
-                "isMaker": False,
-                "isBestMatch": True,
-            }
-        ]
-    )
-    assert (trade.order_id, trade.execution.trade_id, trade.is_maker) == (100234, 28457, False)
