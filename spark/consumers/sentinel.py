@@ -58,7 +58,12 @@ _OUTPUT: Final = Partition(topics.RISK_EQUITY, 0)
 #: Their past is kept for ever and long, so what was folded of it is kept on disk.
 _KEPT: Final = (topics.DECISIONS, topics.EVENTS)
 #: Of these the last records tell all that is true.
-_ANEW: Final = (topics.VENUE_STATE, topics.VENUE_MARKS, topics.BINANCE_MARKS)
+_ANEW: Final = (
+    topics.VENUE_STATE,
+    topics.VENUE_MARKS,
+    topics.BINANCE_MARKS,
+    topics.BTCTURK_MARKS,
+)
 #: Between two samples.
 PERIOD_S: Final = 1.0
 #: A day's samples of some accounts and books; what is older tells nothing of the peak.

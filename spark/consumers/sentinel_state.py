@@ -24,10 +24,12 @@ from spark.ledger.health import Health, fold_approval, fold_outcome
 from spark.ledger.positions import Positions, fold_positions
 from spark.ledger.prices import PriceRules, Prices, fold_marks
 from spark.ledger.protection import Finding, Thresholds, judge
-from spark.names import BOOK_OF, AccountId, Book, Symbol, TradingMode
+from spark.names import BOOK_OF, AccountId, Book, Symbol, TradingMode, Venue, venue_of
 from spark.topics import ACCOUNT_PARTITION
 from spark.worker.contract import Place
 
+#: BIST quotes no dollar.
+_PRICED_AT: Final = {Venue.BIST.value: Venue.BINANCE.value}
 _ACCOUNT_OF: Final = {number: account for account, number in ACCOUNT_PARTITION.items()}
 
 
@@ -53,13 +55,23 @@ class SentinelState:
 
 
 @dataclass(slots=True)
-class Surroundings:
-    """What is read anew at each start."""
+class Market:
+    """What one exchange says of itself: the same symbol may be another thing elsewhere."""
 
     prices: Prices = field(default_factory=Prices)
     instruments: dict[Symbol, InstrumentPublished] = field(default_factory=dict)
-    #: By venue.
-    clocks: dict[str, ClockMeasured] = field(default_factory=dict)
+    clock: ClockMeasured | None = None
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is read anew at each start, by venue."""
+
+    markets: dict[str, Market] = field(default_factory=dict)
+
+    def market(self, venue: str) -> Market:
+        """Give a venue's part, an empty one to begin with."""
+        return self.markets.setdefault(venue, Market())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +105,16 @@ def fold(state: SentinelState, around: Surroundings, *, place: Place, event: Eve
             lane = state.lane(place.partition)
             fold_positions(lane.positions, event, place.appended_ns)
             fold_outcome(lane.health, event, offset=place.offset, appended_ns=place.appended_ns)
-        case topics.VENUE_MARKS | topics.BINANCE_MARKS if isinstance(event, PricesMarked):
-            is_watch = place.topic == topics.VENUE_MARKS
-            known = around.prices.watch if is_watch else around.prices.feed
-            fold_marks(known, event, place.appended_ns)
+        case topics.VENUE_MARKS | topics.BINANCE_MARKS | topics.BTCTURK_MARKS:
+            if isinstance(event, PricesMarked):
+                prices = around.market(event.venue).prices
+                is_watch = place.topic == topics.VENUE_MARKS
+                fold_marks(prices.watch if is_watch else prices.feed, event, place.appended_ns)
         case topics.VENUE_STATE:
             if isinstance(event, InstrumentPublished):
-                around.instruments[event.symbol] = event
+                around.market(event.venue).instruments[event.symbol] = event
             elif isinstance(event, ClockMeasured):
-                around.clocks[event.venue] = event
+                around.market(event.venue).clock = event
         case _:
             return
 
@@ -110,11 +123,15 @@ def samples(
     state: SentinelState, around: Surroundings, control: Control, *, rules: Rules, now_ns: int
 ) -> list[Sample]:
     """Mark every account in the book of its mode, and in each in which it ever traded."""
-    valuation = Valuation(
-        prices=around.prices, rules=rules.prices, instruments=around.instruments, now_ns=now_ns
-    )
     found = []
     for number, account, books in _marked(state, control, rules):
+        market = around.market(_PRICED_AT.get(venue_of(account), venue_of(account)))
+        valuation = Valuation(
+            prices=market.prices,
+            rules=rules.prices,
+            instruments=market.instruments,
+            now_ns=now_ns,
+        )
         for book in books:
             try:
                 marked = mark_equity(
@@ -145,7 +162,7 @@ def findings(
             control,
             account=_ACCOUNT_OF[number],
             thresholds=rules.thresholds,
-            clock=around.clocks.get(_ACCOUNT_OF[number].partition(":")[0]),
+            clock=around.market(venue_of(_ACCOUNT_OF[number])).clock,
             now_ns=now_ns,
         )
     ]
