@@ -98,6 +98,7 @@ def check_endpoint(settings: Settings) -> None:
         Venue.BINANCE: {
             "SPARK_BINANCE_REST_URL": binance.rest_url,
             "SPARK_BINANCE_STREAM_URL": binance.stream_url,
+            "SPARK_BINANCE_WS_API_URL": binance.ws_api_url,
         },
         Venue.BTCTURK: {
             "SPARK_BTCTURK_REST_URL": btcturk.rest_url,

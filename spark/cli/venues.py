@@ -8,7 +8,13 @@ from collections.abc import Mapping
 
 from spark import keys
 from spark.cli.process import Process
-from spark.exchanges.port import OrderSigner, OrderVenue, PublicVenue
+from spark.exchanges.port import (
+    AccountVenue,
+    OrderSigner,
+    OrderVenue,
+    PrivateStream,
+    PublicVenue,
+)
 from spark.names import Symbol, Venue
 from spark.settings import Settings
 
@@ -41,6 +47,29 @@ def order_venue(process: Process, venue: Venue) -> OrderVenue:
         return BtcturkOrders(url, process.clock, concurrency_max=most, reply_ms_max=reply_ms_max)
     url = settings.binance.rest_url
     return BinanceOrders(url, process.clock, concurrency_max=most, reply_ms_max=reply_ms_max)
+
+
+def account_venue(process: Process, venue: Venue) -> AccountVenue:
+    """Build the account feed's way to an exchange's private questions."""
+    from spark.exchanges.binance.account_client import BinanceAccount
+    from spark.exchanges.btcturk.client import BtcturkAccount
+
+    settings, clock = process.settings, process.clock
+    reply_ms_max = settings.gateway.reply_ms_max
+    if venue is Venue.BTCTURK:
+        return BtcturkAccount(settings.btcturk.rest_url, clock, reply_ms_max=reply_ms_max)
+    return BinanceAccount(settings.binance.rest_url, clock, reply_ms_max=reply_ms_max)
+
+
+def private_stream(process: Process, venue: Venue) -> PrivateStream:
+    """Build the way to an exchange's private stream."""
+    from spark.exchanges.binance.private_stream import BinancePrivateStream
+    from spark.exchanges.btcturk.private_stream import BtcturkPrivateStream
+
+    settings, clock = process.settings, process.clock
+    if venue is Venue.BTCTURK:
+        return BtcturkPrivateStream(settings.btcturk.stream_url, clock)
+    return BinancePrivateStream(settings.binance.ws_api_url, clock)
 
 
 def public_venue(process: Process, venue: Venue) -> PublicVenue:

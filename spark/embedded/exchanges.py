@@ -24,4 +24,8 @@ def exchange_environment(venue: Venue, place: SimulatorAddress) -> dict[str, str
             "SPARK_BTCTURK_GRAPH_URL": place.url,
             "SPARK_BTCTURK_STREAM_URL": place.stream_url,
         }
-    return {"SPARK_BINANCE_REST_URL": place.url, "SPARK_BINANCE_STREAM_URL": place.stream_url}
+    return {
+        "SPARK_BINANCE_REST_URL": place.url,
+        "SPARK_BINANCE_STREAM_URL": place.stream_url,
+        "SPARK_BINANCE_WS_API_URL": place.stream_url,
+    }

@@ -89,6 +89,10 @@ class BinanceSettings(Section):
     stream_url: str = Field(
         default="wss://stream.binance.com:9443", validation_alias="SPARK_BINANCE_STREAM_URL"
     )
+    #: Private streams.
+    ws_api_url: str = Field(
+        default="wss://ws-api.binance.com:443", validation_alias="SPARK_BINANCE_WS_API_URL"
+    )
     symbols: str = Field(default="BTCUSDT,ETHUSDT", validation_alias="SPARK_BINANCE_SYMBOLS")
     #: Symbols whose prices convert one currency into another; that of the lira is always one.
     rate_symbols: str = Field(default="USDTTRY", validation_alias="SPARK_RATE_SYMBOLS")
