@@ -5,6 +5,7 @@ A scene is one account at one simulator whose book stands still, asked through t
 signer and the real clients; a judge looks into the venue's own ledger.
 """
 
+import asyncio
 import base64
 import json
 import time
@@ -151,6 +152,17 @@ class Scene:
         """Arm a fault."""
         fault = {"kind": kind, "route": route, "ms": ms, "count": count}
         assert "error" not in await self._judge("POST", "/faults", fault)
+
+    async def used_up(self) -> None:
+        """Wait until no fault is armed any more."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self._judge("GET", "/faults"))["armed"]:  # noqa: ASYNC110  (over HTTP)
+                await asyncio.sleep(0.02)
+
+    async def move_funds(self, asset: str, amount: str) -> None:
+        """Deposit, or below zero withdraw."""
+        moved = {"account": "main", "asset": asset, "amount": amount}
+        assert "error" not in await self._judge("POST", "/funds", moved)
 
     async def set_clock(self, offset_ms: int) -> None:
         """Put the venue's clock so far ahead of ours."""
