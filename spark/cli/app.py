@@ -11,6 +11,7 @@ from spark import __version__
 from spark.cli import (
     audit,
     bench,
+    breaker,
     db,
     doctor,
     drill,
@@ -52,6 +53,7 @@ app.add_typer(order.app, name="order", rich_help_panel=_TRADE)
 app.add_typer(session.app, name="session", rich_help_panel=_OBSERVE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.add_typer(mode.app, name="mode", rich_help_panel=_CONTROL)
+app.add_typer(breaker.app, name="breaker", rich_help_panel=_CONTROL)
 app.command("kill", rich_help_panel=_CONTROL)(kill.kill)
 app.command("resume", rich_help_panel=_CONTROL)(resume.resume)
 app.command("approve", rich_help_panel=_CONTROL)(resume.approve)

@@ -36,6 +36,8 @@ __all__ = ["Gateway", "GatewayWiring"]
 _READ_WAIT_MS: Final = 200
 #: How long a stop waits for answers; what is open then is unknown after the restart.
 _DRAIN_S_MAX: Final = 5.0
+#: From one turn to the next, when nothing else asks for one.
+_TURN_S_MAX: Final = 1.0
 _ROLE: Final = Role.GATEWAY.value
 
 
@@ -74,6 +76,7 @@ class Gateway:
                     ),
                     group.create_task(pulse.beat(self._tenures, self._positions)),
                     group.create_task(self._wake_at(stop)),
+                    group.create_task(self._wake_regularly()),
                     group.create_task(follow_market(wiring.bus, self._market)),
                 ]
                 for desk in self._desks.values():
@@ -144,6 +147,12 @@ class Gateway:
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._wake.set()
+
+    async def _wake_regularly(self) -> None:
+        """Have persons' words about a breaker heard, though no request comes."""
+        while True:
+            await asyncio.sleep(_TURN_S_MAX)
+            self._wake.set()
 
     async def _pump(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -21,12 +21,13 @@ from spark.events import (
     Proposal,
     ProposalSigned,
     ResumeTrading,
+    SetBreaker,
     SetLimits,
     SetMode,
 )
 from spark.ledger.control import proposal_id
 from spark.ledger.control_sense import REASON_CHARS_MAX
-from spark.names import AccountId, StrategyId, TradingMode
+from spark.names import AccountId, BreakerState, StrategyId, TradingMode
 from spark.people import sign
 from spark.topics import BY_NAME, CONTROL
 
@@ -105,6 +106,17 @@ def set_limits(
         limits=limits,
         **_about(operator, reason),
     )
+
+
+def set_breaker(
+    operator: Operator, account: AccountId, state: BreakerState | None, *, reason: str
+) -> SetBreaker:
+    """
+    Compose a circuit breaker's state, None to leave it to itself; nothing is sent yet.
+
+    Raises as `resume_trading`.
+    """
+    return SetBreaker(account=account, state=state, **_about(operator, reason))
 
 
 async def propose(bus: Bus, operator: Operator, proposal: Proposal) -> Said:

@@ -220,6 +220,34 @@ def test_the_next_decision_is_made_under_the_version_in_force(stack: UpStack) ->
     until(is_capped, "an order is refused by the new cap")
 
 
+def _breaker(stack: UpStack) -> dict[str, Any]:
+    (row,) = spark("breaker", "show", "binance:main", "--json", env=stack.env).object["breakers"]
+    assert isinstance(row, dict)
+    return row
+
+
+def _set_breaker(stack: UpStack, state: str) -> Result:
+    return _say(stack, "breaker", "set", "binance:main", state, "--reason", "maintenance there")
+
+
+def test_a4_a_breaker_opens_with_one_person_and_closes_with_two(stack: UpStack) -> None:
+    """A4, S11: inspectable and operable; towards safety one is enough, back it takes two."""
+    assert (_breaker(stack)["state"], _breaker(stack)["wanted"]) == ("closed", "auto")
+    opened = _set_breaker(stack, "open")
+    assert opened.code == 0, opened.err
+    until(lambda: _breaker(stack)["state"] == "open", "the gateway has opened it")
+    assert (_breaker(stack)["cause"], _breaker(stack)["wanted"]) == ("person", "open")
+    assert _breaker(stack)["probes_at_ns"] is None, "held by a person, it does not cool"
+    assert _set_breaker(stack, "open").code == 6, "nothing changes"
+    assert _set_breaker(stack, "half").code == 2
+    for state in ("auto", "closed"):
+        waits = _set_breaker(stack, state)
+        assert waits.code == 9, waits.err
+        assert _approve(stack, waits.object["id"]).code == 0
+        assert _breaker(stack)["wanted"] == state
+    until(lambda: _breaker(stack)["state"] == "closed", "the gateway has closed it")
+
+
 async def test_s6_the_broker_refuses_control_to_everybody_but_persons(
     kafka_server: RunningKafka,
 ) -> None:
