@@ -1,8 +1,11 @@
 """A Binance feed at work in this loop, and what it writes, for tests."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
@@ -68,6 +71,16 @@ def books(broker: MemoryBroker) -> list[BooksChanged]:
 
 def full_books(broker: MemoryBroker) -> list[str]:
     return [event.symbol for event in books(broker) for row in event.rows if row[2] == 0]
+
+
+def write_turk_keys(directory: Path) -> Path:
+    """Write a keys file as BTCTurk's simulator wants it."""
+    path = directory / "turk_keys.json"
+    secret = base64.b64encode(b"secret").decode()
+    key = {"api_key": "F" * 36, "secret": secret, "permissions": ["read"], "id": "full"}
+    path.write_text(json.dumps([key]))
+    path.chmod(0o400)
+    return path
 
 
 def gaps(broker: MemoryBroker, partition: Partition) -> list[FeedGapped]:

@@ -16,6 +16,7 @@ import orjson
 from spark.bus.port import Outgoing
 from spark.errors import WireError
 from spark.events.market import BookRow
+from spark.exchanges.binance.local_book import LocalBook
 from spark.exchanges.binance.wire_market import (
     BookTicker,
     ControlReply,
@@ -147,6 +148,10 @@ class Gathering:
         """Hand over the symbols that need a full book."""
         taken, self.unsynced = self.unsynced, set()
         return taken
+
+    def book(self, symbol: str) -> LocalBook:
+        """Give the feed's own copy of a symbol's book."""
+        return self._books[symbol].book
 
     def books_agreed(self) -> int:
         """Give how many books were the same as the exchange's when it was asked."""

@@ -1,8 +1,6 @@
 """The BTCTurk feed: a real socket on one side, the log in memory on the other."""
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -30,7 +28,7 @@ from spark.names import Side, Symbol, Venue
 from spark.producers import market_feed
 from spark.producers.btcturk_feed import BtcturkFeed
 from spark.topics import BY_NAME
-from tests.feeds import gaps, until
+from tests.feeds import gaps, until, write_turk_keys
 from tests.market import FEED_TOPICS, TURK_BOOKS, TURK_QUOTES, TURK_TRADES
 from tests.simulated_venue import Client
 
@@ -46,12 +44,9 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture
 async def venue(tmp_path: Path) -> AsyncIterator[Running]:
-    keys = tmp_path / "turk_keys.json"
-    secret = base64.b64encode(b"secret").decode()
-    key = {"api_key": "F" * 36, "secret": secret, "permissions": ["read"], "id": "full"}
-    keys.write_text(json.dumps([key]))
-    keys.chmod(0o400)
-    options = Options(keys_file=keys, venue=Venue.BTCTURK, market_steps_per_s=200)
+    options = Options(
+        keys_file=write_turk_keys(tmp_path), venue=Venue.BTCTURK, market_steps_per_s=200
+    )
     async with running(options) as simulator:
         yield simulator
 

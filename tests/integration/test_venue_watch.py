@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -13,14 +13,16 @@ from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Partition
 from spark.clock import SystemClock
-from spark.codec import decode_as
-from spark.events import PricesMarked
+from spark.codec import decode, decode_as
+from spark.events import ClockMeasured, InstrumentPublished, PricesMarked
 from spark.exchanges.binance.client import BinancePublic
+from spark.exchanges.btcturk.client import BtcturkPublic
 from spark.exchanges.simulator.server import Options, running
 from spark.metrics import Metrics
 from spark.names import Symbol, Venue
-from spark.producers.venue_watch import VenueWatch
+from spark.producers.venue_watch import VenueWatch, VenueWatches
 from spark.settings import BinanceSettings
+from tests.feeds import write_turk_keys
 from tests.simulated_venue import write_keys
 from tests.tape import PATIENCE_S
 
@@ -97,3 +99,46 @@ async def test_a_symbol_that_the_exchange_does_not_have_costs_no_other_its_price
 
     assert [mark.symbol for mark in first.marks] == ["BTCUSDT"]
     assert missing == pytest.approx(1)
+
+
+async def test_one_process_watches_every_exchange(tmp_path: Path) -> None:
+    """C1: each exchange's rules, clock and prices are said under its own name."""
+    broker = MemoryBroker({topic.name: topic.partitions for topic in topics.TOPICS})
+    metrics, stop, ready = Metrics("venue_watch"), asyncio.Event(), asyncio.Event()
+    sides = {
+        Venue.BINANCE: (write_keys(tmp_path), ("BTCUSDT", "USDTTRY")),
+        Venue.BTCTURK: (write_turk_keys(tmp_path), ("BTCTRY", "USDTTRY")),
+    }
+    async with AsyncExitStack() as exits:
+        watches = []
+        for venue, (keys, symbols) in sides.items():
+            options = Options(keys_file=keys, venue=venue, market_steps_per_s=0)
+            exchange = await exits.enter_async_context(running(options))
+            clock = SystemClock()
+            public = (
+                BinancePublic(exchange.url, clock, reply_ms_max=5_000)
+                if venue is Venue.BINANCE
+                else BtcturkPublic(exchange.url, exchange.url, clock, reply_ms_max=5_000)
+            )
+            watch = VenueWatch(
+                bus=MemoryBus(broker),
+                clock=clock,
+                metrics=metrics,
+                venue=venue,
+                public=public,
+                symbols=tuple(map(Symbol, symbols)),
+                instance="test",
+                ready=asyncio.Event(),
+            )
+            watches.append(watch)
+        task = asyncio.create_task(VenueWatches(watches=tuple(watches), ready=ready).run(stop))
+        await ready.wait()
+        found = await marks(broker, 4)
+        stop.set()
+        await task
+
+    priced = {event.venue: {mark.symbol for mark in event.marks} for event in found}
+    assert priced == {venue: set(symbols) for venue, (_, symbols) in sides.items()}
+    state = [decode(r.value or b"") for r in broker.log(Partition(topics.VENUE_STATE, 0))]
+    for kind in (InstrumentPublished, ClockMeasured):
+        assert {one.venue for one in state if isinstance(one, kind)} == set(sides)
