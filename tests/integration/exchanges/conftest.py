@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 
 from spark.exchanges.simulator.server import Options, Running, running
+from spark.names import Venue
+from tests import simulated_btcturk
 from tests.simulated_venue import Client, write_keys
 
 
@@ -32,3 +34,20 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def client(session: aiohttp.ClientSession, venue: Running) -> Client:
     return Client(session, venue)
+
+
+@pytest.fixture
+def turk_keys(tmp_path: Path) -> Path:
+    return simulated_btcturk.write_keys(tmp_path)
+
+
+@pytest.fixture
+async def turk_venue(turk_keys: Path) -> AsyncIterator[Running]:
+    options = Options(keys_file=turk_keys, venue=Venue.BTCTURK, market_steps_per_s=0)
+    async with running(options) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def turk(session: aiohttp.ClientSession, turk_venue: Running) -> simulated_btcturk.Client:
+    return simulated_btcturk.Client(session, turk_venue)
