@@ -21,14 +21,15 @@ from spark.consumers.gateway_resume import GatewayPast, News
 from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
+    Evidence,
     OrderApproved,
     OrderEvent,
     Refusal,
 )
-from spark.exchanges.port import NotSentError, OrderVenue, Outcome
+from spark.exchanges.port import Answer, NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
-from spark.names import Reason, TradingMode
+from spark.names import ClientOrderId, Reason, TradingMode
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.tenure import Tenure
@@ -62,6 +63,8 @@ class Desk:
     #: Events appended since the state was kept, and the place behind the last one.
     unkept: int = 0
     mark: Mark | None = None
+    #: What the account feed said of places whose answer is awaited.
+    heard: dict[ClientOrderId, list[Evidence]] = field(default_factory=dict)
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
     _timing: Timing = field(init=False)
@@ -100,7 +103,7 @@ class Desk:
         now = self.now()
         answers, self.answers = self.answers, []
         for ready, outcome in answers:
-            self.pending.extend(self.lane.answer(ready, outcome, now))
+            self.pending.extend(self.lane.answer(ready, self._better(ready, outcome), now))
         claimed: list[Ready] = []
         if may_claim:
             said, claimed = self.lane.claim(now)
@@ -166,8 +169,24 @@ class Desk:
 
     def hear(self, record: Record) -> None:
         """Take what the account feed says; its evidence settles what we do not know (A8)."""
-        if self.news.take(record, self.lane.orders):
-            self.wake()
+        heard = self.news.take(record, self.lane.orders)
+        if heard is None:
+            return
+        if heard.is_settling:
+            # On our own log too: who reads that one alone must not hold it for unknown.
+            self.pending.append(heard.event)
+        elif heard.is_awaited:
+            self.heard.setdefault(heard.event.client_order_id, []).append(heard.event)
+        self.wake()
+
+    def _better(self, ready: Ready, outcome: Outcome | Refusal) -> Outcome | Refusal:
+        """Take the account feed's evidence where the exchange did not answer a place."""
+        if not ready.is_place:
+            return outcome
+        heard = self.heard.pop(ready.sealed.client_order_id, None)
+        if heard and isinstance(outcome, Outcome) and outcome.answer is Answer.UNKNOWN:
+            return Outcome(answer=Answer.DEFINITE, evidence=tuple(heard))
+        return outcome
 
     def way(self, mode: TradingMode) -> OrderVenue:
         """Choose the way of an order by the mode that it was placed in."""

@@ -116,6 +116,7 @@ class Opening:
             cache=cache,
             topic_ids=ids,
         )
+        desk.pending.extend(news.missed)
         return desk
 
     def _lane(

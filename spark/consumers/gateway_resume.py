@@ -20,7 +20,7 @@ from spark.events import (
     PartitionFenced,
 )
 from spark.ledger.fold import Orders, fold_event, forget
-from spark.names import BreakerState
+from spark.names import BreakerState, OrderState
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark
 from spark.worker.fence import Lineage
@@ -110,6 +110,17 @@ async def read_past(
     return past
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Evidence of the account feed about one of our orders."""
+
+    event: Evidence
+    #: Whether nobody who reads our own log alone could know how the order stands.
+    is_settling: bool
+    #: Whether its answer was still awaited.
+    is_awaited: bool
+
+
 @dataclass(slots=True)
 class News:
     """What the account feed says of one account's orders, as far as it was taken."""
@@ -117,24 +128,32 @@ class News:
     partition: Partition
     next_offset: int = 0
     _digest: str = ""
+    #: What was said while no gateway listened, of orders that it left without an answer.
+    missed: list[Evidence] = field(default_factory=list)
 
-    def take(self, record: Record, orders: Orders) -> bool:
+    def take(self, record: Record, orders: Orders) -> "Heard | None":
         """
         Fold one record, if it is evidence about an order that is known.
 
-        Returns: whether it was. What closed so long ago that it is forgotten stays forgotten.
+        Returns: None if it is not. What closed so long ago that it is forgotten stays forgotten.
+
         """
         self.next_offset = record.offset + 1
         self._digest = short_digest(record.value or b"")
         try:
             event: Event = decode(record.value or b"")
         except MalformedError:
-            return False
-        if not isinstance(event, Evidence) or event.client_order_id not in orders.by_id:
-            return False
+            return None
+        if not isinstance(event, Evidence):
+            return None
+        order = orders.by_id.get(event.client_order_id)
+        if order is None:
+            return None
+        is_settling = order.client_order_id in orders.unknown | orders.doubtful
+        heard = Heard(event, is_settling, order.state is OrderState.CLAIMED)
         place = place_of(record)
         fold_event(orders, event, place.offset, place.appended_ns)
-        return True
+        return heard
 
     @property
     def mark(self) -> Mark:
@@ -161,7 +180,9 @@ async def read_news(
     news = News(partition, first, "" if mark is None else mark.digest)
 
     def take(record: Record) -> None:
-        news.take(record, orders)
+        heard = news.take(record, orders)
+        if heard is not None and (heard.is_settling or heard.is_awaited):
+            news.missed.append(heard.event)
 
     await read_through(bus, {partition: (first, ends[partition])}, take)
     return news

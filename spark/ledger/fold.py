@@ -274,7 +274,8 @@ def _not_sent(orders: Orders, event: RequestNotSent, appended_ns: int) -> None:
 def _doubt(orders: Orders, event: OutcomeUnknown) -> None:
     claim = orders.cancels.pop(event.intent_id, None)
     order = orders.by_id.get(event.client_order_id)
-    if order is None:
+    if order is None or (order.state in CLOSED and order.state is not OrderState.NOT_FOUND):
+        # However the cancel ended, there is nothing left of what it was about.
         return
     orders.doubtful.add(order.client_order_id)
     if claim is not None:
