@@ -25,7 +25,7 @@ from tests.contract.venue_scenes import (
 )
 
 
-@pytest.fixture(params=[Venue.BTCTURK])
+@pytest.fixture(params=[Venue.BINANCE, Venue.BTCTURK])
 async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
     async with playing(request.param, tmp_path) as made:
         yield made
@@ -33,8 +33,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 def account(scene: Scene) -> AccountVenue:
-    assert scene.questions is not None
-    return scene.questions
+    return scene.account_venue
 
 
 async def placed(scene: Scene, text: str = "one", **changes: object) -> str:

@@ -35,7 +35,7 @@ from tests.contract.venue_scenes import (
 _N = TypeVar("_N", bound=News)
 
 
-@pytest.fixture(params=[Venue.BTCTURK])
+@pytest.fixture(params=[Venue.BINANCE, Venue.BTCTURK])
 async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
     async with playing(request.param, tmp_path) as made:
         yield made
@@ -43,7 +43,6 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 def stream(scene: Scene) -> PrivateStream:
-    assert scene.stream is not None
     return scene.stream
 
 
@@ -191,6 +190,13 @@ async def test_a_repeated_message_is_told_as_often_as_it_comes(
     """R5: news may repeat itself; whoever folds it knows the trade's id."""
     await scene.arm("duplicate_message", route="private", count=8)
     await acked(scene, price=TAKES)
-    await listener.until(OrderSeen, lambda one: one.state is VenueOrderState.FILLED)
+    for _ in range(2):
+        await listener.until(OrderSeen, lambda one: one.state is VenueOrderState.FILLED)
     fills = [one.trade_id for one in listener.heard if isinstance(one, FillSeen)]
     assert len(fills) > len(set(fills))
+
+
+async def test_a_mute_stream_ends(scene: Scene, listener: Listener) -> None:
+    """Trap 18: open and silent is not alive."""
+    await scene.arm("mute_socket", route="private")
+    assert "mute" in str(await listener.ends())

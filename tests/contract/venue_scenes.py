@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,8 +21,10 @@ import orjson
 
 from spark.clock import SystemClock
 from spark.events import CancelApproved, OrderApproved
+from spark.exchanges.binance.account_client import BinanceAccount
 from spark.exchanges.binance.auth import SecretKey as BinanceSecret
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
+from spark.exchanges.binance.private_stream import BinancePrivateStream
 from spark.exchanges.binance.signer import BinanceKey, BinanceSigner
 from spark.exchanges.btcturk.auth import SecretKey as BtcturkSecret
 from spark.exchanges.btcturk.client import BtcturkAccount, BtcturkOrders, BtcturkPublic
@@ -53,6 +55,8 @@ TAKES: Final = Decimal(63_000)
 QUANTITY: Final = Decimal("0.01")
 #: Long for a simulator in the same process, short for a test that waits for nothing.
 REPLY_MS_MAX: Final = 400
+#: A mute stream ends after so long.
+SILENCE_S_MAX: Final = 1.0
 #: Enough for anything here; a test that waits this long has failed.
 PATIENCE_S: Final = 10.0
 _RECV_WINDOW_MS: Final = 20_000
@@ -69,7 +73,7 @@ _KEYS: Final[dict[Venue, tuple[Pair, Pair]]] = {Venue.BINANCE: _BINANCE, Venue.B
 _PLACE: Final = {Venue.BINANCE: "/api/v3/order", Venue.BTCTURK: "/api/v1/order"}
 _TIME: Final = {Venue.BINANCE: "GET /api/v3/time", Venue.BTCTURK: "GET /api/v2/server/time"}
 
-Adapters = tuple[OrderVenue, PublicVenue, AccountVenue | None, PrivateStream | None]
+Adapters = tuple[OrderVenue, PublicVenue, AccountVenue, PrivateStream]
 
 
 @dataclass(slots=True)
@@ -81,8 +85,8 @@ class Scene:
     signer: OrderSigner
     orders: OrderVenue
     public: PublicVenue
-    questions: AccountVenue | None
-    stream: PrivateStream | None
+    account_venue: AccountVenue
+    stream: PrivateStream
     _session: aiohttp.ClientSession
     _stamp_ns: int = 0
     logins: list[SignedRequest] = field(default_factory=list)
@@ -220,8 +224,7 @@ async def playing(venue: Venue, directory: Path) -> AsyncIterator[Scene]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         adapters = _ADAPTERS[venue](simulator)
         for one in adapters:
-            if one is not None:
-                stack.push_async_callback(_close_of(one))
+            stack.push_async_callback(one.close)
         yield Scene(venue, simulator, signer_of(venue), *adapters, session)
 
 
@@ -256,8 +259,13 @@ def public_of(venue: Venue, url: str) -> PublicVenue:
 
 
 def _binance(simulator: Running) -> Adapters:
-    url = simulator.url
-    return orders_of(Venue.BINANCE, url), public_of(Venue.BINANCE, url), None, None
+    url, clock = simulator.url, SystemClock()
+    return (
+        orders_of(Venue.BINANCE, url),
+        public_of(Venue.BINANCE, url),
+        BinanceAccount(url, clock, reply_ms_max=REPLY_MS_MAX),
+        BinancePrivateStream(simulator.stream_url, clock, silence_s_max=SILENCE_S_MAX),
+    )
 
 
 def _btcturk(simulator: Running) -> Adapters:
@@ -266,7 +274,7 @@ def _btcturk(simulator: Running) -> Adapters:
         orders_of(Venue.BTCTURK, url),
         public_of(Venue.BTCTURK, url),
         BtcturkAccount(url, clock, reply_ms_max=REPLY_MS_MAX),
-        BtcturkPrivateStream(simulator.stream_url, clock, silence_s_max=PATIENCE_S),
+        BtcturkPrivateStream(simulator.stream_url, clock, silence_s_max=SILENCE_S_MAX),
     )
 
 
@@ -274,8 +282,3 @@ _ADAPTERS: Final[dict[Venue, Callable[[Running], Adapters]]] = {
     Venue.BINANCE: _binance,
     Venue.BTCTURK: _btcturk,
 }
-
-
-def _close_of(adapter: Any) -> Callable[[], Awaitable[None]]:  # noqa: ANN401  (any of the ports)
-    close: Callable[[], Awaitable[None]] = adapter.close
-    return close

@@ -50,8 +50,8 @@ async def public(scene: Scene) -> AsyncIterator[BtcturkPublic]:
 
 @pytest.fixture
 def account(scene: Scene) -> BtcturkAccount:
-    assert isinstance(scene.questions, BtcturkAccount)
-    return scene.questions
+    assert isinstance(scene.account_venue, BtcturkAccount)
+    return scene.account_venue
 
 
 def code_of(outcome: Outcome) -> str:
@@ -199,7 +199,6 @@ async def test_what_a_fill_brought_is_not_there_at_once(scene: Scene) -> None:
 
 async def test_a_login_with_another_nonce_is_refused(scene: Scene) -> None:
     """Trap 24: the simulator refuses a nonce as text; ours is the integer, and is taken."""
-    assert scene.stream is not None
     good = scene.ask(Question.LOGIN)
     wrong = SignedRequest(
         method="",
