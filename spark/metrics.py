@@ -119,6 +119,7 @@ class Metrics:
             "spark_clock_uncertainty_seconds", "Half the round trip of the measurement", "venue"
         )
         self._declare_manners()
+        self._declare_accounts()
         self.void_records = self._counter(
             "spark_void_records_total", "Records dropped because their epoch is over", "topic"
         )
@@ -171,6 +172,19 @@ class Metrics:
         )
         self.weight_spent = self._gauge(
             "spark_weight_spent", "Request weight of the last minute, as far as known", "venue"
+        )
+
+    def _declare_accounts(self) -> None:
+        self.reconciled_age = self._gauge(
+            "spark_account_reconciled_age_seconds",
+            "Since log and exchange were compared last, endless where that does not hold",
+            "account",
+        )
+        self.differences_open = self._gauge(
+            "spark_account_differences", "Open differences of log and exchange", "account", "kind"
+        )
+        self.private_stream = self._gauge(
+            "spark_private_stream_up", "1 while an account's private stream is there", "account"
         )
 
     def _declare_equity(self) -> None:

@@ -4,7 +4,7 @@ What each process is made of, by its name.
 
 from typing import Final
 
-from spark.cli import wiring_care, wiring_market, wiring_orders
+from spark.cli import wiring_accounts, wiring_care, wiring_market, wiring_orders
 from spark.cli.process import Build
 from spark.names import Role
 
@@ -13,6 +13,7 @@ BUILDERS: Final[dict[str, Build]] = {
     Role.SIGNER: wiring_orders.signer,
     Role.GATEWAY: wiring_orders.gateway,
     Role.AUDITOR: wiring_care.auditor,
+    Role.ACCOUNT_FEED: wiring_accounts.account_feed,
     Role.VENUE_WATCH: wiring_market.venue_watch,
     Role.BINANCE_FEED: wiring_market.binance_feed,
     Role.BTCTURK_FEED: wiring_market.btcturk_feed,

@@ -53,6 +53,7 @@ PROCESSES: Final[tuple[Process, ...]] = (
     Process(name=Role.VENUE_WATCH.value, needs=(KAFKA, *_EXCHANGES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.SIGNER.value, needs=(KAFKA,), stop_wave=StopWave.SIGNER),
     Process(name=Role.GATEWAY.value, needs=(KAFKA, *_EXCHANGES), stop_wave=StopWave.GATEWAY),
+    Process(name=Role.ACCOUNT_FEED.value, needs=(KAFKA, *_EXCHANGES), stop_wave=StopWave.WATCHERS),
     Process(name=Role.GUARDRAIL.value, needs=(KAFKA,), stop_wave=StopWave.GUARDRAIL),
     Process(name=Role.SENTINEL.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),
     Process(name=Role.WEBHOOK.value, needs=(KAFKA,), stop_wave=StopWave.WATCHERS),

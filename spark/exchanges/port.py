@@ -390,3 +390,6 @@ class PrivateStream(Protocol):
             VenueUnavailable: not to be had, refused, lost, or mute.
 
         """
+
+    async def close(self) -> None:
+        """Let go of the connections; idempotent."""
