@@ -8,15 +8,22 @@ from typing import Final
 import pytest
 
 from spark import topics
+from spark.bus.port import Outgoing, Partition
+from spark.codec import encode
 from spark.events import (
+    Event,
     KeyUsed,
     OrderAcked,
     OrderCancelled,
+    OrderClaimed,
     OrderResolved,
     OutcomeUnknown,
+    PlaceOrder,
 )
+from spark.ids import client_order_id
 from spark.ledger.fold import Orders, fold_event
 from spark.names import OrderState, Role
+from tests.made import ACCOUNT
 from tests.order_path import OrderPath, in_memory
 from tests.order_stages import BTC, ETH
 
@@ -160,3 +167,72 @@ async def test_a_cancel_that_never_arrived_leaves_the_order_alive_in_the_end(
     await path.shift_exchange_clock(60_000)
     await path.tape.until(lambda: not book(path).doubtful)
     assert book(path).by_id[acked.client_order_id].state is OrderState.SUBMITTED
+
+
+async def told_by_feed(path: OrderPath, *events: Event) -> None:
+    """Let the account feed say something of the account."""
+    feed = Partition(topics.ACCOUNT_EVENTS, 0)
+    await path.write(*(Outgoing(feed, ACCOUNT.encode(), encode(event)) for event in events))
+
+
+def seen_by_feed(order: PlaceOrder) -> OrderAcked:
+    """Show an order as the account feed does: nobody's request was answered."""
+    return OrderAcked(
+        account=order.account,
+        strategy=order.strategy,
+        intent_id=order.intent_id,
+        client_order_id=client_order_id(order.account, order.strategy, order.intent_id),
+        symbol=order.symbol,
+        exchange_order_id="4711",
+        exchange_ns=0,
+        sent_ns=0,
+        answered_ns=0,
+    )
+
+
+async def test_what_the_account_feed_saw_settles_an_unknown_for_everybody(
+    path: OrderPath,
+) -> None:
+    """
+    A8, R4: its evidence comes on another topic, and stands on orders.events, too, from then on.
+    """
+    await path.fault("error_5xx_before", count=1_000, route=_QUERY)
+    await path.fault("drop_reply")
+    order = path.order()
+    await path.ask(order)
+    await path.hear(order, OutcomeUnknown)
+    await told_by_feed(path, seen_by_feed(order))
+    acked = await path.hear(order, OrderAcked)
+    assert acked.exchange_order_id == "4711"
+    assert book(path).unknown == set()
+
+
+async def test_an_order_that_the_feed_saw_first_is_never_unknown(path: OrderPath) -> None:
+    """
+    A8: the exchange's word came on the stream before its reply was given up.
+    """
+    await path.fault("delay_after", ms=60_000, count=2)
+    seen, lost = path.order(), path.order(ETH)
+    await path.ask(seen, lost)
+    await path.hear(lost, OrderClaimed)
+    await told_by_feed(path, seen_by_feed(seen))
+    await path.hear(lost, OutcomeUnknown)
+    await path.hear(seen, OrderAcked)
+    unknown = [one.intent_id for one in path.tape.on(topics.EVENTS, OutcomeUnknown)]
+    assert unknown == [lost.intent_id]
+
+
+async def test_what_the_feed_saw_while_no_gateway_ran_is_made_up_for(path: OrderPath) -> None:
+    """
+    A8: an order that was in flight at the crash is known at once, if the feed saw it.
+    """
+    await path.fault("delay_before", ms=60_000)
+    order = path.order()
+    await path.ask(order)
+    await path.hear(order, OrderClaimed)
+    await path.stage(Role.GATEWAY).crash()
+    await told_by_feed(path, seen_by_feed(order))
+    await path.up(Role.GATEWAY)
+    acked = await path.hear(order, OrderAcked)
+    assert acked.exchange_order_id == "4711"
+    assert not path.tape.on(topics.EVENTS, OutcomeUnknown)
