@@ -11,6 +11,7 @@ Source: binance-spot-api-docs web-socket-api.md (2026-07). Since 2026-02-20 ther
 listen keys, neither here nor over REST.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -163,7 +164,8 @@ class Session(Connection):
         number, self._given = self._given, self._given + 1
         self._subscribed[number] = account
         self._streams.subscribe(account.name, self, number)
-        self.on_subscribed()
+        # After the reply: a fault of the stream is none of the login.
+        asyncio.get_running_loop().call_soon(self.on_subscribed)
         return {"subscriptionId": number}
 
     def unsubscribe(self, request: Request) -> object:
