@@ -65,10 +65,12 @@ def private_stream(process: Process, venue: Venue) -> PrivateStream:
     """Build the way to an exchange's private stream."""
     from spark.exchanges.binance.private_stream import BinancePrivateStream
     from spark.exchanges.btcturk.private_stream import BtcturkPrivateStream
+    from spark.exchanges.btcturk.unconfirmed import unconfirmed
 
     settings, clock = process.settings, process.clock
     if venue is Venue.BTCTURK:
-        return BtcturkPrivateStream(settings.btcturk.stream_url, clock)
+        seen = unconfirmed(settings.btcturk.stream_buy, settings.btcturk.match_time)
+        return BtcturkPrivateStream(settings.btcturk.stream_url, clock, unconfirmed=seen)
     return BinancePrivateStream(settings.binance.ws_api_url, clock)
 
 

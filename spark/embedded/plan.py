@@ -124,6 +124,8 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
     found["SPARK_BINANCE_SYMBOLS"] = settings.binance.symbols
     found["SPARK_BTCTURK_SYMBOLS"] = settings.btcturk.symbols
     found["SPARK_BTCTURK_STAMP_ORDER"] = settings.btcturk.stamp_order
+    found["SPARK_BTCTURK_STREAM_BUY"] = settings.btcturk.stream_buy
+    found["SPARK_BTCTURK_MATCH_TIME"] = settings.btcturk.match_time
     found["SPARK_RATE_SYMBOLS"] = settings.binance.rate_symbols
     found["SPARK_BINANCE_RECV_WINDOW_MS"] = settings.binance.recv_window_ms
     found["SPARK_LOG_FORMAT"] = settings.process.log_format

@@ -96,9 +96,15 @@ class _CheckedRequest(aiohttp.ClientRequest):
     ) -> None:
         # The head waits for the body, which a task of its own writes: only here do both go.
         flight = _flight.get()
-        if flight is not None and not flight.may_leave():
+        denial: BaseException | None = None
+        try:
+            if flight is not None and not flight.may_leave():
+                denial = NotSentError()
+        except Exception as error:  # noqa: BLE001  (whoever sends hears of it, not this task)
+            denial = error
+        if denial is not None:
             assert conn.protocol is not None
-            conn.protocol.set_exception(NotSentError())
+            conn.protocol.set_exception(denial)
             return
         await super().write_bytes(writer, conn, content_length)
 

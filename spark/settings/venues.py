@@ -136,6 +136,14 @@ class BtcturkSettings(Section):
     stamp_order: str = Field(
         default="strict", pattern="^(strict|free)$", validation_alias="SPARK_BTCTURK_STAMP_ORDER"
     )
+    #: `orderType` of a buy in the stream's orders, where somebody has seen it.
+    stream_buy: str = Field(
+        default="unknown", pattern="^(unknown|0|1)$", validation_alias="SPARK_BTCTURK_STREAM_BUY"
+    )
+    #: Name of the time in the stream's matches, where somebody has seen one.
+    match_time: str = Field(
+        default="", pattern="^[A-Za-z]{0,20}$", validation_alias="SPARK_BTCTURK_MATCH_TIME"
+    )
     api_key: str = Field(default="", validation_alias="BTCTURK_API_KEY", repr=False)
     api_key_file: Path | None = Field(default=None, validation_alias="BTCTURK_API_KEY_FILE")
     secret: str = Field(default="", validation_alias="BTCTURK_SECRET", repr=False)

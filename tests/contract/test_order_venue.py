@@ -75,6 +75,17 @@ async def test_the_last_check_is_asked_once_with_the_connection_in_hand(scene: S
     assert await scene.requests(scene.place_route) == 2
 
 
+async def test_a_check_that_fails_is_heard_of_and_nothing_was_sent(scene: Scene) -> None:
+    """R10: a fault in the check is a fault, and no leave to send."""
+
+    def check() -> bool:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await scene.place(scene.order(), check)
+    assert await scene.requests(scene.place_route) == 0
+
+
 async def test_an_exchange_that_is_not_there_was_sent_nothing(scene: Scene) -> None:
     """R2: no connection, no byte, and the check is not even asked."""
     orders = orders_of(scene.venue, "http://127.0.0.1:1")

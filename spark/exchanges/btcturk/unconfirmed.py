@@ -6,6 +6,9 @@ Source: facts: exchanges.md §6.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +25,19 @@ class Unconfirmed:
     #: The name of the time in 441, in which newer servers are said to send one; empty to take
     #: the time of arrival.
     match_time_field: str = ""
+
+
+def unconfirmed(stream_buy: str, match_time: str) -> Unconfirmed:
+    """
+    Read what somebody says to have seen.
+
+    Args:
+        stream_buy: `0` or `1`, what a buy is in 45x; `unknown` trusts neither.
+        match_time: the name of the time in 441; empty for none.
+
+    """
+    if stream_buy == _UNKNOWN:
+        return Unconfirmed(match_time_field=match_time)
+    return Unconfirmed(
+        order_type_of_buy=int(stream_buy), is_order_type_trusted=True, match_time_field=match_time
+    )

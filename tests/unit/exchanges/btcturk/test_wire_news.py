@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark.errors import WireError
-from spark.exchanges.btcturk.unconfirmed import Unconfirmed
+from spark.exchanges.btcturk.unconfirmed import Unconfirmed, unconfirmed
 from spark.exchanges.btcturk.wire_frames import Hello, LoginReply
 from spark.exchanges.btcturk.wire_news import Arrival, private_frame
 from spark.exchanges.port import BalancesChanged, FillSeen, News, OrderSeen
@@ -98,6 +98,14 @@ def test_a_match_takes_its_time_from_the_field_that_a_setting_names() -> None:
     assert seen.exchange_ns == 1543996112263 * 1_000_000
     with pytest.raises(WireError):
         news(441, MATCH, told)
+
+
+def test_what_nobody_has_seen_is_not_trusted() -> None:
+    """Each open point has its safe reading until a setting says otherwise."""
+    assert unconfirmed("unknown", "") == Unconfirmed()
+    assert unconfirmed("1", "timestamp") == Unconfirmed(
+        order_type_of_buy=1, is_order_type_trusted=True, match_time_field="timestamp"
+    )
 
 
 def test_a_trade_has_no_type_in_its_model() -> None:
