@@ -122,12 +122,14 @@ async def playing(tape: Tape) -> AsyncIterator[Player]:
 
 
 async def _empty_book(_request: web.Request) -> web.Response:
-    return web.Response(body=b'{"lastUpdateId":1,"bids":[],"asks":[]}')
+    # Ahead of all that is played, over and over: a self-made market is no book to keep.
+    return web.Response(body=b'{"lastUpdateId":100000000000000,"bids":[],"asks":[]}')
 
 
 def _texts(chance: random.Random, frames: int) -> Iterator[bytes]:
     cents = {symbol: chance.randrange(10_000, 7_000_000) for symbol in SYMBOLS}
     ids = dict.fromkeys(SYMBOLS, 50_000_000_000)
+    depths = dict(ids)
     for number in range(frames):
         symbol = chance.choice(SYMBOLS)
         cents[symbol] = max(1000, cents[symbol] + chance.randrange(-50, 51))
@@ -137,7 +139,8 @@ def _texts(chance: random.Random, frames: int) -> Iterator[bytes]:
         if kind < _TRADES_PCT:
             yield market.trade()
         elif kind < _TRADES_PCT + _BOOKS_PCT:
-            yield market.depth()
+            yield market.depth(depths[symbol] + 1)
+            depths[symbol] = ids[symbol]
         else:
             yield market.quote()
 
@@ -169,10 +172,10 @@ class _Market:
             f'"m":{is_maker},"M":true',
         )
 
-    def depth(self) -> bytes:
+    def depth(self, first_id: int) -> bytes:
         return self._frame(
             "depth@100ms",
-            f'"e":"depthUpdate","E":{self.now_ms},"s":"{self.symbol}","U":{self.update_id},'
+            f'"e":"depthUpdate","E":{self.now_ms},"s":"{self.symbol}","U":{first_id},'
             f'"u":{self.update_id},"b":[{self._levels(-1)}],"a":[{self._levels(1)}]',
         )
 

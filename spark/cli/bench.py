@@ -81,6 +81,23 @@ def guards(
     print_figures(bench_guards(GuardsBench(intents=intents, runs=runs), say), as_json=as_json)
 
 
+@app.command("book")
+def book(
+    *,
+    differences: Annotated[
+        int, typer.Option(min=1_000, help="Levels that change in each run.")
+    ] = 1_000_000,
+    runs: RunsOption = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Differences a second that each exchange's local book takes on one core; without servers.
+    """
+    from spark.bench.book import BookBench, bench_book
+
+    print_figures(bench_book(BookBench(differences=differences, runs=runs), say), as_json=as_json)
+
+
 def print_figures(found: Mapping[str, object], *, as_json: bool) -> None:
     """Print what was measured."""
     if as_json:
