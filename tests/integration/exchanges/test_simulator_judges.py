@@ -167,6 +167,43 @@ async def test_a_rate_limit_on_demand(client: Client) -> None:
     assert (await client.query("a-1")).code == -2013
 
 
+async def test_a_storm_ends_in_a_ban_for_who_goes_on(client: Client) -> None:
+    """429 with the rest of the storm, then 418, on every route; nothing is executed."""
+    await arm(client, "storm_429", ms=600_000, count=2)
+    statuses = [(await client.place(newClientOrderId="a-1")).status for _ in range(2)]
+    banned = await client.public("/api/v3/time")
+    assert [*statuses, banned.status, banned.code] == [429, 429, 418, -1003]
+    assert 500 < int(banned.headers["Retry-After"]) <= 600
+    assert "banned until" in banned.json["msg"]
+    await client.judge("DELETE", "/faults")
+    assert (await client.query("a-1")).code == -2013
+
+
+async def test_maintenance_answers_503(client: Client) -> None:
+    """The whole venue is away for so many requests, and then it is back."""
+    await arm(client, "maintenance", count=2)
+    assert [(await client.place()).status, (await client.public("/api/v3/time")).status] == [
+        503
+    ] * 2
+    assert (await client.place()).status == 200
+
+
+async def test_a_stamp_is_refused_on_demand(client: Client) -> None:
+    """-1021 to a good stamp, without an order."""
+    await arm(client, "invalid_nonce")
+    reply = await client.place(newClientOrderId="a-1")
+    assert (reply.status, reply.code) == (400, -1021)
+    assert (await client.query("a-1")).code == -2013
+
+
+async def test_a_reply_can_drip(client: Client) -> None:
+    """Byte by byte, and whole in the end; the order is there from the start."""
+    await arm(client, "slow_loris")
+    reply = await client.place(newClientOrderId="a-1")
+    assert (reply.status, reply.json["status"]) == (200, "NEW")
+    assert (await ledger_of(client, "a-1"))["fault"] == "slow_loris"
+
+
 @pytest.mark.parametrize("kind", ["delay_before", "delay_after"])
 async def test_a_delay_changes_nothing_else(client: Client, kind: str) -> None:
     """A delayed order is accepted, and the ledger says that it was delayed."""

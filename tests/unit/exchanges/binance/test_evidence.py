@@ -194,6 +194,26 @@ def test_a_definite_refusal_rejects(
     assert refused.client_order_id == LIFE.client_order_id
 
 
+@pytest.mark.parametrize("code", [-2011, -2013, -2026])
+def test_what_only_an_older_order_can_be_told_says_nothing_of_a_new_one(code: int) -> None:
+    """A8: "no such order" in answer to a place is no documented refusal of it."""
+    outcome = of_place(Rejected(code, "TOKEN", "text", 400), about(), TIMES)
+    assert (outcome.answer, outcome.cause, outcome.evidence) == (Answer.UNKNOWN, "garbled", ())
+    assert of_cancel(Rejected(code, "TOKEN", "text", 400), CANCELLING, TIMES).evidence
+
+
+@pytest.mark.parametrize("is_address_limited", [True, False])
+def test_a_limit_is_handed_on_with_whose_it_is(*, is_address_limited: bool) -> None:
+    """Trap 14: an address's limit stops every account on it, an account's only that one."""
+    limited = RateLimited(429, 3, is_address_limited=is_address_limited)
+    for outcome in (
+        of_place(limited, about(), TIMES),
+        of_cancel(limited, CANCELLING, TIMES),
+        of_query(limited, about()),
+    ):
+        assert (outcome.retry_after_s, outcome.is_address_limited) == (3, is_address_limited)
+
+
 def test_an_accepted_cancel_ends_the_order_and_says_what_was_filled() -> None:
     """R5: the quantity in the cancel's own reply is evidence, too."""
     answer = reply(progress(VenueStatus.CANCELED, "0.3", "3"))
