@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -48,6 +48,7 @@ _KEYS: Final = (
     },
 )
 _SILENCE_S: Final = 0.3
+_T = TypeVar("_T")
 
 
 def write_keys(directory: Path) -> Path:
@@ -251,3 +252,13 @@ class Wire:
             **changes,
         }
         await self.say(114, **login)
+
+
+async def until(ask: Callable[[], Awaitable[_T]], is_so: Callable[[_T], bool]) -> _T:
+    """Ask again until the answer is as wanted: only the venue's clock knows when."""
+    async with asyncio.timeout(10):
+        while True:
+            found = await ask()
+            if is_so(found):
+                return found
+            await asyncio.sleep(0.01)

@@ -2,27 +2,13 @@
 The simulated BTCTurk over HTTP: who may ask, what orders and cancels are answered.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from spark.exchanges.simulator.server import Running
-from tests.simulated_btcturk import FULL, OTHER, READ, STAMPS, TRADE, Client, headers_of
-
-_T = TypeVar("_T")
-
-
-async def until(ask: Callable[[], Awaitable[_T]], is_so: Callable[[_T], bool]) -> _T:
-    """Ask again until the answer is as wanted: only the venue's clock knows when."""
-    async with asyncio.timeout(10):
-        while True:
-            found = await ask()
-            if is_so(found):
-                return found
-            await asyncio.sleep(0.01)
+from tests.simulated_btcturk import FULL, OTHER, READ, STAMPS, TRADE, Client, headers_of, until
 
 
 async def cancelled(client: Client, order_id: int) -> dict[str, Any]:
