@@ -37,7 +37,7 @@ _STOP_S_MAX: Final = 10.0
 #: What the benchmark runs: the order path, its audit, and what the guards need to know.
 PROCESSES: Final = (
     Role.AUDITOR, Role.VENUE_WATCH, Role.BINANCE_FEED, Role.SENTINEL, Role.SIGNER, Role.GATEWAY,
-    Role.GUARDRAIL,
+    Role.GUARDRAIL, Role.ACCOUNT_FEED,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.ops_client import OpsAddress, ask
 from tests.stacks import UpStack, spark, until
 
-_PROCESSES = "auditor,venue_watch,signer,gateway,guardrail,sentinel,binance_feed"
+_PROCESSES = "auditor,venue_watch,signer,gateway,guardrail,sentinel,binance_feed,account_feed"
 
 
 @pytest.fixture(scope="module")
