@@ -119,6 +119,8 @@ class OrderPath:
     rest_url: str = ""
     #: How the gateway treats the exchange.
     rules: VenueRules = BINANCE_RULES
+    #: How often the account feed compares everything.
+    reconcile_period_s: float = 1.0
     #: Where states are kept between runs of a stage.
     state_dir: Path | None = None
 

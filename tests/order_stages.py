@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 from spark import topics
 from spark.bus.port import Bus
 from spark.clock import SystemClock
+from spark.consumers.account_feed import AccountFeed, AccountFeedWiring
+from spark.consumers.account_feed_ask import AccountEnds
 from spark.consumers.auditor import Auditor, AuditorWiring
 from spark.consumers.gateway import Gateway, GatewayWiring
 from spark.consumers.gateway_market import PaperRules
 from spark.consumers.guardrail import Guardrail
 from spark.consumers.signer import Signer, SignerKeys, SignerRules
 from spark.consumers.signing_socket import ALL_QUESTIONS, SigningClient, SigningSocket, read_stamps
+from spark.exchanges.binance.account_client import BinanceAccount
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
+from spark.exchanges.binance.private_stream import BinancePrivateStream
+from spark.ledger.budget import Rules
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, Symbol, Venue
 from spark.producers.venue_watch import VenueWatch
@@ -198,7 +203,37 @@ def _venue_watch(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.E
     return run
 
 
+def _account_feed(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
+    async def run(stop: asyncio.Event) -> None:
+        url, clock = path.rest_url or path.exchange.url, SystemClock()
+        ends = AccountEnds(
+            account=ACCOUNT,
+            venue=BinanceAccount(url, clock, reply_ms_max=5_000),
+            stream=BinancePrivateStream(path.exchange.url.replace("http", "ws", 1), clock),
+            symbols=(BTC, ETH),
+            costs={},
+            budget=Rules(weight_per_minute=100_000),
+            pages_by_id=True,
+            has_fees=True,
+        )
+        wiring = AccountFeedWiring(
+            bus=bus,
+            clock=clock,
+            metrics=metrics,
+            halts=_halts(path, metrics.role),
+            signer=SigningClient(path.place_ / "q.sock"),
+            accounts={0: ends},
+            period_s=path.reconcile_period_s,
+            instance=f"account_feed-{len(path.stages)}",
+            ready=ready,
+        )
+        await AccountFeed(wiring).run(stop)
+
+    return run
+
+
 RUNNERS: Final[dict[str, _Runner]] = {
+    Role.ACCOUNT_FEED: _account_feed,
     Role.GUARDRAIL: _guardrail,
     Role.SIGNER: _signer,
     Role.GATEWAY: _gateway,
