@@ -20,6 +20,14 @@ from spark.exchanges.binance.wire_info import (
     exchange_info,
     server_time,
 )
+from spark.exchanges.binance.wire_klines import (
+    Candle,
+    PublicTrade,
+    klines,
+    klines_path,
+    public_trades,
+    trades_path,
+)
 from spark.exchanges.binance.wire_market import DEPTH_PATH, DepthSnapshot, depth_snapshot
 from spark.exchanges.binance.wire_marks import book_tickers, book_tickers_path
 from spark.exchanges.http import HttpLink
@@ -124,6 +132,24 @@ class BinancePublic:
         except WireError as error:
             raise VenueUnavailable(f"Binance's prices: {error}") from None
         return tuple(mark for mark in found if mark.symbol in symbols)
+
+    async def klines(
+        self, symbol: Symbol, interval: str, since_ms: int | None = None
+    ) -> tuple[Candle, ...]:
+        """Ask for candles, the newest or those since a time; raises as `clock`."""
+        body = await self._link.get(klines_path(symbol, interval, since_ms))
+        try:
+            return klines(body)
+        except WireError as error:
+            raise VenueUnavailable(f"Binance's candles: {error}") from None
+
+    async def trades(self, symbol: Symbol) -> tuple[PublicTrade, ...]:
+        """Ask for a symbol's last trades; raises as `clock`."""
+        body = await self._link.get(trades_path(symbol))
+        try:
+            return public_trades(body)
+        except WireError as error:
+            raise VenueUnavailable(f"Binance's trades: {error}") from None
 
     async def depth(self, symbol: Symbol) -> DepthSnapshot:
         """Ask for a symbol's book, as deep as one request of moderate weight goes."""

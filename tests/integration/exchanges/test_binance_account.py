@@ -20,10 +20,11 @@ from spark.clock import SystemClock
 from spark.errors import VenueUnavailable
 from spark.exchanges.binance.account_client import BinanceAccount
 from spark.exchanges.binance.auth import API_KEY_HEADER
+from spark.exchanges.binance.client import BinancePublic
 from spark.exchanges.binance.private_stream import BinancePrivateStream
 from spark.exchanges.port import Answer, News, OrderSeen, Question, SignedRequest
 from spark.names import Venue, VenueOrderState
-from tests.contract.venue_scenes import PATIENCE_S, SYMBOL, Scene, playing
+from tests.contract.venue_scenes import PATIENCE_S, SYMBOL, TAKES, Scene, playing
 from tests.venues import about
 
 #: What is asked with each question.
@@ -192,6 +193,24 @@ async def test_a_question_without_an_answer_is_asked_again_by_whoever_asked(
         await account.balances(scene.ask(Question.BALANCES))
     assert await scene.requests(route) == 1
     assert await account.balances(scene.ask(Question.BALANCES))
+
+
+async def test_candles_and_public_trades_are_asked_for(scene: Scene) -> None:
+    """What was traded is told to everybody, as trades and as candles of any length."""
+    await scene.place(scene.order(price=TAKES))
+    public = BinancePublic(scene.simulator.url, SystemClock(), reply_ms_max=2_000)
+    (trade,) = await public.trades(SYMBOL)
+    for interval in ("1s", "5m", "1d", "1M"):
+        candles = await public.klines(SYMBOL, interval)
+        assert {(one.volume, one.close) for one in candles if one.trades} == {
+            (trade.quantity, trade.price)
+        }
+        again = await public.klines(SYMBOL, interval, candles[0].open_ms)
+        # A new second may have begun.
+        assert again[: len(candles)] == candles
+    with pytest.raises(VenueUnavailable):
+        await public.klines(SYMBOL, "7m")
+    await public.close()
 
 
 async def heard(stream: BinancePrivateStream, login: Callable[[], Awaitable[SignedRequest]]) -> str:

@@ -19,6 +19,7 @@ from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.parameters import Demands, check_syntax, parameters
 from spark.exchanges.simulator.binance.refusals import Refusal
 from spark.exchanges.simulator.binance.symbols import Rules
+from spark.exchanges.simulator.binance.tape import Tape
 from spark.exchanges.simulator.faults import FaultKind
 from spark.exchanges.simulator.ledger import Ledger, Request
 from spark.exchanges.simulator.orders import Order, Terms
@@ -102,6 +103,9 @@ class Api:
         self.snapshots: dict[str, bytes] = {}
         #: The last recorded bookTicker frame of a symbol, which replaces the book's top.
         self.tickers: dict[str, bytes] = {}
+        #: Of the self-made market; recorded symbols leave nothing on it.
+        self.tape = Tape()
+        venue.market_listeners.append(self.tape)
         #: Told of every new order that the engine refused.
         self.on_rejected: Callable[[Account, Terms, Refused], None] = lambda *_: None
         # From the start's time on, so that a restart repeats none.

@@ -1,5 +1,5 @@
 """
-Public endpoints: ping, time, exchangeInfo, depth, bookTicker.
+Public endpoints: ping, time, exchangeInfo, depth, trades, klines, bookTicker.
 
 Source: binance-spot-api-docs rest-api.md "General endpoints", "Market Data endpoints".
 """
@@ -8,12 +8,17 @@ from typing import Final
 
 import orjson
 
-from spark.exchanges.simulator.binance import frames, refusals, render
+from spark.exchanges.simulator.binance import frames, refusals, render, tape
 from spark.exchanges.simulator.binance.api import Api, Handler, Handling, Route
 from spark.exchanges.simulator.binance.parameters import Demands
 from spark.exchanges.simulator.binance.symbols import exchange_info
 
 _NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+_MS_PER_S: Final = 1_000
+#: Of trades or klines in one reply.
+ROWS: Final = 500
+ROWS_MAX: Final = 1_000
 DEPTH_LEVELS: Final = 100
 DEPTH_LEVELS_MAX: Final = 5_000
 #: (levels up to, weight)
@@ -61,6 +66,38 @@ def _depth(api: Api, handling: Handling) -> object:
     return render.depth(api.venue.books[symbol], limit) if snapshot is None else snapshot
 
 
+def _trades(api: Api, handling: Handling) -> object:
+    symbol = api.known(handling.params).symbol
+    return [render.public_trade(fill) for fill in api.tape.trades(symbol, _rows(handling))]
+
+
+def _klines(api: Api, handling: Handling) -> object:
+    params = handling.params
+    symbol, limit = api.known(params).symbol, _rows(handling)
+    interval = params["interval"]
+    if interval not in tape.INTERVALS:
+        raise refusals.invalid_interval()
+    if params.get("timeZone", "0") != "0":
+        raise refusals.invalid_data("timeZone")
+    now_s = api.venue.clock.wall_ns() // _NS_PER_S
+    first_ms, last_ms = (int(params.get(name, -1)) for name in ("startTime", "endTime"))
+    found = [
+        bar
+        for bar in api.tape.bars(symbol, interval, now_s)
+        if bar.start_s * _MS_PER_S >= first_ms
+        and (last_ms < 0 or bar.start_s * _MS_PER_S <= last_ms)
+    ]
+    chosen = found[:limit] if first_ms >= 0 else found[-limit:]
+    return [render.kline(bar, tape.end_of(interval, bar.start_s)) for bar in chosen]
+
+
+def _rows(handling: Handling) -> int:
+    rows = min(int(handling.params.get("limit", ROWS)), ROWS_MAX)
+    if rows == 0:
+        raise refusals.invalid_data("limit")
+    return rows
+
+
 def _book_ticker(api: Api, handling: Handling) -> object:
     params = handling.params
     if "symbol" in params and "symbols" in params:
@@ -93,12 +130,17 @@ def _route(handle: Handler, weight: int, *names: str, mandatory: tuple[str, ...]
 
 
 _INFO: Final = ("symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus")
+_KLINES: Final = "symbol interval startTime endTime timeZone limit"
 ROUTES: Final = {
     ("GET", "/api/v3/ping"): _route(_ping, 1),
     ("GET", "/api/v3/time"): _route(_time, 1),
     ("GET", "/api/v3/exchangeInfo"): _route(_exchange_info, 20, *_INFO),
     ("GET", "/api/v3/depth"): _route(
         _depth, 5, "symbol", "limit", "symbolStatus", mandatory=("symbol",)
+    ),
+    ("GET", "/api/v3/trades"): _route(_trades, 25, "symbol", "limit", mandatory=("symbol",)),
+    ("GET", "/api/v3/klines"): _route(
+        _klines, 2, *_KLINES.split(), mandatory=("symbol", "interval")
     ),
     ("GET", "/api/v3/ticker/bookTicker"): _route(
         _book_ticker, 4, "symbol", "symbols", "symbolStatus"

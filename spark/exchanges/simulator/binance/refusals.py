@@ -94,6 +94,11 @@ def invalid_side() -> Refusal:
     return Refusal(-1117, "Invalid side.")
 
 
+def invalid_interval() -> Refusal:
+    """Build -1120."""
+    return Refusal(-1120, "Invalid interval.")
+
+
 def invalid_symbol() -> Refusal:
     """Build -1121."""
     return Refusal(-1121, "Invalid symbol.")

@@ -10,11 +10,13 @@ from typing import Final
 
 from spark.exchanges.simulator.accounts import Account, Permission
 from spark.exchanges.simulator.binance.symbols import amount
+from spark.exchanges.simulator.binance.tape import Bar
 from spark.exchanges.simulator.book import Book, BookSide
 from spark.exchanges.simulator.clearing import COMMISSION_RATE
 from spark.exchanges.simulator.orders import ZERO, Fill, Kind, Order, Status
 
 _NS_PER_MS: Final = 1_000_000
+_MS_PER_S: Final = 1_000
 _STATUS: Final = {
     Status.OPEN: "NEW",
     Status.PARTLY_FILLED: "PARTIALLY_FILLED",
@@ -179,6 +181,35 @@ def trade(fill: Fill) -> dict[str, object]:
         "isMaker": fill.is_maker,
         "isBestMatch": True,
     }
+
+
+def public_trade(fill: Fill) -> dict[str, object]:
+    """Return one row of trades, from its taker's half."""
+    return {
+        "id": fill.trade_id,
+        "price": amount(fill.price),
+        "qty": amount(fill.quantity),
+        "quoteQty": amount(fill.quote),
+        "time": fill.at_ns // _NS_PER_MS,
+        "isBuyerMaker": not fill.is_buyer,
+        "isBestMatch": True,
+    }
+
+
+def kline(bar: Bar, next_s: int) -> list[object]:
+    """Return one row of klines; the last field is there for nothing."""
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    return [
+        bar.start_s * _MS_PER_S,
+        *map(amount, prices),
+        amount(bar.volume),
+        next_s * _MS_PER_S - 1,
+        amount(bar.quote),
+        bar.trades,
+        amount(bar.taker_volume),
+        amount(bar.taker_quote),
+        "0",
+    ]
 
 
 def depth(book: Book, limit: int) -> dict[str, object]:

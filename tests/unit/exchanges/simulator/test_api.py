@@ -5,7 +5,7 @@ The endpoints without HTTP: whatever comes in, one reply and one ledger line.
 import hashlib
 import hmac
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -188,3 +188,21 @@ def test_cancel_restrictions(api: Api) -> None:
     for restriction, code in (("ONLY_PARTIALLY_FILLED", -2011), ("ODD", -1145), ("ONLY_NEW", None)):
         call = signed("DELETE", "/api/v3/order", {**cancel, "cancelRestrictions": restriction})
         assert orjson.loads(api.answer(call).body).get("code") == code
+
+
+def test_candles_and_trades_of_everybody_are_told(api: Api) -> None:
+    """What was traded stands in klines and in trades; an unknown interval is -1120."""
+    api.answer(signed("POST", "/api/v3/order", {**ORDER, "price": "61900", "quantity": "0.001"}))
+
+    def public(path: str, query: str) -> Any:  # noqa: ANN401
+        call = Call(api.venue.clock.wall_ns(), "GET", path, query, "", None, "127.0.0.1")
+        return orjson.loads(api.answer(call).body)
+
+    (trade,) = public("/api/v3/trades", "symbol=BTCUSDT")
+    assert (trade["qty"], trade["isBuyerMaker"]) == ("0.00100000", False)
+    *_, last = public("/api/v3/klines", "symbol=BTCUSDT&interval=1h")
+    assert len(last) == 12
+    assert (last[4], last[5], last[8]) == (trade["price"], "0.00100000", 1)
+    assert public("/api/v3/klines", f"symbol=BTCUSDT&interval=1h&startTime={last[6]}") == []
+    assert public("/api/v3/klines", "symbol=BTCUSDT&interval=7m")["code"] == -1120
+    assert public("/api/v3/klines", "symbol=BTCUSDT&interval=1m&timeZone=3")["code"] == -1130
