@@ -24,7 +24,7 @@ from tests.market import BOOKS
 
 SYMBOLS = (Symbol("BTCUSDT"), Symbol("ETHUSDT"))
 #: Generous, so that a slow machine does not fail what is not about speed.
-WAIT_S = 20
+WAIT_S = 60
 
 
 @asynccontextmanager

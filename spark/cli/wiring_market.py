@@ -87,6 +87,9 @@ async def binance_feed(process: Process, stop: asyncio.Event) -> None:
         symbols=symbols,
         instance=process.instance,
         ready=process.ready,
+        mute_s_max=float(settings.feed.mute_s),
+        stream_s_max=float(settings.feed.stream_mute_s),
+        book_s_max=float(settings.feed.book_check_s),
     )
     await feed.run(stop)
 
@@ -106,6 +109,9 @@ async def btcturk_feed(process: Process, stop: asyncio.Event) -> None:
         symbols=tuple(Symbol(symbol) for symbol in settings.btcturk.followed),
         instance=process.instance,
         ready=process.ready,
+        mute_s_max=float(settings.feed.mute_s),
+        stream_s_max=float(settings.feed.stream_mute_s),
+        book_s_max=float(settings.feed.book_check_s),
     )
     await feed.run(stop)
 

@@ -112,6 +112,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
         settings.protection,
         settings.gateway,
         settings.account,
+        settings.feed,
         settings.bist,
     )
     found = {

@@ -17,8 +17,8 @@ from typing import Final
 from spark.events.market import BookRow
 from spark.exchanges.binance.local_book import LocalBook
 
-#: Updates kept for the next full book: 30 s of them; a question takes 10 s at most.
-_RECENT_MAX: Final = 300
+#: Updates kept for the next full book: 100 s of them; a question takes 10 s at most.
+_RECENT_MAX: Final = 1_000
 #: A book that is crossed again so soon is so at the exchange; asking anew does not help.
 _CROSSED_NS_MIN: Final = 30_000_000_000
 

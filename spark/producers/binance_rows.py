@@ -149,6 +149,11 @@ class Gathering:
         taken, self.unsynced = self.unsynced, set()
         return taken
 
+    def ends_at(self, symbol: str) -> int:
+        """Give the id of the last update of a symbol on this connection; -1 before the first."""
+        kept = self._books.get(symbol)
+        return -1 if kept is None else kept.joined_id
+
     def book(self, symbol: str) -> LocalBook:
         """Give the feed's own copy of a symbol's book."""
         return self._books[symbol].book

@@ -18,6 +18,7 @@ from spark.settings.venues import (
     BinanceSettings,
     BistSettings,
     BtcturkSettings,
+    FeedSettings,
     GatewaySettings,
     SignerSettings,
     VenueSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "BistSettings",
     "BtcturkSettings",
     "DatabaseSettings",
+    "FeedSettings",
     "GatewaySettings",
     "KafkaSettings",
     "LimitSettings",
@@ -56,6 +58,7 @@ class Settings(Section):
     btcturk: BtcturkSettings = Field(default_factory=BtcturkSettings)
     venues: VenueSettings = Field(default_factory=VenueSettings)
     account: AccountSettings = Field(default_factory=AccountSettings)
+    feed: FeedSettings = Field(default_factory=FeedSettings)
     bist: BistSettings = Field(default_factory=BistSettings)
     process: ProcessSettings = Field(default_factory=ProcessSettings)
 

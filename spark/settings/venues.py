@@ -173,6 +173,22 @@ class AccountSettings(Section):
     )
 
 
+class FeedSettings(Section):
+    """When a market feed doubts what it hears (spec C5); the same for every exchange."""
+
+    #: Seconds after which a socket that says nothing is replaced, and one with a stream that
+    #: says nothing while others speak.
+    mute_s: Decimal = Field(default=Decimal(30), ge=1, le=30, validation_alias="SPARK_FEED_MUTE_S")
+    stream_mute_s: Decimal = Field(
+        default=Decimal(120), ge=5, le=3600, validation_alias="SPARK_FEED_STREAM_MUTE_S"
+    )
+    #: Seconds from one comparison of a book with the exchange's to the next; who reads a book
+    #: from its topic counts on a whole one every two minutes.
+    book_check_s: Decimal = Field(
+        default=Decimal(120), ge=5, le=120, validation_alias="SPARK_BOOK_CHECK_S"
+    )
+
+
 class BistSettings(Section):
     """When Borsa Istanbul trades; times of day in Istanbul (spec B7)."""
 

@@ -17,7 +17,7 @@ from spark.exchanges.binance.stream import BinanceStreams
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.metrics import Metrics
 from spark.producers.binance_feed import BinanceFeed
-from tests.feeds import SYMBOLS, feeding, gaps, until
+from tests.feeds import SYMBOLS, feeding, full_books, gaps, until
 from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
 from tests.simulated_venue import Client, write_keys
 
@@ -77,6 +77,27 @@ async def test_a_replaced_socket_is_a_gap_on_every_stream(
     (gap,) = [gap for gap in gaps(broker, TRADES) if gap.cause == cause and gap.symbol == "BTCUSDT"]
     assert 0 < gap.last_ns < gap.resumed_ns
     assert 0 < gap.last_id < gap.next_id
+
+
+async def test_a_difference_that_was_lost_on_the_way_is_a_gap(
+    venue: Running, judge: Client, broker: MemoryBroker
+) -> None:
+    """C2: the numbers tell; a full book comes, and who reads the topic has a whole one again."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
+        await until(broker, lambda: set(full_books(broker)) == set(SYMBOLS))
+        await judge.judge("POST", "/faults", {"kind": "sequence_gap"})
+        await until(broker, lambda: len(full_books(broker)) > len(SYMBOLS))
+
+    (gap,) = [gap for gap in gaps(broker, BOOKS) if gap.cause == "sequence"]
+    assert 0 < gap.last_id < gap.next_id - 1
+    assert gap.last_ns <= gap.resumed_ns
+
+
+async def test_books_are_compared_with_fresh_ones(venue: Running, broker: MemoryBroker) -> None:
+    """C2: now and then each book is compared with the exchange's; the same one goes on."""
+    async with feeding(MemoryBus(broker), venue.stream_url, venue.url, book_s_max=0.3) as feed:
+        await until(broker, lambda: feed.rows.books_agreed() > 3)
+    assert {gap.cause for gap in gaps(broker, BOOKS)} == {"start"}
 
 
 async def test_staleness_grows_without_an_update(broker: MemoryBroker) -> None:
