@@ -66,6 +66,25 @@ def feed_path(
     print_figures(asyncio.run(measure_feed(bench, say)), as_json=as_json)
 
 
+@app.command("gateway")
+def gateway(
+    *,
+    orders: Annotated[int, typer.Option(min=100, max=50_000, help="In each run.")] = 5_000,
+    runs: RunsOption = 5,
+    concurrency: Annotated[int, typer.Option(min=2, max=64, help="Requests in flight.")] = 32,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Orders a second of the gateway and the simulated exchange alone, on two cores.
+    """
+    import uvloop
+
+    from spark.bench.gateway import GatewayBench, bench_gateway
+
+    bench = GatewayBench(orders=orders, runs=runs, concurrency=concurrency)
+    print_figures(uvloop.run(bench_gateway(bench, say)), as_json=as_json)
+
+
 @app.command("guards")
 def guards(
     *,

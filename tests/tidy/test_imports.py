@@ -52,9 +52,7 @@ ENTRIES: Final = frozenset(
     {"spark.__main__", "spark.cli", "spark.cli.page", "spark.ops.pages", "spark.schemas"}
 )
 #: Modules that no process reaches yet, with the reason. May only shrink.
-UNREACHED: Final = {
-    "spark.bus.memory": "the bus without a broker, which the tests of its users run on",
-}
+UNREACHED: Final[dict[str, str]] = {}
 
 #: Client libraries, and the only modules that may import them: their exceptions end there.
 CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
