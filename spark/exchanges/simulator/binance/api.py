@@ -15,6 +15,7 @@ import orjson
 
 from spark.exchanges.simulator.accounts import Account, Accounts, ApiKey
 from spark.exchanges.simulator.binance import credentials, refusals
+from spark.exchanges.simulator.binance.habits import Habits
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.parameters import Demands, check_syntax, parameters
 from spark.exchanges.simulator.binance.refusals import Refusal
@@ -92,12 +93,14 @@ class Api:
         limits: Limits,
         ledger: Ledger,
         routes: dict[tuple[str, str], Route],
+        habits: Habits | None = None,
     ) -> None:
         self.venue = venue
         self.accounts = accounts
         self.rules = rules
         self.limits = limits
         self.ledger = ledger
+        self.habits = habits or Habits()
         self._routes = routes
         #: Recorded REST snapshots that replace the book's own, by symbol.
         self.snapshots: dict[str, bytes] = {}
@@ -126,6 +129,8 @@ class Api:
                 refusal = refusals.from_engine(error.reason)
             except Refusal as error:
                 refusal = error
+                if error.code in refusals.KEY_CODES and not self.habits.is_key_refusal_401:
+                    error.status = 400
         if refusal is not None:
             body = {"code": refusal.code, "msg": refusal.message}
         self._note(handling, refusal, fault)

@@ -9,6 +9,7 @@ from spark.clock import SystemClock
 from spark.exchanges.simulator import accounts, market
 from spark.exchanges.simulator.binance import catalogue, private, public, replay
 from spark.exchanges.simulator.binance.api import Api
+from spark.exchanges.simulator.binance.habits import Habits
 from spark.exchanges.simulator.binance.limits import Limits
 from spark.exchanges.simulator.binance.rest import Rest
 from spark.exchanges.simulator.binance.streams import Streams
@@ -17,6 +18,7 @@ from spark.exchanges.simulator.binance.ws_api import WsApi
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.faults import DEFAULT_ROUTE, Faults
 from spark.exchanges.simulator.front import Activity, Front
+from spark.exchanges.simulator.habits import read_habits
 from spark.exchanges.simulator.ledger import Ledger
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.restore import restore
@@ -42,7 +44,7 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     restore(venue, known, ledger)
     limits = Limits(is_enforced=options.is_limited)
     venue.order_listeners += [ledger, limits]
-    venue.funds_listeners.append(ledger)
+    venue.funds_listeners += [ledger]
     api = Api(
         venue,
         accounts=known,
@@ -50,6 +52,7 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
         limits=limits,
         ledger=ledger,
         routes={**public.ROUTES, **private.ROUTES},
+        habits=read_habits(Habits, options.habits),
     )
     for recording in recordings:
         replay.take_over(recording, api)
@@ -65,9 +68,8 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     private_sockets = _private_sockets(api, faults)
     activities: dict[str, Activity] = {"depth": streams.run}
     if options.market_steps_per_s > 0 and participants:
-        activities["market"] = partial(
-            market.run, participants, ledger, steps_per_s=options.market_steps_per_s
-        )
+        pace = options.market_steps_per_s
+        activities["market"] = partial(market.run, participants, ledger, steps_per_s=pace)
     for number, one in enumerate(recordings, start=1):
         activities[f"replay {number}"] = partial(replay.play, one, streams, speed=options.speed)
     return Front(

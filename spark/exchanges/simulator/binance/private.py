@@ -6,7 +6,7 @@ Source: binance-spot-api-docs rest-api.md "Trading endpoints", "Account endpoint
 
 from typing import Final
 
-from spark.exchanges.simulator.accounts import Permission
+from spark.exchanges.simulator.accounts import Account, Permission
 from spark.exchanges.simulator.binance import refusals, render
 from spark.exchanges.simulator.binance.api import Api, Handler, Handling, Route
 from spark.exchanges.simulator.binance.parameters import Demands
@@ -15,7 +15,7 @@ from spark.exchanges.simulator.binance.render import ResponseType
 from spark.exchanges.simulator.binance.terms import read_terms
 from spark.exchanges.simulator.orders import Kind, Order, Status, Terms
 from spark.exchanges.simulator.register import open_orders
-from spark.exchanges.simulator.venue import EngineRefusal
+from spark.exchanges.simulator.venue import EngineRefusal, Refused
 
 _NS_PER_MS: Final = 1_000_000
 #: Of orders or trades in one reply.
@@ -32,6 +32,8 @@ def _place(api: Api, handling: Handling) -> object:
     detail, terms = _new_order(api, handling)
     now_ns = handling.call.at_ns
     api.limits.admit_order(account.name, now_ns)
+    if not api.habits.is_id_free_after_cancel:
+        _check_id(account, terms)
     try:
         handling.order = order = api.venue.place(account, terms)
     except EngineRefusal as error:
@@ -42,6 +44,13 @@ def _place(api: Api, handling: Handling) -> object:
     # Since 2026-04-02 an accepted order costs no weight, a refused one does.
     handling.weight = 0
     return render.placed(order, detail)
+
+
+def _check_id(account: Account, terms: Terms) -> None:
+    """Refuse an id whose last order was not filled."""
+    last = account.latest_by_client_id.get((terms.symbol, terms.client_id))
+    if last is not None and last.status is not Status.FILLED:
+        raise refusals.from_engine(Refused.DUPLICATE)
 
 
 def _test_order(api: Api, handling: Handling) -> object:
@@ -82,9 +91,14 @@ def _find(api: Api, handling: Handling) -> Order | None:
 
 def _query(api: Api, handling: Handling) -> object:
     order = _find(api, handling)
-    if order is None:
+    if order is None or _is_fresh(api, order):
         raise refusals.no_such_order()
     return render.queried(order)
+
+
+def _is_fresh(api: Api, order: Order) -> bool:
+    lag_ns = api.habits.query_lag_ms * _NS_PER_MS
+    return api.venue.clock.wall_ns() < order.created_ns + lag_ns
 
 
 def _cancel(api: Api, handling: Handling) -> object:

@@ -15,6 +15,10 @@ WEIGHT_PER_MINUTE_MAX: Final = 6_000
 _BANNED: Final = 418
 
 
+#: Refused keys: how HTTP calls that is nowhere stated.
+KEY_CODES: Final = frozenset({-2014, -2015})
+
+
 class Refusal(Exception):  # noqa: N818  (an answer, not a failure)
     """The venue's error reply."""
 

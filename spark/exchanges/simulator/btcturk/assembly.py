@@ -15,7 +15,7 @@ from spark.exchanges.simulator.btcturk.api import Api, Parts
 from spark.exchanges.simulator.btcturk.cancels import Cancels
 from spark.exchanges.simulator.btcturk.credentials import Stamps, secret_bytes
 from spark.exchanges.simulator.btcturk.funds import Funds
-from spark.exchanges.simulator.btcturk.habits import Habits, read_habits
+from spark.exchanges.simulator.btcturk.habits import Habits
 from spark.exchanges.simulator.btcturk.limits import Limits
 from spark.exchanges.simulator.btcturk.rest import Rest
 from spark.exchanges.simulator.btcturk.streams import Streams
@@ -26,6 +26,7 @@ from spark.exchanges.simulator.btcturk.users import Users
 from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.faults import Faults
 from spark.exchanges.simulator.front import Activity, Front
+from spark.exchanges.simulator.habits import read_habits
 from spark.exchanges.simulator.ledger import Ledger
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.restore import restore
@@ -66,7 +67,7 @@ def assemble(options: Options, stack: contextlib.AsyncExitStack) -> Front:
     """
     if options.replay:
         raise SettingError("replay: only Binance has recordings that can be played")
-    clock, habits = VenueClock(SystemClock()), read_habits(options.habits)
+    clock, habits = VenueClock(SystemClock()), read_habits(Habits, options.habits)
     symbols = options.symbols or catalogue.DEFAULT_SYMBOLS
     rules = catalogue.choose(symbols)
     known = accounts.load(options.keys_file, secret_bytes=secret_bytes)

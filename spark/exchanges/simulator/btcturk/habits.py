@@ -4,12 +4,7 @@ The venue's habits that nobody has confirmed, or that a test wants otherwise: on
 Source: facts known of BTCTurk by its users' reports; broker-api-docs issues 371, 395, 529, 595.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Final
-
-from spark.errors import SettingError
-
-_MS_MAX: Final = 60_000
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,29 +28,3 @@ class Habits:
     is_fill_deleted: bool = True
     #: Fills are told a second time, as a transaction (423).
     is_trade_told: bool = True
-
-
-def read_habits(given: tuple[tuple[str, str], ...]) -> Habits:
-    """
-    Read switches.
-
-    Raises:
-        SettingError: a name is none of them, or a value does not fit.
-    """
-    known = [one.name for one in fields(Habits)]
-    values: dict[str, Any] = {}
-    for name, text in given:
-        if name not in known:
-            raise SettingError(f"habit {name!r}: none of {', '.join(known)}")
-        values[name] = _value(name, text)
-    return Habits(**values)
-
-
-def _value(name: str, text: str) -> bool | int:
-    if name.startswith("is_"):
-        if text not in ("on", "off"):
-            raise SettingError(f"habit {name}: on or off")
-        return text == "on"
-    if not (text.isascii() and text.isdigit()) or int(text) > _MS_MAX:
-        raise SettingError(f"habit {name}: milliseconds up to {_MS_MAX}")
-    return int(text)
