@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from spark.exchanges.simulator.binance.frames import websocket_text
+from spark.exchanges.simulator.text_frames import websocket_text
 
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
 FRAMES: Final = 50_000

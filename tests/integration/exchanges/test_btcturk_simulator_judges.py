@@ -100,6 +100,19 @@ async def test_a_storm_shuts_out_who_goes_on(turk: Client) -> None:
     assert (await outcomes(turk))["accepted"] == 1
 
 
+async def test_maintenance_shuts_the_socket_too(turk: Client) -> None:
+    """While it lasts nobody connects and nothing is answered; whoever is connected stays."""
+    async with turk.socket() as wire:
+        await arm(turk, "maintenance", ms=300)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with turk.socket():
+                pass
+        assert caught.value.status == 503
+        assert (await turk.public("/api/v2/ticker")).status == 503
+        await until(turk.place, lambda reply: reply.status == 200)
+        assert (await wire.join("trade", "BTCTRY"))["ok"] is True
+
+
 async def test_a_reply_drips(turk: Client) -> None:
     """Slowly, and whole."""
     await arm(turk, "slow_loris", ms=1)

@@ -94,6 +94,13 @@ async def test_a_habit_is_known_and_fits(
             pass
 
 
+async def test_binance_has_no_habits(keys_file: Path) -> None:
+    """A switch that would be ignored is refused."""
+    with pytest.raises(SettingError, match="habit"):
+        async with running(Options(keys_file=keys_file, habits=(("cancel_ms", "1"),))):
+            pass
+
+
 async def test_the_order_of_stamps_is_a_switch(
     session: aiohttp.ClientSession, turk_keys: Path
 ) -> None:

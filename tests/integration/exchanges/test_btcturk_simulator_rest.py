@@ -197,7 +197,9 @@ async def test_trap_5_a_bad_order_gets_the_venues_own_token(
     turk: Client, changes: dict[str, object], code: int, token: str
 ) -> None:
     """Trap 5 and its like: each rule of the pair has its code, and nothing is left behind."""
-    assert (await turk.place(**changes)).refusal == (400, code, token)
+    reply = await turk.place(**changes)
+    assert reply.refusal == (400, code, token)
+    assert (reply.json["httpStatusCode"], reply.json["data"]) == (400, None)
     assert (await turk.call("GET", "/api/v1/openOrders")).data == {"asks": [], "bids": []}
 
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from spark.exchanges.simulator.binance.frames import websocket_text
 from spark.exchanges.simulator.faults import Channel, FaultKind, Faults, Hit, Line
+from spark.exchanges.simulator.text_frames import websocket_text
 
 PING_S: Final = 20.0
 PONG_S_MAX: Final = 60.0

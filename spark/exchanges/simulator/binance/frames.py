@@ -1,12 +1,9 @@
 """
-Market events as stream frames, and frames as WebSocket bytes. Pure.
+Market events as stream frames. Pure.
 
-Source: binance-spot-api-docs web-socket-streams.md; RFC 6455 §5.2. A server's
-frames are not masked, so one event is encoded once for every socket, and a
-recorded one is sent without being looked at.
+Source: binance-spot-api-docs web-socket-streams.md.
 """
 
-import struct
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
@@ -19,19 +16,6 @@ from spark.exchanges.simulator.orders import Fill
 from spark.names import Side
 
 _NS_PER_MS: Final = 1_000_000
-_TEXT: Final = 0x81
-_ONE_BYTE_MAX: Final = 125
-_TWO_BYTES_MAX: Final = 0xFFFF
-
-
-def websocket_text(payload: bytes) -> bytes:
-    """Return one unmasked text frame."""
-    length = len(payload)
-    if length <= _ONE_BYTE_MAX:
-        return struct.pack("!BB", _TEXT, length) + payload
-    if length <= _TWO_BYTES_MAX:
-        return struct.pack("!BBH", _TEXT, 126, length) + payload
-    return struct.pack("!BBQ", _TEXT, 127, length) + payload
 
 
 def combined(stream: str, data: bytes) -> bytes:

@@ -26,11 +26,11 @@ import orjson
 
 from spark.errors import SettingError
 from spark.exchanges.simulator.binance.api import Api
-from spark.exchanges.simulator.binance.frames import websocket_text
 from spark.exchanges.simulator.binance.sockets import Socket, is_sequenced
 from spark.exchanges.simulator.binance.streams import Streams
 from spark.exchanges.simulator.binance.ws_api import WsApi
 from spark.exchanges.simulator.market import quote_levels
+from spark.exchanges.simulator.text_frames import websocket_text
 from spark.names import Side
 
 #: How long a recording waits for subscribers of its other streams.

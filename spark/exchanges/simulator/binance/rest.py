@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from spark.exchanges.simulator import spoiling
 from spark.exchanges.simulator.binance import refusals
 from spark.exchanges.simulator.binance.api import Api, Call, Reply
 from spark.exchanges.simulator.binance.refusals import Refusal
@@ -63,7 +64,7 @@ class Rest:
         hit = self._faults.take(f"{request.method} {path}")
         if hit is not None:
             return await self._spoil(request, call, hit)
-        return _response(self._api.answer(call))
+        return spoiling.response(self._api.answer(call))
 
     async def _call(self, request: web.BaseRequest, path: str, query: str) -> Call:
         at_ns = self._api.venue.clock.wall_ns()
@@ -85,19 +86,19 @@ class Rest:
         if kind is FaultKind.DELAY_BEFORE:
             await asyncio.sleep(hit.ms / 1_000)
         reply = self._api.answer(call, kind)
-        if kind is FaultKind.DELAY_AFTER:
-            await asyncio.sleep(hit.ms / 1_000)
-        return await _spoiled(request, reply, hit)
+        if kind is FaultKind.ERROR_5XX_AFTER:
+            return spoiling.response(_TIMED_OUT)
+        return await spoiling.spoiled(request, reply, hit)
 
     def _withhold(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
         if hit.kind is FaultKind.DROP_REQUEST:
             self._api.note_unexecuted(call, 0, hit.kind)
-            return _hang_up(request)
+            return spoiling.hang_up(request)
         reply = _BAD_GATEWAY
         if hit.kind is not FaultKind.ERROR_5XX_BEFORE:
             reply = _refused(refusals.of_fault(hit, call.at_ns // _NS_PER_MS))
         self._api.note_unexecuted(call, reply.status, hit.kind)
-        return _response(reply)
+        return spoiling.response(reply)
 
 
 def _refused(refusal: Refusal) -> Reply:
@@ -106,50 +107,3 @@ def _refused(refusal: Refusal) -> Reply:
         headers["Retry-After"] = str(refusal.retry_after_s)
     body = orjson.dumps({"code": refusal.code, "msg": refusal.message})
     return Reply(refusal.status, body, headers)
-
-
-def _response(reply: Reply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
-
-
-async def _spoiled(request: web.BaseRequest, reply: Reply, hit: Hit) -> web.StreamResponse:
-    match hit.kind:
-        case FaultKind.DROP_REPLY:
-            return _hang_up(request)
-        case FaultKind.ERROR_5XX_AFTER:
-            return _response(_TIMED_OUT)
-        case FaultKind.GARBLE:
-            # Every byte inverted: the length is right, nothing else is.
-            return _response(reply._replace(body=bytes(byte ^ 0xFF for byte in reply.body)))
-        case FaultKind.TRUNCATE:
-            return await _send_half(request, reply)
-        case FaultKind.SLOW_LORIS:
-            return await _dribble(request, reply, hit.ms / 1_000)
-    return _response(reply)
-
-
-def _hang_up(request: web.BaseRequest) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.close()
-    # Never reaches anyone; the handler has to return something.
-    return web.Response()
-
-
-async def _send_half(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.content_length = len(reply.body)
-    await response.prepare(request)
-    await response.write(reply.body[: len(reply.body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-async def _dribble(request: web.BaseRequest, reply: Reply, pause_s: float) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.content_length = len(reply.body)
-    await response.prepare(request)
-    for byte in reply.body:
-        await response.write(bytes((byte,)))
-        await asyncio.sleep(pause_s)
-    return response

@@ -35,6 +35,8 @@ _GRAPH: Final = "/v1/"
 _ORDER: Final = "/api/v1/order/"
 #: One path for the ledger and for faults, whichever order it names.
 ORDER_BY_ID: Final = _ORDER + "{id}"
+_PLACE: Final = ("POST", "/api/v1/order")
+_BAD: Final = 400
 _GATE: Final = b"<html><head><title>403 Forbidden</title></head><body>403 Forbidden</body></html>"
 
 
@@ -160,6 +162,9 @@ class Api:
             self._note(handling, "accepted", 200, fault=fault)
             content = body if isinstance(body, bytes) else orjson.dumps(body)
             return Reply(200, content, {"Content-Type": JSON})
+        if call.route == _PLACE and refusal.status == _BAD:
+            # These alone repeat the status, and say that there is nothing.
+            refusal.more |= {"httpStatusCode": _BAD, "data": None}
         outcome = "refused" if refusal.retry_after_s is None else "limited"
         self._note(handling, outcome, refusal.status, code=refusal.code, fault=fault)
         return refused(refusal)
@@ -168,7 +173,7 @@ class Api:
         """Write the ledger line of a request that a fault kept from being executed."""
         handling = Handling(call)
         handling.key = self.parts.accounts.keys.get(call.signed.api_key or "")
-        if call.route == ("POST", "/api/v1/order"):
+        if call.route == _PLACE:
             try:
                 name_order(handling, read_object(call.body))
             except Refusal:

@@ -17,7 +17,7 @@ from spark.exchanges.simulator import spoiling
 from spark.exchanges.simulator.btcturk import refusals
 from spark.exchanges.simulator.btcturk.api import Api, Call, Reply, refused
 from spark.exchanges.simulator.btcturk.credentials import Signed
-from spark.exchanges.simulator.faults import NOT_EXECUTED, FaultKind, Faults, Hit
+from spark.exchanges.simulator.faults import NOT_EXECUTED, REQUEST_FAULTS, FaultKind, Faults, Hit
 
 _HTML: Final = {"Content-Type": "text/html; charset=UTF-8"}
 #: What stands in front of the venue says so in its own words.
@@ -45,13 +45,30 @@ class Rest:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if request.headers.get("Upgrade", "").lower() == "websocket":
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        call = await self._call(request)
+        # Of a socket that is asked for, only the refusal of it can be spoiled.
+        kinds = NOT_EXECUTED if is_socket else REQUEST_FAULTS
+        hit = self._faults.take(" ".join(call.route), only=kinds)
+        if hit is not None and hit.kind in NOT_EXECUTED:
+            return self._withhold(request, call, hit)
+        if is_socket:
             return await self._streams(request)
+        if hit is None:
+            return spoiling.response(self._api.answer(call))
+        if hit.kind is FaultKind.DELAY_BEFORE:
+            await asyncio.sleep(hit.ms / 1_000)
+        reply = self._api.answer(call, hit.kind)
+        if hit.kind is FaultKind.ERROR_5XX_AFTER:
+            return spoiling.response(_TIMED_OUT)
+        return await spoiling.spoiled(request, reply, hit)
+
+    async def _call(self, request: web.BaseRequest) -> Call:
         path, _, query = request.raw_path.partition("?")
         at_ns = self._api.now_ns
         body = (await request.read()).decode("utf-8", "replace") if request.can_read_body else ""
         headers = request.headers
-        call = Call(
+        return Call(
             at_ns,
             request.method,
             path,
@@ -61,17 +78,6 @@ class Rest:
             headers.get("Content-Type", ""),
             request.remote or "",
         )
-        hit = self._faults.take(" ".join(call.route))
-        if hit is None:
-            return spoiling.response(self._api.answer(call))
-        if hit.kind in NOT_EXECUTED:
-            return self._withhold(request, call, hit)
-        if hit.kind is FaultKind.DELAY_BEFORE:
-            await asyncio.sleep(hit.ms / 1_000)
-        reply = self._api.answer(call, hit.kind)
-        if hit.kind is FaultKind.ERROR_5XX_AFTER:
-            return spoiling.response(_TIMED_OUT)
-        return await spoiling.spoiled(request, reply, hit)
 
     def _withhold(self, request: web.BaseRequest, call: Call, hit: Hit) -> web.StreamResponse:
         reply: Reply | None = None

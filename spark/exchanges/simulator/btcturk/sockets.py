@@ -38,6 +38,7 @@ class Socket:
         #: What is subscribed to, with the book's chain where it is a book.
         self.subscriptions: dict[Subscription, Chain | None] = {}
         self.on_join: Callable[[Socket, Subscription], None] = lambda _socket, _subscription: None
+        self.on_open: Callable[[], None] = lambda: None
         self.on_login: Callable[[Socket, Login], None] = lambda _socket, _login: None
         self._request = request
         self._transport = request.transport
@@ -55,6 +56,7 @@ class Socket:
         self._heard_at = asyncio.get_running_loop().time()
         pinging = asyncio.create_task(self._ping(), name="ping")
         self._write(frames.HELLO)
+        self.on_open()
         try:
             async for message in self._response:
                 if message.type is WSMsgType.PING:

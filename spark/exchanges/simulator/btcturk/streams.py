@@ -54,10 +54,9 @@ class Streams:
             reply = refused(refusal)
             return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
         socket = Socket(request, self._faults, self._parts.habits)
-        socket.on_join, socket.on_login = self._joined, self._log_in
+        socket.on_open, socket.on_join = self.apply_faults, self._joined
+        socket.on_login = self._log_in
         self._sockets[socket] = None
-        # After the hello: an armed fault may cut it at once.
-        asyncio.get_running_loop().call_soon(self.apply_faults)
         try:
             return await socket.serve()
         finally:

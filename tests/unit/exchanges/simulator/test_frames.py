@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark.exchanges.simulator.binance import control
-from spark.exchanges.simulator.binance.frames import websocket_text
+from spark.exchanges.simulator.text_frames import websocket_text
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
