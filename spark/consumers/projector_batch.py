@@ -217,7 +217,7 @@ def refused(item: Item, detail: str) -> Reject:
 
 def _fault(event: Event, partition: Partition) -> tuple[str, str] | None:
     """Find why a record that counts can be in no table."""
-    if partition.topic == topics.EVENTS:
+    if partition.topic in {topics.EVENTS, topics.ACCOUNT_EVENTS}:
         account: AccountId = getattr(event, "account", AccountId(""))
         if topics.partition_of(account) != partition.number:
             return "wrong_partition", account

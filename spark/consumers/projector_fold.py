@@ -15,6 +15,7 @@ from spark.consumers.projector_batch import Batch, Item
 from spark.events import (
     CancelApproved,
     CancelOrder,
+    Evidence,
     IntentRefused,
     OrderApproved,
     OrderEvent,
@@ -179,8 +180,13 @@ def _trade(tables: Tables, changes: Changes, fill: OrderFilled, *, appended_ns: 
 
 
 def _told(batch: Batch) -> Iterator[tuple[OrderKey, OrderEvent, int]]:
-    for item in _on(batch, topics.EVENTS):
-        event = item.event
+    for item in batch.items:
+        event, topic = item.event, item.partition.topic
+        # The account feed's evidence counts like the gateway's; the rest is about no order (R4).
+        if topic == topics.ACCOUNT_EVENTS and not isinstance(event, Evidence):
+            continue
+        if topic not in {topics.EVENTS, topics.ACCOUNT_EVENTS}:
+            continue
         assert isinstance(event, OrderEvent)  # the table of topics lets nothing else through
         key = event_key(event)
         if key is not None:

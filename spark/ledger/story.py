@@ -285,7 +285,8 @@ def tell(
 
 def _note(told: Told, event: OrderEvent, appended_ns: int, *, before: OrderState) -> None:
     match event:
-        case OrderAcked() if told.acked_ns is None:
+        case OrderAcked() if told.acked_ns is None or event.sent_ns:
+            # The answer to the place itself; the account feed may have told of it sooner.
             told.acked_ns = appended_ns
         case OrderRejected():
             told.error_class = event.code

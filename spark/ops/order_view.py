@@ -1,5 +1,5 @@
 """
-An order's life, hop by hop, from the records of the four `orders.*` topics. Pure.
+An order's life, hop by hop, from the `orders.*` topics and the account feed's. Pure.
 
 Used by `spark order show|list`, the live table and the benchmark. Times are the
 broker's append times; Place→ACK is the acknowledgement's minus the intent's.
@@ -12,6 +12,7 @@ from typing import Final
 from spark import topics
 from spark.codec import decimal_text
 from spark.events import (
+    CancelAccepted,
     CancelApproved,
     CancelOrder,
     CancelRejected,
@@ -37,7 +38,13 @@ from spark.names import Action, OrderState, Reason
 
 _NS_PER_MS: Final = 1_000_000
 #: The topics to read, in the order of the hops.
-SOURCES: Final = (topics.INTENTS, topics.DECISIONS, topics.SIGNED, topics.EVENTS)
+SOURCES: Final = (
+    topics.INTENTS,
+    topics.DECISIONS,
+    topics.SIGNED,
+    topics.EVENTS,
+    topics.ACCOUNT_EVENTS,
+)
 _LAPSES: Final = frozenset(
     {Reason.INTENT_EXPIRED, Reason.APPROVAL_EXPIRED, Reason.SIGNATURE_EXPIRED}
 )
@@ -87,7 +94,7 @@ class OrderRow:
     def place_ack_ms(self) -> float | None:
         """Give Place→ACK in ms; None before the acknowledgement."""
         first = self._at("place_order") or self._at("cancel_order")
-        last = self._at("order_acked") if self.action is Action.PLACE else self._end_ns()
+        last = self._acked_ns() if self.action is Action.PLACE else self._end_ns()
         return None if first is None or last is None else (last - first) / _NS_PER_MS
 
     @property
@@ -101,8 +108,14 @@ class OrderRow:
     def _at(self, kind: str) -> int | None:
         return next((hop.appended_ns for hop in self.hops if hop.kind == kind), None)
 
+    def _acked_ns(self) -> int | None:
+        """Find the answer to the place; the account feed may have told of the order sooner."""
+        acked = [hop for hop in reversed(self.hops) if hop.kind == "order_acked"]
+        found = {hop.topic: hop.appended_ns for hop in acked}
+        return found.get(topics.EVENTS, found.get(topics.ACCOUNT_EVENTS))
+
     def _end_ns(self) -> int | None:
-        ends = {"order_cancelled", "cancel_rejected"}
+        ends = {"order_cancelled", "cancel_rejected", "cancel_accepted"}
         return next((hop.appended_ns for hop in self.hops if hop.kind in ends), None)
 
 
@@ -138,7 +151,7 @@ class OrderView:
 
 
 def _action_of(event: Event) -> Action:
-    if isinstance(event, CancelOrder | CancelApproved | CancelRejected):
+    if isinstance(event, CancelOrder | CancelApproved | CancelAccepted | CancelRejected):
         return Action.CANCEL
     found: Action = getattr(event, "action", Action.PLACE)
     return found
