@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ready-file", type=Path, help="written as JSON when the ports are open")
     add("--ledger-file", type=Path, help="append-only JSON lines")
     add("--habit", type=_habit, action="append", default=[], metavar="NAME=VALUE",
-        help="what the venue does where nobody is sure, repeatable; BTCTurk only")  # fmt: skip
+        help="what the venue does where nobody is sure, repeatable")  # fmt: skip
     return parser
 
 

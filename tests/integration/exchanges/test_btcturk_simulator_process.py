@@ -94,8 +94,8 @@ async def test_a_habit_is_known_and_fits(
             pass
 
 
-async def test_binance_has_no_habits(keys_file: Path) -> None:
-    """A switch that would be ignored is refused."""
+async def test_a_habit_belongs_to_its_venue(keys_file: Path) -> None:
+    """Another exchange's switch would be ignored, and so it is refused."""
     with pytest.raises(SettingError, match="habit"):
         async with running(Options(keys_file=keys_file, habits=(("cancel_ms", "1"),))):
             pass
