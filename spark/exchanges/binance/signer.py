@@ -46,6 +46,8 @@ _NS_PER_MS: Final = 1_000_000
 #: Of an id that fits in 64 bits.
 _ID_DIGITS_MAX: Final = 18
 _PROCESSING_NS_MAX: Final = 10_000_000_000
+#: From a start the venue lists a day and no more: what came later would be missed.
+_WINDOW_MS_MAX: Final = 86_400_000
 #: Public, as long as a real one, and nobody's.
 DUMMY_API_KEY: Final = "SparkPublicDummyKeyOpensNothing".ljust(64, "0")
 DUMMY_SECRET: Final = b"a public secret that opens nothing"
@@ -167,7 +169,10 @@ def _open_orders(asked: Asked, stamp: Stamp) -> tuple[str, Params]:
 
 def _all_orders(asked: Asked, stamp: Stamp) -> tuple[str, Params]:
     params = all_orders_params(
-        _symbol(asked), stamp, order_id=_number(asked.exchange_order_id), since_ms=_since_ms(asked)
+        _symbol(asked),
+        stamp,
+        order_id=_number(asked.exchange_order_id),
+        since_ms=_since_ms(asked, stamp),
     )
     return ALL_ORDERS_PATH, params
 
@@ -179,7 +184,7 @@ def _fills(asked: Asked, stamp: Stamp) -> tuple[str, Params]:
         stamp,
         order_id=_number(asked.exchange_order_id),
         from_id=None if known is None else known + 1,
-        since_ms=_since_ms(asked),
+        since_ms=_since_ms(asked, stamp),
     )
     return TRADES_PATH, params
 
@@ -216,5 +221,7 @@ def _number(venue_id: str) -> int | None:
     return int(venue_id)
 
 
-def _since_ms(asked: Asked) -> int | None:
-    return asked.since_ns // _NS_PER_MS if asked.since_ns else None
+def _since_ms(asked: Asked, stamp: Stamp) -> int | None:
+    """Give the time to ask from; None where the newest rows reach further than a window does."""
+    since_ms = asked.since_ns // _NS_PER_MS
+    return since_ms if stamp.timestamp_ms - since_ms < _WINDOW_MS_MAX else None

@@ -59,9 +59,9 @@ def params_of(request: SignedRequest) -> dict[str, str]:
         ({"question": Question.OPEN_ORDERS}, "openOrders", {}),
         ({"question": Question.ORDERS}, "allOrders", {"limit": "1000"}),
         (
-            {"question": Question.ORDERS, "since_ns": 7 * _MS + 1},
+            {"question": Question.ORDERS, "since_ns": NOW_NS - 7_000 * _MS},
             "allOrders",
-            {"startTime": "7", "limit": "1000"},
+            {"startTime": "1699999993123", "limit": "1000"},
         ),
         (
             {"question": Question.ORDERS, "exchange_order_id": "77"},
@@ -75,9 +75,14 @@ def params_of(request: SignedRequest) -> dict[str, str]:
             {"fromId": "10", "limit": "1000"},
         ),
         (
-            {"question": Question.FILLS, "since_ns": 7 * _MS},
+            {"question": Question.FILLS, "since_ns": NOW_NS - 7_000 * _MS},
             "myTrades",
-            {"startTime": "7", "limit": "1000"},
+            {"startTime": "1699999993123", "limit": "1000"},
+        ),
+        (
+            {"question": Question.FILLS, "since_ns": NOW_NS - 86_400_000 * _MS},
+            "myTrades",
+            {"limit": "1000"},
         ),
         (
             {"question": Question.FILLS, "exchange_order_id": "77"},
