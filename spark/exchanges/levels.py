@@ -25,13 +25,15 @@ _SPELLINGS_MAX: Final = 20_000
 class Levels:
     """One side, whichever; prices ascend."""
 
-    __slots__ = ("_found", "_keys", "_spelled")
+    __slots__ = ("_found", "_keys", "_prices", "_spelled")
 
     def __init__(self) -> None:
         #: Ascending.
         self._keys: list[int] = []
-        #: Key -> the level as it came: price and quantity.
-        self._found: dict[int, Sequence[str]] = {}
+        #: Key -> quantity, and price, as they came. Text alone: lists of two would be
+        #: looked through by every garbage collection.
+        self._found: dict[int, str] = {}
+        self._prices: dict[int, str] = {}
         self._spelled: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -40,17 +42,17 @@ class Levels:
     def put(self, levels: Iterable[Sequence[str]]) -> None:
         """Take levels as they are now; quantity 0 takes one away, which need not be there."""
         keys, found, spelled = self._keys, self._found, self._spelled
-        for level in levels:
-            price, quantity = level
+        for price, quantity in levels:
             key = spelled.get(price)
             if key is None:
                 key = self._key(price)
             if quantity not in _NOTHING:
                 if key not in found:
                     insort(keys, key)
-                found[key] = level
+                    self._prices[key] = price
+                found[key] = quantity
             elif key in found:
-                del found[key]
+                del found[key], self._prices[key]
                 del keys[bisect_left(keys, key)]
 
     def set(self, price: Decimal, quantity: Decimal) -> None:
@@ -60,16 +62,16 @@ class Levels:
 
     def quantity_at(self, price: Decimal) -> Decimal:
         """Give what stands at a price; 0 where there is no level."""
-        level = self._found.get(self._key(f"{price:f}"))
-        return ZERO if level is None else Decimal(level[1])
+        quantity = self._found.get(self._key(f"{price:f}"))
+        return ZERO if quantity is None else Decimal(quantity)
 
-    def lowest(self) -> Sequence[str] | None:
-        """Give the level of the lowest price, as it came."""
-        return self._found[self._keys[0]] if self._keys else None
+    def lowest(self) -> tuple[str, str] | None:
+        """Give price and quantity of the lowest price, as they came."""
+        return self._at(self._keys[0]) if self._keys else None
 
-    def highest(self) -> Sequence[str] | None:
-        """Give the level of the highest price, as it came."""
-        return self._found[self._keys[-1]] if self._keys else None
+    def highest(self) -> tuple[str, str] | None:
+        """Give price and quantity of the highest price, as they came."""
+        return self._at(self._keys[-1]) if self._keys else None
 
     def is_above(self, others: "Levels") -> bool:
         """Tell whether this side's highest price reaches the others' lowest: a crossed book."""
@@ -106,17 +108,20 @@ class Levels:
         """Give the quantities between two prices."""
         starts = bisect_left(self._keys, self._key(low)) if low else 0
         ends = bisect_right(self._keys, self._key(high)) if high else len(self._keys)
-        return {key: self._found[key][1] for key in self._keys[starts:ends]}
+        return {key: self._found[key] for key in self._keys[starts:ends]}
 
     def ascending(self) -> Iterator[tuple[Decimal, Decimal]]:
         """Yield price and quantity of each level as it stands when the first is asked for."""
-        for level in [self._found[key] for key in self._keys]:
-            yield Decimal(level[0]), Decimal(level[1])
+        for price, quantity in list(map(self._at, self._keys)):
+            yield Decimal(price), Decimal(quantity)
 
     def descending(self) -> Iterator[tuple[Decimal, Decimal]]:
         """Yield as `ascending`, the other way."""
-        for level in [self._found[key] for key in reversed(self._keys)]:
-            yield Decimal(level[0]), Decimal(level[1])
+        for price, quantity in list(map(self._at, reversed(self._keys))):
+            yield Decimal(price), Decimal(quantity)
+
+    def _at(self, key: int) -> tuple[str, str]:
+        return self._prices[key], self._found[key]
 
     def _key(self, price: str) -> int:
         whole, _, part = price.partition(".")

@@ -12,7 +12,9 @@ that is older than all of them is asked for again.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+import orjson
 
 from spark.events.market import BookRow
 from spark.exchanges.binance.local_book import LocalBook
@@ -21,6 +23,13 @@ from spark.exchanges.binance.local_book import LocalBook
 _RECENT_MAX: Final = 1_000
 #: A book that is crossed again so soon is so at the exchange; asking anew does not help.
 _CROSSED_NS_MIN: Final = 30_000_000_000
+
+
+class _Recent(NamedTuple):
+    """An update."""
+
+    first_id: int
+    text: bytes
 
 
 class Cause(StrEnum):
@@ -43,7 +52,8 @@ class KeptBook:
     agreed: int = 0
     #: Of the last update of this connection; -1 before the first.
     joined_id: int = -1
-    _recent: deque[BookRow] = field(default_factory=lambda: deque(maxlen=_RECENT_MAX))
+    #: As text: a thousand updates taken apart would be looked through by every collection.
+    _recent: deque[_Recent] = field(default_factory=lambda: deque(maxlen=_RECENT_MAX))
     #: A full book that is ahead of the updates.
     _early: BookRow | None = None
     _crossed_ns: int = 0
@@ -64,16 +74,16 @@ class KeptBook:
         """Say whether an update follows the last one of this connection; the first does not."""
         return self.is_joined and first_id <= self.joined_id + 1
 
-    def follow(self, row: BookRow) -> Cause | None:
+    def follow(self, row: BookRow, text: bytes) -> Cause | None:
         """
-        Take an update.
+        Take an update, with its text.
 
         Returns: what is wrong with the book from now on; asked of who wrote the row.
 
         """
         received_ns, last_id = row[0], row[3]
         self.joined_id = max(last_id, self.joined_id)
-        self._recent.append(row)
+        self._recent.append(_Recent(row[2], text))
         self.book.apply(row)
         early, self._early = self._early, None
         if early is not None and (cause := self.check(early)) is not None:
@@ -93,7 +103,7 @@ class KeptBook:
 
     def reaches(self, full: BookRow) -> bool:
         """Say whether no update is missing between a full book and those that were kept."""
-        return not self._recent or self._recent[0][2] <= full[3] + 1
+        return not self._recent or self._recent[0].first_id <= full[3] + 1
 
     def check(self, full: BookRow) -> Cause | None:
         """
@@ -110,8 +120,9 @@ class KeptBook:
             self._early = full
             return None
         fresh = LocalBook()
-        for row in (full, *self._recent):
-            fresh.apply(row)
+        fresh.apply(full)
+        for recent in self._recent:
+            fresh.apply(orjson.loads(recent.text))
         if fresh.last_id != book.last_id:
             # Too old to be compared; the next one is not.
             return None

@@ -205,7 +205,7 @@ class Gathering:
                 )
                 kept.restart()
         self.lanes.put(BOOKS, symbol.encode(), text)
-        cause = kept.follow(row)
+        cause = kept.follow(row, text)
         if cause is not None:
             self._doubt(symbol, cause, next_id=last_id + 1, now_ns=received_ns)
 

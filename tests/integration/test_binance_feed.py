@@ -265,7 +265,7 @@ class _HeldBus(MemoryBus):
 async def test_a_slow_broker_makes_the_socket_wait(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What waits for the broker is bounded; the rest stays with the sender, and none is lost."""
+    """Trap 19: what waits for the broker is bounded; the rest stays with the sender, unlost."""
     monkeypatch.setattr(market_feed, "WAITING_ROWS_MAX", 50)
     let = asyncio.Event()
     total = 20_000
