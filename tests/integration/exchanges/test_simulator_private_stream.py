@@ -2,18 +2,22 @@
 The simulated venue's WebSocket API: logins, an account's own events, faults of them.
 """
 
+import asyncio
 import hashlib
 import hmac
+import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import orjson
 import pytest
 
-from spark.exchanges.simulator.server import Running
+from spark.exchanges.simulator.options import Options
+from spark.exchanges.simulator.server import Running, running
 from tests.simulated_venue import FULL, OTHER, READ, TRADE, Client
 
 WAIT_S: Final = 5.0
@@ -317,3 +321,35 @@ async def test_maintenance_keeps_connections_out(
         await session.ws_connect(f"{venue.stream_url}/ws-api/v3")
     assert error.value.status == 503
     assert (await client.with_key(FULL).query("a-1")).status == 503
+
+
+async def test_h5_whatever_is_said_is_answered(private: Private) -> None:
+    """H5: no JSON of any shape ends the connection, or is answered by anything undocumented."""
+    chance = random.Random(7)
+    values: list[object] = [None, True, -1, 2**70 / 3, "x", "", [], {}, [1], {"a": 1}, "1" * 40]
+    methods = [SUBSCRIBE, "userDataStream.unsubscribe", "session.status", "v3/time", "", None, 5]
+    names = ["apiKey", "timestamp", "signature", "recvWindow", "subscriptionId", "x"]
+    for number in range(300):
+        params: object = {name: chance.choice(values) for name in chance.sample(names, k=3)}
+        request = {
+            "id": number,
+            "method": chance.choice(methods),
+            "params": chance.choice([params, params, params, *values]),
+        }
+        await private.socket.send_json(request)
+        reply = orjson.loads(await private.socket.receive_str(timeout=WAIT_S))
+        assert reply["status"] in {200, 400, 401}
+        assert ("result" in reply) is (reply["status"] == 200)
+
+
+async def test_a_venue_that_goes_says_so(session: aiohttp.ClientSession, keys_file: Path) -> None:
+    """ServerShutdown on every connection, then the close."""
+    async with AsyncExitStack() as clients, AsyncExitStack() as venues:
+        options = Options(keys_file=keys_file, market_steps_per_s=0)
+        venue = await venues.enter_async_context(running(options))
+        private = await clients.enter_async_context(connected(session, venue))
+        await private.ask("ping")
+        heard = asyncio.ensure_future(private.event())
+        closing = asyncio.ensure_future(venues.aclose())
+        assert (await heard)["e"] == "serverShutdown"
+        await closing
