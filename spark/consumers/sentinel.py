@@ -1,8 +1,8 @@
 """
 Sentinel: says once a second what accounts are worth, and stops what goes wrong.
 
-Reads   orders.decisions, orders.events, control, control.halt, venue.marks, the feed's
-        marks, venue.state; its own risk.equity of the last day at start
+Reads   orders.decisions, orders.events, account.events, control, control.halt, venue.marks,
+        the feeds' marks, venue.state; its own risk.equity of the last day at start
 Writes  risk.equity, keyed by account: one record for each account and book a second;
         control.halt: kills and demotions, nothing that goes back towards risk; the latch
 Owns    a kept state, which is a cache; the log is what it knows
@@ -56,7 +56,7 @@ from spark.worker.tenure import Holder, Tenure, take
 _ROLE: Final = Role.SENTINEL.value
 _OUTPUT: Final = Partition(topics.RISK_EQUITY, 0)
 #: Their past is kept for ever and long, so what was folded of it is kept on disk.
-_KEPT: Final = (topics.DECISIONS, topics.EVENTS)
+_KEPT: Final = (topics.DECISIONS, topics.EVENTS, topics.ACCOUNT_EVENTS)
 #: Of these the last records tell all that is true.
 _ANEW: Final = (
     topics.VENUE_STATE,

@@ -13,17 +13,23 @@ from typing import Final
 from spark import topics
 from spark.events import (
     ClockMeasured,
+    DifferenceClosed,
+    DifferenceFound,
     EquityMarked,
     Event,
+    Evidence,
     InstrumentPublished,
+    PartitionFenced,
     PricesMarked,
 )
 from spark.ledger.control_state import Control
 from spark.ledger.equity import Peaks, UnpricedError, Valuation, mark_equity, marked_books
 from spark.ledger.health import Health, fold_approval, fold_outcome
+from spark.ledger.orders import CLOSED
 from spark.ledger.positions import Positions, fold_positions
 from spark.ledger.prices import PriceRules, Prices, fold_marks
 from spark.ledger.protection import Finding, Thresholds, judge
+from spark.ledger.reconcile_differences import Differences, fold_difference
 from spark.names import BOOK_OF, AccountId, Book, Symbol, TradingMode, Venue, venue_of
 from spark.topics import ACCOUNT_PARTITION
 from spark.worker.contract import Place
@@ -39,6 +45,10 @@ class Lane:
 
     positions: Positions = field(default_factory=Positions)
     health: Health = field(default_factory=Health)
+    #: What log and exchange differ in; None before the account feed ever said anything.
+    differences: Differences | None = None
+    #: The account feed's fence in force.
+    feed_epoch: int = -1
 
 
 @dataclass(slots=True)
@@ -105,6 +115,8 @@ def fold(state: SentinelState, around: Surroundings, *, place: Place, event: Eve
             lane = state.lane(place.partition)
             fold_positions(lane.positions, event, place.appended_ns)
             fold_outcome(lane.health, event, offset=place.offset, appended_ns=place.appended_ns)
+        case topics.ACCOUNT_EVENTS:
+            _fold_account(state.lane(place.partition), place, event)
         case topics.VENUE_MARKS | topics.BINANCE_MARKS | topics.BTCTURK_MARKS:
             if isinstance(event, PricesMarked):
                 prices = around.market(event.venue).prices
@@ -117,6 +129,26 @@ def fold(state: SentinelState, around: Surroundings, *, place: Place, event: Eve
                 around.market(event.venue).clock = event
         case _:
             return
+
+
+def _fold_account(lane: Lane, place: Place, event: Event) -> None:
+    """
+    Take in what the account feed says: evidence like the gateway's, and what differs (S9).
+
+    The same fill on both topics counts once: by its trade's id, else by its quantity (R4).
+    """
+    if isinstance(event, PartitionFenced):
+        lane.feed_epoch = place.offset
+    elif isinstance(event, Evidence):
+        fold_positions(lane.positions, event, place.appended_ns)
+        order = lane.health.orders.by_id.get(event.client_order_id)
+        if order is not None and order.state in CLOSED:
+            # A fill after the end. Whatever came before it is the gateway's to tell: its
+            # answers are what is counted, and one that was told sooner here would not be.
+            fold_outcome(lane.health, event, offset=place.offset, appended_ns=place.appended_ns)
+    elif isinstance(event, DifferenceFound | DifferenceClosed) and event.epoch == lane.feed_epoch:
+        lane.differences = lane.differences or Differences(event.account)
+        fold_difference(lane.differences, event)
 
 
 def samples(
@@ -164,6 +196,7 @@ def findings(
             thresholds=rules.thresholds,
             clock=around.market(venue_of(_ACCOUNT_OF[number])).clock,
             now_ns=now_ns,
+            differences=list(lane.differences.open.values()) if lane.differences else [],
         )
     ]
 

@@ -6,13 +6,13 @@ is in force as long as a halt that it said is, and after a resume it looks only 
 came later. It goes towards safety alone; nothing here ever lets go of anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from spark.events import ClockMeasured, TradingDemoted, TradingHalted
+from spark.events import ClockMeasured, DifferenceFound, TradingDemoted, TradingHalted
 from spark.ledger.control_state import ALL_ACCOUNTS, Control
 from spark.ledger.health import (
     BOUNDS_MS,
@@ -24,7 +24,14 @@ from spark.ledger.health import (
     sums,
     sums_by_minute,
 )
-from spark.names import AccountId, HaltSource, Role, TradingMode
+from spark.names import (
+    AccountId,
+    DifferenceKind,
+    DifferenceRule,
+    HaltSource,
+    Role,
+    TradingMode,
+)
 
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
@@ -45,6 +52,10 @@ ACKS_MIN: Final = 10
 _PAUSE_MINUTES_MAX: Final = 3
 
 
+#: Differences that cannot come from outside: a balance may, by a deposit, and halts its account.
+KILLING: Final = frozenset({DifferenceKind.FILL_UNPROVEN, DifferenceKind.ORDER_STATE})
+
+
 class Rule(StrEnum):
     """The reactions, in their order."""
 
@@ -54,6 +65,7 @@ class Rule(StrEnum):
     NONCE_LASTS = "nonce_lasts"
     ERROR_BUDGET = "error_budget"
     LATE_FILL = "late_fill"
+    DISAGREEMENT = "disagreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,8 @@ class Case:
     #: The venue's clock as last measured.
     clock: ClockMeasured | None
     now_ns: int
+    #: What log and exchange differ in, as the account feed holds it open.
+    differences: Sequence[DifferenceFound] = ()
     #: Where a rule's own last resume moved the beginning of its window to.
     since_ns: dict[Rule, int] = field(default_factory=dict)
 
@@ -110,6 +124,7 @@ def judge(
     thresholds: Thresholds,
     clock: ClockMeasured | None,
     now_ns: int,
+    differences: Sequence[DifferenceFound] = (),
 ) -> list[Finding]:
     """Look at one account; returns what is due and not in force yet, in the order of B10."""
     case = Case(
@@ -119,6 +134,7 @@ def judge(
         thresholds=thresholds,
         clock=clock,
         now_ns=now_ns,
+        differences=differences,
         since_ns={rule: resumed_ns(control, rule, account) for rule in Rule},
     )
     found = (look(case) for rule, look in _LOOKS.items() if not in_force(control, rule, account))
@@ -331,6 +347,32 @@ def _late_fill(case: Case) -> Finding | None:
     )
 
 
+def _disagreement(case: Case) -> Finding | None:
+    """S9: what the exchange told the gateway and the account feed cannot both be true."""
+    since_ns = case.since_ns.get(Rule.DISAGREEMENT, 0)
+    found = [
+        one
+        for one in case.differences
+        if one.kind in KILLING and one.rule is DifferenceRule.HALTED and one.at_ns > since_ns
+    ]
+    if not found:
+        return None
+    last = found[-1]
+    return Finding(
+        rule=Rule.DISAGREEMENT,
+        account=case.account,
+        reason="log and exchange disagree about our own orders: one of them is not to be believed",
+        evidence={
+            "found": f"{len(found)}, the last: {last.kind} {last.subject}",
+            "limit": "0, two seconds after it was written",
+            "difference": last.difference,
+            "ours": last.ours,
+            "theirs": last.theirs,
+        },
+        is_kill=True,
+    )
+
+
 #: The order of B10; a dict keeps it.
 _LOOKS: Final[dict[Rule, Callable[[Case], Finding | None]]] = {
     Rule.NONCE: _nonce,
@@ -339,6 +381,7 @@ _LOOKS: Final[dict[Rule, Callable[[Case], Finding | None]]] = {
     Rule.NONCE_LASTS: _nonce_lasts,
     Rule.ERROR_BUDGET: _error_budget,
     Rule.LATE_FILL: _late_fill,
+    Rule.DISAGREEMENT: _disagreement,
 }
 
 
