@@ -15,14 +15,13 @@ from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
 from spark.codec import decode, encode
 from spark.consumers.gateway_intake import Now
-from spark.consumers.gateway_lane import Lane, past_of
+from spark.consumers.gateway_lane import Lane, past_of, refusal_at_door
 from spark.consumers.gateway_manners import VenueRules
 from spark.consumers.gateway_resume import GatewayPast, News
 from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
     Evidence,
-    OrderApproved,
     OrderEvent,
     Refusal,
 )
@@ -142,11 +141,10 @@ class Desk:
         if self.cache is None or mark is None or self.pending or self.unkept < due:
             return
         self.unkept = 0
-        past = past_of(self.lane, self.topic_ids)
         marks = (mark, self.news.mark)
         self.cache.save(
             Kept(
-                state=past,
+                state=past_of(self.lane, self.topic_ids),
                 marks=marks,
                 topic_ids={one.topic: self.topic_ids[one.topic] for one in marks},
                 epoch=self.tenure.epoch,
@@ -202,11 +200,7 @@ class Desk:
             ready = await self.outbox.get()
             outcome = await self._send(ready)
             # At once: the next request may be at the door while this waits to be written.
-            manners, now = self.lane.manners, self.now()
-            if isinstance(outcome, Refusal):
-                manners.unsent(ready, outcome.code, now)
-            else:
-                manners.answered(ready, outcome, now)
+            self.lane.manners.came(ready, outcome, self.now())
             # Only now look up the list: a turn may have replaced it meanwhile.
             self.answers.append((ready, outcome))
             self.wake()
@@ -217,21 +211,9 @@ class Desk:
         def check() -> bool:
             # No await between here and the first byte: what is true now holds then.
             nonlocal refusal
-            approval = ready.approval
-            if isinstance(approval, OrderApproved):
-                found = self.lane.permit.refusal_now(approval)
-                if found is not None:
-                    refusal = found
-                    return False
-            now = self.now()
-            if self.lane.is_late(ready, now):
-                refusal = Refusal(code=Reason.SIGNATURE_EXPIRED)
-                return False
-            found = self.lane.manners.refusal(ready, now)
-            if found is not None:
-                refusal = found
-                return False
-            return True
+            found = refusal_at_door(self.lane, ready, self.now())
+            refusal = found or refusal
+            return found is None
 
         venue = self.way(ready.mode)
         send = venue.place if ready.is_place else venue.cancel

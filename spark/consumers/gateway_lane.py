@@ -17,6 +17,7 @@ from spark.events import (
     CancelApproved,
     Event,
     GatewayReady,
+    OrderApproved,
     OrderEvent,
     Origin,
     Refusal,
@@ -251,6 +252,18 @@ def open_orders(lane: Lane, now_ns: int) -> frozenset[ClientOrderId]:
         if not 0 < order.final_after_ns < now_ns - _CLOCK_ERROR_NS_MAX
     }
     return lane.dispatch.places_in_flight | unknown
+
+
+def refusal_at_door(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
+    """Look for the last time, with the connection in hand: halts, lateness, manners (R10, A4)."""
+    approval = ready.approval
+    if isinstance(approval, OrderApproved):
+        found = lane.permit.refusal_now(approval)
+        if found is not None:
+            return found
+    if lane.is_late(ready, now):
+        return Refusal(code=Reason.SIGNATURE_EXPIRED)
+    return lane.manners.refusal(ready, now)
 
 
 def past_of(lane: Lane, topic_ids: dict[str, str]) -> GatewayPast:

@@ -114,6 +114,13 @@ class Manners:
         """Take note that a request ended before it was claimed."""
         self._settle(ready, now, is_unsent=True)
 
+    def came(self, ready: Ready, outcome: Outcome | Refusal, now: Now) -> None:
+        """Take what came of a claimed request, at once."""
+        if isinstance(outcome, Refusal):
+            self.unsent(ready, outcome.code, now)
+        else:
+            self.answered(ready, outcome, now)
+
     def unsent(self, ready: Ready, reason: Reason, now: Now) -> None:
         """Take note that not a byte of a claimed request left."""
         if ready.mode is TradingMode.PAPER:

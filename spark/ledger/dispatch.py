@@ -10,10 +10,10 @@ in flight (R12): an exchange that wants each stamp above the last one takes no r
 that another overtook.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 
 from spark.events import CancelApproved, OrderApproved, RequestSealed
 from spark.exchanges.port import About, SignedRequest
@@ -177,7 +177,8 @@ class StampedDispatch:
     """
 
     def __init__(self, claimed_below: int = 0) -> None:
-        self._line: list[tuple[int, int, Ready]] = []
+        #: By their stamps; the first one is next.
+        self._line: list[Ready] = []
         self._flying: Ready | None = None
         self._claimed_below = claimed_below
         self._claimed_stamp_ns = 0
@@ -199,23 +200,21 @@ class StampedDispatch:
 
     def add(self, ready: Ready) -> None:
         """Queue a request."""
-        heappush(self._line, (ready.sealed.stamped_ns, ready.offset, ready))
+        insort(self._line, ready, key=_stamped)
 
     def drop(self, target: ClientOrderId, symbol: Symbol) -> Ready | None:
         """Take a place back out of the line, because it was cancelled before it left."""
-        for number, (_, _, ready) in enumerate(self._line):
+        for number, ready in enumerate(self._line):
             sealed = ready.sealed
             if ready.is_place and (sealed.client_order_id, sealed.symbol) == (target, symbol):
-                del self._line[number]
-                self._line.sort(key=lambda one: one[:2])
-                return ready
+                return self._line.pop(number)
         return None
 
     def leave(self, may: May = _always) -> list[Ready]:
         """Take the first of the line, if nothing is in flight and it may leave."""
-        if self._flying is not None or not self._line or not may(self._line[0][2]):
+        if self._flying is not None or not self._line or not may(self._line[0]):
             return []
-        _, _, self._flying = heappop(self._line)
+        self._flying = self._line.pop(0)
         return [self._flying]
 
     def done(self, ready: Ready) -> None:
@@ -233,6 +232,10 @@ class StampedDispatch:
         return (
             ready.offset < self._claimed_below or ready.sealed.stamped_ns <= self._claimed_stamp_ns
         )
+
+
+def _stamped(ready: Ready) -> tuple[int, int]:
+    return ready.sealed.stamped_ns, ready.offset
 
 
 AnyDispatch = Dispatch | StampedDispatch
