@@ -11,8 +11,9 @@ import pytest
 
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.ops_client import OpsAddress, ask
-from spark.embedded.processes import PROCESSES
+from spark.embedded.processes import processes_of
 from spark.embedded.secrets import KAFKA_PASSWORD
+from spark.names import Venue
 from tests.database import ask as ask_database
 from tests.database import tell
 from tests.recordings import recorded
@@ -26,7 +27,7 @@ def stack(server_home: Path) -> Iterator[UpStack]:
     """Everything that `make up` starts."""
     place = server_home / "cli"
     place.mkdir(mode=0o711)
-    running = UpStack(place, ",".join(process.name for process in PROCESSES))
+    running = UpStack(place, ",".join(processes_of((Venue.BINANCE,))))
     running.up()
     yield running
     running.end(signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""A stack of both exchanges: which parts it has, and where an order goes."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
+from spark.embedded.ops_client import OpsAddress, ask
+from spark.embedded.processes import SIMULATORS
+from spark.names import Venue
+from tests.stacks import UpStack, environment, spark
+
+_PROCESSES = (
+    "auditor,venue_watch,signer,gateway,account_feed,guardrail,sentinel,binance_feed,btcturk_feed"
+)
+_JUDGES = {Venue.BINANCE: "simulator_admin", Venue.BTCTURK: "btcturk_simulator_admin"}
+
+
+@pytest.fixture(scope="module")
+def stack(server_home: Path) -> Iterator[UpStack]:
+    """Both exchanges, and all that an order needs."""
+    place = server_home / "venues"
+    place.mkdir(mode=0o711)
+    running = UpStack(place, _PROCESSES)
+    running.up("--venue", "all")
+    yield running
+    running.end(signal.SIGTERM)
+
+
+def _ledger(stack: UpStack, venue: Venue) -> list[dict[str, Any]]:
+    """Ask an exchange's judges which orders really arrived."""
+    token = (stack.home.secrets_of(SIMULATORS[venue]) / SIMULATOR_ADMIN_TOKEN).read_text()
+    judges = OpsAddress(0, stack.state.ports[_JUDGES[venue]], None)
+    answer = asyncio.run(ask(judges, "/ledger", token=token))
+    assert answer is not None
+    entries = orjson.loads(answer[1])["entries"]
+    return [entry for entry in entries if entry["kind"] == "order"]
+
+
+def test_each_exchange_has_a_server_and_a_feed(stack: UpStack) -> None:
+    """Both are shown, each with its address, and both feeds serve."""
+    found = spark("status", "--wait", "--json", env=stack.env).object
+    assert found["venues"] == {
+        venue.value: place.url for venue, place in stack.state.simulators.items()
+    }
+    assert set(found["venues"]) == {"binance", "btcturk"}
+    assert set(SIMULATORS.values()) | {"binance_feed", "btcturk_feed"} <= set(found["processes"])
+    shown = spark("status", env=stack.env).out
+    assert "(binance simulator)" in shown
+    assert "(btcturk simulator)" in shown
+
+
+@pytest.mark.parametrize(
+    ("account", "symbol", "limit"),
+    [("binance:main", "BTCUSDT", "60000"), ("btcturk:main", "BTCTRY", "2000000")],
+)
+def test_an_order_goes_to_its_accounts_exchange_alone(
+    stack: UpStack, account: str, symbol: str, limit: str
+) -> None:
+    """Placed and taken back; the other exchange never hears of it."""
+    words = ("--limit", limit, "--account", account, "--json")
+    placed = spark("order", "place", symbol, "buy", "0.0001", *words, env=stack.env)
+    assert placed.code == 0, placed.err
+    client_id = placed.object["client_order_id"]
+    mine = Venue(account.partition(":")[0])
+    for venue in SIMULATORS:
+        ids = {entry["client_order_id"] for entry in _ledger(stack, venue)}
+        assert (client_id in ids) is (venue is mine)
+    intent_id = placed.object["intent_id"]
+    done = spark("order", "cancel", intent_id, "--json", env=stack.env)
+    assert done.code == 0, done.out
+    assert _ledger(stack, mine)[-1]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--venue", "btcturk", "--processes", "binance_feed"), "of another exchange"),
+        (("--processes", "btcturk_feed"), "of another exchange"),
+        (("--venue", "bist"), "--venue"),
+    ],
+)
+def test_a_feed_without_its_exchange_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    """It would fail for ever; whoever asks for it hears so before anything starts."""
+    result = spark("up", *arguments, env=environment(tmp_path))
+    assert result.code == 2
+    assert words in result.err
+    assert not (tmp_path / "spark").exists()
