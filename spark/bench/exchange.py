@@ -36,7 +36,7 @@ _SETTLE_S_MAX: Final = 180.0
 #: Persons look at an unknown no sooner: by then evidence would have come.
 _PATIENCE_S: Final = 25.0
 _LOOK_S: Final = 2.0
-_FAULT_EVERY_S: Final = 2.0
+_FAULT_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +222,12 @@ class _Run:
             **sums,
             "balance_difference": difference,
             "accounts": {
-                key: asdict(one) | {"balance_difference": difference[key]}
-                for key, one in verdicts.items()
+                one.account: asdict(verdicts[one.account])
+                | {
+                    "balance_difference": difference[one.account],
+                    "reasons": dict(one.told.reasons.most_common()),
+                }
+                for one in self.accounts.values()
             },
             "faults": dict(sorted(self.faults.items())),
             "resolved_by_persons": len(self.resolved),

@@ -5,6 +5,7 @@ Nothing is rounded and nothing is forgiven: a state, a quantity, a fee or a bala
 differs in its last decimal is counted.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +22,7 @@ from spark.events import (
     OrderApproved,
     OrderFilled,
     PlaceOrder,
+    RequestNotSent,
 )
 from spark.ids import is_ours
 from spark.ledger.fold import Orders, fold_event
@@ -97,6 +99,8 @@ class Told:
     cancels: int = 0
     decided: set[tuple[str, str]] = field(default_factory=set)
     refused: int = 0
+    #: Reasons of refusals and of requests that were not sent, counted.
+    reasons: Counter[str] = field(default_factory=Counter)
     #: Client order id of each approved order.
     approved: set[str] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
@@ -123,12 +127,16 @@ class Told:
         self.decided.add((event.strategy, event.intent_id))
         if isinstance(event, OrderApproved):
             self.approved.add(event.client_order_id)
-        self.refused += isinstance(event, IntentRefused)
+        if isinstance(event, IntentRefused):
+            self.refused += 1
+            self.reasons.update(reason.code.value for reason in event.reasons)
 
     def _order(self, topic: str, event: Event, offset: int, *, appended_ns: int) -> None:
         if topic == topics.ACCOUNT_EVENTS and not isinstance(event, Evidence):
             return
         fold_event(self.orders, event, offset, appended_ns)
+        if isinstance(event, RequestNotSent) and event.client_order_id:
+            self.reasons.update(f"not sent: {reason.code}" for reason in event.reasons)
         if isinstance(event, OrderFilled) and event.trade_id:
             self.trades[event.symbol, event.trade_id] = Trade(
                 client_order_id=event.client_order_id,
