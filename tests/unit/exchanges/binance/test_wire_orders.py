@@ -2,8 +2,10 @@
 Order and account requests and replies.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -91,6 +93,28 @@ def test_a_market_order_has_neither_price_nor_time_in_force() -> None:
         "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=2"
         "&newClientOrderId=abc-2&newOrderRespType=FULL&recvWindow=1000&timestamp=1499827319559"
     )
+
+
+#: Bodies that another client was seen to send for spot, but for what is its own: time, window,
+#: client id and signature. Source: ccxt (MIT), static request fixtures of binance.
+THEIRS: Final = {
+    ("LTCUSDT", "0.2", "50"): "symbol=LTCUSDT&side=BUY&newOrderRespType=FULL&type=LIMIT"
+    "&quantity=0.2&price=50&timeInForce=GTC",
+    ("BTCUSDT", "0.00078", "55000"): "symbol=BTCUSDT&side=BUY&newOrderRespType=FULL&type=LIMIT"
+    "&quantity=0.00078&price=55000&timeInForce=GTC",
+    ("LTCUSDT", "0.423", "55.32"): "symbol=LTCUSDT&side=BUY&newOrderRespType=FULL&type=LIMIT"
+    "&quantity=0.423&price=55.32&timeInForce=GTC",
+}
+
+
+@pytest.mark.parametrize("given_order", THEIRS)
+def test_another_client_writes_the_same_order(given_order: tuple[str, str, str]) -> None:
+    """Third-party vectors: the same order is the same parameters, in whatever sequence."""
+    symbol, quantity, price = given_order
+    order = replace(limit_order(), symbol=symbol, quantity=Decimal(quantity), price=Decimal(price))
+    own = {"newClientOrderId", "recvWindow", "timestamp"}
+    ours = {name: value for name, value in place_params(order, STAMP) if name not in own}
+    assert ours == dict(parse_qsl(THEIRS[given_order]))
 
 
 def test_cancels_and_queries_go_by_client_id() -> None:
