@@ -17,6 +17,7 @@ from spark.names import Side, TimeInForce
 
 CLIENT_ID_CHARS_MAX: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,16})?")
+_DIGITS_MAX: Final = 16
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _KINDS: Final = {"limit": Kind.LIMIT, "market": Kind.MARKET}
 _STOPS: Final = frozenset({"stoplimit", "stopmarket"})
@@ -100,6 +101,9 @@ def _word(fields: dict[str, object], name: str) -> str:
 def _number(fields: dict[str, object], name: str) -> Decimal:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise refusals.parameter()
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS_MAX:
+        # Written out, its exponent could fill the memory.
         raise refusals.parameter()
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     if not _NUMBER.fullmatch(text):

@@ -126,6 +126,15 @@ def test_words_are_read_in_either_case_and_numbers_exactly() -> None:
     )
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "1e-999999999", "-1", "1" * 5_000])
+def test_a_number_beyond_all_bounds_is_refused_at_once(number: str) -> None:
+    """What would not fit into memory when written out is not written out."""
+    body = json.dumps(_order()).replace('"0.01"', number)
+    refusal = _refusal(lambda: read_order(read_object(body)))
+    assert refusal is not None
+    assert refusal.status == 400
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
