@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -35,6 +35,7 @@ async def feeding(
     *,
     metrics: Metrics | None = None,
     mute_s_max: float = market_feed.MUTE_S_MAX,
+    stream_s_max: float = market_feed.STREAM_S_MAX,
     book_s_max: float = market_feed.BOOK_S_MAX,
 ) -> AsyncIterator[BinanceFeed]:
     stop = asyncio.Event()
@@ -48,6 +49,7 @@ async def feeding(
         instance="test",
         ready=asyncio.Event(),
         mute_s_max=mute_s_max,
+        stream_s_max=stream_s_max,
         book_s_max=book_s_max,
     )
     task = asyncio.create_task(feed.run(stop))
@@ -96,8 +98,10 @@ def quote(number: int) -> bytes:
 
 
 @asynccontextmanager
-async def saying(frames: Sequence[bytes | str]) -> AsyncIterator[str]:
-    """A venue that says what it is told to every client, and then nothing."""
+async def saying(
+    frames: Sequence[bytes | str], *, repeat_s: float | None = None
+) -> AsyncIterator[str]:
+    """A venue that says what it is told to every client, and then its first frame or nothing."""
 
     async def stream(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False)
@@ -107,6 +111,10 @@ async def saying(frames: Sequence[bytes | str]) -> AsyncIterator[str]:
                 await socket.send_bytes(frame)
             else:
                 await socket.send_str(frame)
+        while repeat_s is not None and not socket.closed:
+            await socket.send_str(_as_text(frames[0]))
+            with suppress(TimeoutError):
+                await socket.receive(repeat_s)
         async for _ in socket:
             pass
         return socket
@@ -120,3 +128,7 @@ async def saying(frames: Sequence[bytes | str]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def _as_text(frame: bytes | str) -> str:
+    return frame if isinstance(frame, str) else frame.decode()

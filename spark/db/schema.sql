@@ -319,7 +319,7 @@ COMMENT ON COLUMN market.gaps.last_id IS 'As the venue counts; -1 where it does 
 
 COMMENT ON COLUMN market.gaps.kind IS 'quotes, trades or books: the topic that the record is of';
 
-COMMENT ON COLUMN market.gaps.cause IS 'start, connection_lost, mute, sequence, crossed, differs_from_snapshot, silent_join';
+COMMENT ON COLUMN market.gaps.cause IS 'start, connection_lost, mute, sequence, crossed, differs_from_snapshot';
 
 CREATE TABLE market.quotes (
     received_ns bigint NOT NULL,

@@ -17,7 +17,7 @@ from spark.exchanges.binance.stream import BinanceStreams
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.metrics import Metrics
 from spark.producers.binance_feed import BinanceFeed
-from tests.feeds import SYMBOLS, feeding, full_books, gaps, until
+from tests.feeds import SYMBOLS, feeding, full_books, gaps, quote, saying, until
 from tests.market import BOOKS, FEED_TOPICS, QUOTES, TRADES
 from tests.simulated_venue import Client, write_keys
 
@@ -77,6 +77,18 @@ async def test_a_replaced_socket_is_a_gap_on_every_stream(
     (gap,) = [gap for gap in gaps(broker, TRADES) if gap.cause == cause and gap.symbol == "BTCUSDT"]
     assert 0 < gap.last_ns < gap.resumed_ns
     assert 0 < gap.last_id < gap.next_id
+
+
+async def test_a_stream_that_dies_alone_is_found(broker: MemoryBroker) -> None:
+    """Trap 18: quotes go on and the socket answers, but no book comes: the socket is replaced."""
+    book = b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,'
+    book += b'"s":"BTCUSDT","U":5,"u":9,"b":[],"a":[]}}'
+    async with (
+        saying([quote(1), book], repeat_s=0.1) as url,
+        feeding(MemoryBus(broker), url, url, stream_s_max=0.5) as feed,
+    ):
+        await until(broker, lambda: any(gap.cause == "mute" for gap in gaps(broker, BOOKS)))
+        assert feed.metrics.ws_reconnects.labels("binance")._value.get() >= 1
 
 
 async def test_a_difference_that_was_lost_on_the_way_is_a_gap(

@@ -19,7 +19,7 @@ COMMENT ON TABLE market.gaps IS
     'Between these two nothing was received of the stream, or its book was wrong';
 COMMENT ON COLUMN market.gaps.kind IS 'quotes, trades or books: the topic that the record is of';
 COMMENT ON COLUMN market.gaps.cause IS
-    'start, connection_lost, mute, sequence, crossed, differs_from_snapshot, silent_join';
+    'start, connection_lost, mute, sequence, crossed, differs_from_snapshot';
 COMMENT ON COLUMN market.gaps.last_ns IS '0: this process had received nothing before';
 COMMENT ON COLUMN market.gaps.last_id IS 'As the venue counts; -1 where it does not';
 CREATE INDEX gaps_resumed ON market.gaps (resumed_ns);
