@@ -19,6 +19,7 @@ from spark.cli import (
     limits,
     mode,
     order,
+    reconcile,
     replay,
     replay_feed,
     resume,
@@ -26,6 +27,7 @@ from spark.cli import (
     simulate,
     status,
     topics,
+    unknown,
     up,
 )
 from spark.cli.output import print_error, print_line
@@ -54,6 +56,8 @@ app.add_typer(session.app, name="session", rich_help_panel=_OBSERVE)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.add_typer(mode.app, name="mode", rich_help_panel=_CONTROL)
 app.add_typer(breaker.app, name="breaker", rich_help_panel=_CONTROL)
+app.add_typer(reconcile.app, name="reconcile", rich_help_panel=_OBSERVE)
+app.add_typer(unknown.app, name="unknown", rich_help_panel=_CONTROL)
 app.command("kill", rich_help_panel=_CONTROL)(kill.kill)
 app.command("resume", rich_help_panel=_CONTROL)(resume.resume)
 app.command("approve", rich_help_panel=_CONTROL)(resume.approve)

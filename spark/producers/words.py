@@ -16,10 +16,12 @@ from spark.clock import Clock
 from spark.codec import encode
 from spark.errors import RefusedError
 from spark.events import (
+    AcceptDifference,
     HaltName,
     LimitValues,
     Proposal,
     ProposalSigned,
+    ResolveUnknown,
     ResumeTrading,
     SetBreaker,
     SetLimits,
@@ -27,7 +29,7 @@ from spark.events import (
 )
 from spark.ledger.control import proposal_id
 from spark.ledger.control_sense import REASON_CHARS_MAX
-from spark.names import AccountId, BreakerState, StrategyId, TradingMode
+from spark.names import AccountId, BreakerState, ClientOrderId, StrategyId, TradingMode
 from spark.people import sign
 from spark.topics import BY_NAME, CONTROL
 
@@ -117,6 +119,20 @@ def set_breaker(
     Raises as `resume_trading`.
     """
     return SetBreaker(account=account, state=state, **_about(operator, reason))
+
+
+def resolve_unknown(
+    operator: Operator, account: AccountId, order: ClientOrderId, *, reason: str
+) -> ResolveUnknown:
+    """Compose that an unknown counts as never placed; nothing is sent yet. As `resume_trading`."""
+    return ResolveUnknown(account=account, client_order_id=order, **_about(operator, reason))
+
+
+def accept_difference(
+    operator: Operator, account: AccountId, difference: str, *, reason: str
+) -> AcceptDifference:
+    """Compose that a difference is explained; nothing is sent yet. Raises as `resume_trading`."""
+    return AcceptDifference(account=account, difference=difference, **_about(operator, reason))
 
 
 async def propose(bus: Bus, operator: Operator, proposal: Proposal) -> Said:

@@ -43,7 +43,7 @@ def difference(kind: DifferenceKind, rule: DifferenceRule) -> DifferenceFound:
         (DifferenceKind.ORDER_ABSENT, False),
     ],
 )
-def test_a_disagreement_about_our_orders_kills(kind: DifferenceKind, is_killing: bool) -> None:  # noqa: FBT001
+def test_a_disagreement_about_our_orders_kills(kind: DifferenceKind, is_killing: bool) -> None:
     """S9: a fill that the exchange does not have kills; a balance halts its account alone."""
     found = judge(
         Health(),
