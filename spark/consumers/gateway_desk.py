@@ -14,6 +14,7 @@ from typing import Final
 from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
 from spark.codec import decode, encode
+from spark.consumers.gateway_away import AwayFile
 from spark.consumers.gateway_intake import Now
 from spark.consumers.gateway_lane import Lane, past_of, refusal_at_door
 from spark.consumers.gateway_manners import VenueRules
@@ -51,6 +52,7 @@ class Desk:
     rules: VenueRules
     #: What the account feed says, as far as it was taken.
     news: News
+    away: AwayFile
     clock: Clock
     metrics: Metrics
     #: Called whenever there is an answer to write down.
@@ -111,6 +113,7 @@ class Desk:
         if changes := self.lane.manners.take_changes():
             self.pending.extend(changes)
             self._timing.changed(self.lane, changes)
+        self.away.keep(self.lane.manners, now)
         await self.append()
         # The append was acknowledged without a gap: the claims stand, in this
         # epoch, and are the first for their ids.

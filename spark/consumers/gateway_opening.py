@@ -10,6 +10,7 @@ from pathlib import Path
 from spark import topics
 from spark.bus.port import Bus, Partition
 from spark.clock import Clock
+from spark.consumers.gateway_away import AwayFile
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_intake import GatewayKeys, Permit
 from spark.consumers.gateway_lane import Lane
@@ -85,8 +86,10 @@ class Opening:
         wiring = self._wiring
         account, venue = wiring.accounts[number]
         cache: StateCache[GatewayPast] | None = None
+        away = AwayFile(None)
         if wiring.state_dir is not None:
             cache = StateCache(wiring.state_dir / f"{Role.GATEWAY}.{number}.state", GatewayPast)
+            away = AwayFile(wiring.state_dir / f"{Role.GATEWAY}.{number}.away")
         kept = None if cache is None else await cache.load(wiring.bus, ids)
         source = Partition(topics.SIGNED, number)
         lane_of = (source, tenure.partition)
@@ -110,12 +113,14 @@ class Opening:
             paper=paper,
             rules=wiring.rules[venue_of(account)],
             news=news,
+            away=away,
             clock=wiring.clock,
             metrics=wiring.metrics,
             wake=self._wake,
             cache=cache,
             topic_ids=ids,
         )
+        away.restore(desk.lane.manners, desk.now())
         desk.pending.extend(news.missed)
         return desk
 

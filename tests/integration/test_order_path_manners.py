@@ -5,6 +5,7 @@ The gateway's manners on the whole order path, judged by the exchange's own ledg
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,8 @@ from spark import topics
 from spark.bus.port import Outgoing, Partition
 from spark.clock import SystemClock
 from spark.codec import encode
+from spark.consumers.gateway_away import AwayFile
+from spark.consumers.gateway_intake import Now
 from spark.events import (
     BreakerChanged,
     Intent,
@@ -35,8 +38,8 @@ from spark.names import BreakerState, Reason, Role
 from spark.producers import words
 from spark.producers.words import Operator
 from tests import keyed
-from tests.made import ACCOUNT, SECOND_NS, STRATEGY
-from tests.mannered import BINANCE_RULES
+from tests.made import ACCOUNT, NOW_NS, SECOND_NS, STRATEGY
+from tests.mannered import BINANCE_RULES, manners
 from tests.order_path import OrderPath, in_memory
 from tests.order_stages import BTC, ETH
 from tests.persons import LOCAL, SECOND
@@ -155,6 +158,40 @@ async def test_a4_who_cannot_wait_that_long_is_told_at_once(path: OrderPath) -> 
     await path.ask(order)
     assert [one.code for one in (await path.ended(order)).reasons] == [Reason.VENUE_BACKING_OFF]
     assert len(await path.requests()) == 1
+
+
+async def test_trap_14_a_ban_is_kept_over_a_crash(tmp_path: Path) -> None:
+    """Trap 14, A4: a gateway that begins anew does not ask before the ban of the last is over."""
+    async with in_memory(state_dir=tmp_path) as path:
+        await path.up()
+        await path.fault("reject_429", ms=600_000)
+        refused, order = path.order(), path.order(ETH)
+        await path.ask(refused)
+        await path.hear(refused, OrderRejected)
+        await path.restart(Role.GATEWAY)
+        await path.ask(order)
+        reasons = (await path.ended(order)).reasons
+        assert [one.code for one in reasons] == [Reason.VENUE_BACKING_OFF]
+        assert len(await path.requests()) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"account_ns":"x","address_ns":1}'])
+def test_a_spoilt_away_file_is_none(tmp_path: Path, body: bytes) -> None:
+    """A4: nothing to read keeps nobody away, and stops nobody."""
+    file = tmp_path / "gateway.0.away"
+    file.write_bytes(body)
+    at, now = manners(1), Now(NOW_NS, 0)
+    AwayFile(file).restore(at, now)
+    assert at.away_ns(now) == 0
+
+
+def test_a_ban_is_never_longer_than_the_longest(tmp_path: Path) -> None:
+    """A4, C1: a wall clock that was set back by a year makes no ban of a year."""
+    file = tmp_path / "gateway.0.away"
+    file.write_bytes(b'{"account_ns":0,"address_ns":%d}' % (NOW_NS + 400 * 86_400 * SECOND_NS))
+    at, now = manners(1), Now(NOW_NS, 0)
+    AwayFile(file).restore(at, now)
+    assert at.away_ns(now) == 3 * 86_400 * SECOND_NS
 
 
 async def test_a4_an_open_breaker_stays_open_over_a_crash_and_a_probe_closes_it(
