@@ -1,8 +1,8 @@
 """
 An account's private stream at Binance: a signed login, then whatever happens to the account.
 
-The server pings every 20 s, and is asked in between whether the subscription is still
-there: a socket can live on while its stream is dead (trap 18). What is silent for too long
+While nothing is told, the server is asked whether the subscription is still there: a socket
+can live on, pings and all, while its stream is dead (trap 18). What is silent for too long
 ends here, and so does what cannot be read: whoever listens reconciles and begins again.
 """
 
@@ -26,11 +26,12 @@ from spark.exchanges.port import News, SignedRequest
 
 _PATH: Final = "/ws-api/v3"
 _LOGIN_S_MAX: Final = 5.0
-#: Two of the server's pings, and two of our own questions, may go missing.
+#: Two of our own questions may go without an answer.
 _SILENCE_S_MAX: Final = 45.0
 #: Questions to one length of silence.
 _QUESTIONS: Final = 3
 _NS_PER_S: Final = 1_000_000_000
+_NS_PER_MS: Final = 1_000_000
 _MS_PER_S: Final = 1_000
 _ORDERS_LIMIT: Final = -1015
 
@@ -43,8 +44,9 @@ class BinancePrivateStream:
     ) -> None:
         self._sockets = Sockets(ws_api_url)
         self._clock = clock
-        self._silence_s_max = silence_s_max
-        self._heard_ns = 0
+        self._silence_ns = int(silence_s_max * _NS_PER_S)
+        #: Monotonic times: of the last frame, and of the next question.
+        self._heard_ns = self._ask_ns = 0
         #: Of the address in this minute, as the last reply said; -1 for nothing said.
         self.weight_used = -1
 
@@ -88,6 +90,9 @@ class BinancePrivateStream:
             raise VenueUnavailable(f"Binance ended the private stream: {frame.event}")
         if not isinstance(frame, ApiReply):
             return frame
+        if frame.status in RATE_LIMITED:
+            # The question was not answered; the stream itself costs nothing and goes on.
+            return ()
         if not frame.is_ok:
             raise _refused(frame)
         if not frame.is_subscribed:
@@ -97,28 +102,35 @@ class BinancePrivateStream:
     async def _read(self, connection: StreamSocket) -> PrivateFrame:
         """Take the next frame, and ask for a sign of life while none comes."""
         while True:
+            now_ns = self._clock.monotonic_ns()
+            silent_at_ns = self._heard_ns + self._silence_ns
+            if now_ns >= silent_at_ns:
+                silence_s = self._silence_ns / _NS_PER_S
+                raise VenueUnavailable(f"Binance's private stream is mute for {silence_s:g} s")
+            if now_ns >= self._ask_ns:
+                await connection.send(STATUS_REQUEST)
+                self._ask_ns = now_ns + self._silence_ns // _QUESTIONS
             try:
-                async with asyncio.timeout(self._silence_s_max / _QUESTIONS):
+                async with asyncio.timeout((min(self._ask_ns, silent_at_ns) - now_ns) / _NS_PER_S):
                     return await self._receive(connection)
             except TimeoutError:
-                silent_ns = self._clock.monotonic_ns() - self._heard_ns
-                if silent_ns >= self._silence_s_max * _NS_PER_S:
-                    raise VenueUnavailable(
-                        f"Binance's private stream is mute for {self._silence_s_max:g} s"
-                    ) from None
-                await connection.send(STATUS_REQUEST)
+                continue
 
     async def _receive(self, connection: StreamSocket) -> PrivateFrame:
         data = await connection.receive()
-        self._heard_ns = self._clock.monotonic_ns()
         if data is None:
+            # A ping says that the socket lives, and nothing of what it carries.
             return ()
         try:
             frame = private_frame(data)
         except WireError as error:
             raise VenueUnavailable(f"Binance's stream is not to be read: {error}") from None
-        if isinstance(frame, ApiReply) and frame.weight_used >= 0:
-            self.weight_used = frame.weight_used
+        self._heard_ns = self._clock.monotonic_ns()
+        if isinstance(frame, ApiReply):
+            self.weight_used = max(frame.weight_used, -1)
+            # Who is limited asks no more until the venue allows it, and hears nothing of that.
+            self._heard_ns += frame.retry_after_ms * _NS_PER_MS
+        self._ask_ns = self._heard_ns + self._silence_ns // _QUESTIONS
         return frame
 
 

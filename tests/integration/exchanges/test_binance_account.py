@@ -250,7 +250,7 @@ Answers = dict[str, bytes]
 
 async def saying(answers: Answers, request: web.Request) -> web.WebSocketResponse:
     """Answer each method with these bytes."""
-    socket = web.WebSocketResponse()
+    socket = web.WebSocketResponse(heartbeat=0.1)
     await socket.prepare(request)
     async for message in socket:
         answer = answers.get(orjson.loads(message.data)["method"])
@@ -285,7 +285,7 @@ _SUBSCRIBED: Final = b'{"id":1,"status":200,"result":{"subscriptionId":0}}'
     ("status", "said"),
     [
         (b'{"id":2,"status":200,"result":{"userDataStream":false}}', "subscribed to nothing"),
-        (b'{"id":2,"status":418,"error":{"code":-1003,"msg":"x"}}', "status 418, code -1003"),
+        (b'{"id":2,"status":400,"error":{"code":-1102,"msg":"x"}}', "status 400, code -1102"),
         (b'{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}', "ended"),
         (b'{"event":{"e":"serverShutdown","E":1}}', "ended"),
         (b'{"subscriptionId":0,"event":{"e":"executionReport","E":1}}', "not to be read"),
@@ -304,6 +304,32 @@ async def test_a_stream_that_cannot_be_trusted_ends(
         {"userDataStream.subscribe.signature": _SUBSCRIBED, "session.status": status}
     )
     assert said in await heard(stream_at(url), scene.log_in)
+
+
+async def test_a_limited_stream_stays_open_and_asks_no_more(
+    scene: Scene, stream: BinancePrivateStream
+) -> None:
+    """A4: a question that is refused for its weight ends nothing, and is not asked again."""
+    route = "WS session.status"
+    async with aclosing(stream.news(scene.log_in)) as news:  # type: ignore[type-var]
+        assert await anext(news) == ()
+        await scene.arm("reject_429", route=route, ms=600_000)
+        waiting = asyncio.ensure_future(anext(news))
+        await scene.used_up()
+        # Several times the stream's own patience.
+        await asyncio.wait({waiting}, timeout=1.2)
+        assert await scene.requests(route) == 1
+        await scene.place(scene.order())
+        (seen,) = await waiting
+    assert isinstance(seen, OrderSeen)
+
+
+async def test_trap_18_pings_alone_are_no_sign_of_life(
+    scene: Scene, stream_at: StreamAt, venue_that_says: Callable[[Answers], Awaitable[str]]
+) -> None:
+    """Trap 18: the socket pings and the stream is dead: nobody answers what is asked."""
+    url = await venue_that_says({"userDataStream.subscribe.signature": _SUBSCRIBED})
+    assert "mute" in await heard(stream_at(url), scene.log_in)
 
 
 @pytest.mark.parametrize("fault", ["invalid_nonce", "maintenance", "error_5xx_before"])
