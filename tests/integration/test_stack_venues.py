@@ -1,6 +1,7 @@
 """A stack of both exchanges: which parts it has, and where an order goes."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.ops_client import OpsAddress, ask
 from spark.embedded.processes import SIMULATORS
 from spark.names import Venue
-from tests.stacks import UpStack, environment, spark
+from tests.stacks import UpStack, environment, spark, until
 
 _PROCESSES = (
     "auditor,venue_watch,signer,gateway,account_feed,guardrail,sentinel,binance_feed,btcturk_feed"
@@ -74,7 +75,34 @@ def test_an_order_goes_to_its_accounts_exchange_alone(
     intent_id = placed.object["intent_id"]
     done = spark("order", "cancel", intent_id, "--json", env=stack.env)
     assert done.code == 0, done.out
-    assert _ledger(stack, mine)[-1]["status"] == "cancelled"
+    # BTCTurk carries it out a moment after it said yes.
+    until(lambda: _ledger(stack, mine)[-1]["status"] == "cancelled", "it is cancelled")
+
+
+def test_h2_an_exchange_that_was_killed_has_the_order(stack: UpStack) -> None:
+    """The server is back by itself with what it knew; the order is taken back there."""
+    words = ("--limit", "2000000", "--account", "btcturk:main", "--json")
+    placed = spark("order", "place", "BTCTRY", "buy", "0.0001", *words, env=stack.env)
+    assert placed.code == 0, placed.err
+    name = SIMULATORS[Venue.BTCTURK]
+    pid = stack.child(name).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    stack.until_restarted(name)
+
+    def is_taken_back() -> bool:
+        # Until the clock is measured anew and the account compared, it may be refused.
+        intent_id = placed.object["intent_id"]
+        done = spark("order", "cancel", intent_id, "--json", env=stack.env)
+        return done.code == 0
+
+    until(is_taken_back, "the cancel is accepted")
+    until(
+        lambda: _ledger(stack, Venue.BTCTURK)[-1]["status"] == "cancelled",
+        "the exchange has carried the cancel out",
+    )
+    last = _ledger(stack, Venue.BTCTURK)[-1]
+    assert last["client_order_id"] == placed.object["client_order_id"]
 
 
 @pytest.mark.parametrize(
