@@ -42,7 +42,7 @@ def folded(events: Sequence[Event]) -> tuple[BreakerState, BreakerState]:
 
 def test_r4_a_gateway_that_was_replaced_says_nothing_of_the_breaker() -> None:
     """R4, A4: a change counts in the epoch of the last fence before it, and then for ever."""
-    opened = [fence(), change(BreakerState.OPEN, 0), fence()]
+    opened: list[Event] = [fence(), change(BreakerState.OPEN, 0), fence()]
     assert folded(opened) == (BreakerState.OPEN, BreakerState.OPEN)
     zombie = [*opened, change(BreakerState.CLOSED, 0)]
     assert folded(zombie) == (BreakerState.OPEN, BreakerState.OPEN)
