@@ -95,4 +95,8 @@ def _unavailable(path: str, refusal: Refusal) -> VenueUnavailable:
         case ClockRefused():
             return VenueUnavailable(f"{_VENUE} {path}: INVALID_TIMESTAMP")
         case Unknown():
-            return VenueUnavailable(f"{_VENUE} {path}: {refusal.doubt}, HTTP {refusal.http_status}")
+            return VenueUnavailable(
+                f"{_VENUE} {path}: {refusal.doubt}, HTTP {refusal.http_status}",
+                retry_after_s=refusal.retry_after_s or 0,
+                is_address_limited=refusal.retry_after_s is not None,
+            )

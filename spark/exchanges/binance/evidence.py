@@ -58,7 +58,7 @@ def of_place(reply: Reply, about: About, times: Times) -> Outcome:
                 return Outcome(answer=Answer.UNKNOWN, cause="garbled")
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, times))
         case Unknown(doubt=doubt):
-            return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
+            return _limited(Outcome(answer=Answer.UNKNOWN, cause=doubt.value), reply)
         case Rejected(code=code) if code in _NOT_OF_A_PLACE:
             return Outcome(answer=Answer.UNKNOWN, cause="garbled")
         case _:
@@ -88,7 +88,7 @@ def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
         case Accepted():
             return Outcome(answer=Answer.UNKNOWN, cause="garbled")
         case Unknown(doubt=doubt):
-            return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
+            return _limited(Outcome(answer=Answer.UNKNOWN, cause=doubt.value), reply)
         case _:
             code, status = _refusal(reply)
             refused = CancelRejected(
@@ -226,10 +226,12 @@ def _refusal(reply: Reply) -> tuple[str, int]:
 
 
 def _limited(outcome: Outcome, reply: Reply) -> Outcome:
-    if not isinstance(reply, RateLimited):
-        return outcome
-    return replace(
-        outcome,
-        retry_after_s=reply.retry_after_s or 0,
-        is_address_limited=reply.is_address_limited,
-    )
+    match reply:
+        case RateLimited(retry_after_s=wait_s, is_address_limited=is_address_limited):
+            return replace(
+                outcome, retry_after_s=wait_s or 0, is_address_limited=is_address_limited
+            )
+        case Unknown(retry_after_s=int() as wait_s):
+            # Whose it is was not said, so it is everybody's.
+            return replace(outcome, retry_after_s=wait_s, is_address_limited=True)
+    return outcome

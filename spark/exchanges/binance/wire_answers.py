@@ -43,6 +43,9 @@ _ACCOUNT_LIMITS: Final = frozenset({-1015})
 _UNKNOWN_CODES: Final = frozenset({-1000, -1006, -1007, -2021})
 #: It says to come again: a question may, an order is unknown as well.
 _BUSY_CODES: Final = frozenset({-1001, -1008, -1016})
+#: Under a limit's status these stay what they are: which status a busy server answers with
+#: is nowhere said, and that it did nothing is not either.
+_TIRED_CODES: Final = _UNKNOWN_CODES | _BUSY_CODES
 #: The text of an engine's refusal, which says what its code alone does not.
 _ENGINE_CODES: Final = frozenset({-1010, -2010, -2011})
 _DUPLICATE: Final = "duplicate order sent"
@@ -223,6 +226,8 @@ class Unknown:
     doubt: Doubt
     http_status: int
     code: int | None = None
+    #: None where the venue named no time.
+    retry_after_s: int | None = None
 
 
 Refusal: TypeAlias = Rejected | RateLimited | ClockRefused | Unknown
@@ -261,7 +266,7 @@ def classify_as(
             return Unknown(Doubt.UNREADABLE, status)
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _INDEFINITE:
         return _refusal(status, body, retry_after)
-    return Unknown(_doubtful_status(status), status)
+    return Unknown(_doubtful_status(status), status, retry_after_s=_seconds(retry_after))
 
 
 def _doubtful_status(status: int) -> Doubt:
@@ -286,11 +291,14 @@ def _refusal(status: int, body: bytes, retry_after: str | None) -> Refusal:
     return Rejected(code, _token(code, message), message, status)
 
 
-def _limited(status: int, body: bytes, retry_after: str | None) -> RateLimited:
+def _limited(status: int, body: bytes, retry_after: str | None) -> Refusal:
     try:
-        code, _ = _error(body)
+        code, message = _error(body)
     except WireError:
-        code = 0
+        code, message = 0, ""
+    doubt = _doubtful_error(code, message) if code in _TIRED_CODES else None
+    if doubt is not None:
+        return Unknown(doubt, status, code, _seconds(retry_after))
     # A ban is the address's, whatever it was earned with.
     is_account = status != _BANNED and code in _ACCOUNT_LIMITS
     return RateLimited(status, _seconds(retry_after), is_address_limited=not is_account)

@@ -202,6 +202,14 @@ def test_what_only_an_older_order_can_be_told_says_nothing_of_a_new_one(code: in
     assert of_cancel(Rejected(code, "TOKEN", "text", 400), CANCELLING, TIMES).evidence
 
 
+def test_a_wait_comes_with_an_unknown_too() -> None:
+    """A4: a server that is too busy to say what it did is left alone for as long as it asks."""
+    busy = Unknown(Doubt.BUSY, 429, -1008, 9)
+    for outcome in (of_place(busy, about(), TIMES), of_cancel(busy, CANCELLING, TIMES)):
+        assert (outcome.answer, outcome.cause) == (Answer.UNKNOWN, "busy")
+        assert (outcome.retry_after_s, outcome.is_address_limited) == (9, True)
+
+
 @pytest.mark.parametrize("is_address_limited", [True, False])
 def test_a_limit_is_handed_on_with_whose_it_is(*, is_address_limited: bool) -> None:
     """Trap 14: an address's limit stops every account on it, an account's only that one."""

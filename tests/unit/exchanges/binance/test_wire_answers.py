@@ -124,6 +124,14 @@ def test_a_rate_limit_carries_its_wait(
     assert answer.is_banned is (status == 418)
 
 
+def test_a_busy_server_under_a_limits_status_is_unknown() -> None:
+    """A8: which status -1008 comes with is not documented, nor that nothing was done."""
+    answer = classify(429, error(-1008, "Server is currently overloaded"), retry_after="9")
+    assert answer == Unknown(Doubt.BUSY, 429, -1008, 9)
+    answer = classify(503, b"<html>", retry_after="60")
+    assert answer == Unknown(Doubt.SERVER_ERROR, 503, retry_after_s=60)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "is_address_limited"),
     [
