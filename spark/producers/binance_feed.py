@@ -64,6 +64,8 @@ class BinanceFeed(MarketFeed):
     streams: Streams
     depths: Depths
     rows: Gathering = field(init=False)
+    #: A full book is wanted.
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _make_rows(self) -> Gathering:
         return Gathering()
@@ -118,4 +120,4 @@ class BinanceFeed(MarketFeed):
                     await asyncio.sleep(error.retry_after_s)
                     raise
                 self.rows.add_snapshot(symbol, book, self.clock.wall_ns())
-                self._arrived.set()
+                self._outbox.arrived.set()

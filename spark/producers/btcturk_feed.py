@@ -155,4 +155,4 @@ class BtcturkFeed(MarketFeed):
         self.rows.doubt(symbol, kept.end_check(), now_ns)
         # So that who reads the topic's tail can begin.
         self.rows.say_book(symbol, now_ns)
-        self._arrived.set()
+        self._outbox.arrived.set()

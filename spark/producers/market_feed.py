@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Protocol
 
 import stamina
 
-from spark.bus.port import Bus, Writer
+from spark.bus.port import Bus
 from spark.clock import Clock
 from spark.errors import VenueUnavailable, WireError
 from spark.log import logger
@@ -22,6 +22,7 @@ from spark.producers.dead_frames import DeadFrames
 from spark.producers.feed_health import Health
 from spark.producers.feed_lanes import KINDS, Lanes, Stream
 from spark.producers.feed_marks import Marker, Marking, Tops
+from spark.producers.feed_outbox import Outbox
 from spark.producers.feed_watch import Watchdog
 from spark.topics import CONTROL_PULSE
 from spark.worker.pulse import Pulse
@@ -40,8 +41,6 @@ _RECONNECT_S_MIN: Final = 0.25
 _RECONNECT_S_MAX: Final = 10.0
 #: From one look at the streams to the next.
 _WATCH_S: Final = 1.0
-#: From one produce to the next.
-_GATHER_S: Final = 0.005
 _NS_PER_S: Final = 1e9
 _MS_PER_S: Final = 1_000
 
@@ -97,10 +96,7 @@ class MarketFeed(ABC):
     _marker: Marker = field(init=False)
     _health: Health = field(init=False)
     _letters: DeadFrames = field(init=False)
-    #: Something waits to be produced; something was handed over; a book is wanted.
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    _taken: asyncio.Event = field(default_factory=asyncio.Event)
-    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _outbox: Outbox = field(init=False)
     #: Wall time of the read whose frames are being taken; 0 between reads.
     _read_ns: int = 0
     _last_read_ns: int = 0
@@ -111,13 +107,13 @@ class MarketFeed(ABC):
     #: The stream that says nothing while others do.
     _dead: Stream | None = None
     _is_held: bool = False
-    _is_over: bool = False
 
     def __post_init__(self) -> None:
         """Make the parts that depend on the venue."""
         self.rows = self._make_rows()
         self._marker = self._make_marker()
         self._letters = DeadFrames(self.role, self.venue, self.metrics)
+        self._outbox = Outbox(self.rows.lanes, self._letters, self._marker)
         streams = [Stream(kind, symbol.encode()) for kind in KINDS for symbol in self.symbols]
         self._health = Health(
             self.venue,
@@ -173,13 +169,12 @@ class MarketFeed(ABC):
                     group.create_task(self._marking().run()),
                     group.create_task(pulse.beat(list, dict)),
                 ]
-                group.create_task(self._publish(writer))
+                group.create_task(self._outbox.publish(writer))
                 await stop.wait()
                 for side in sides:
                     side.cancel()
                 await asyncio.wait(sides)
-                self._is_over = True
-                self._arrived.set()
+                self._outbox.end()
         finally:
             await writer.close()
             await self._let_go()
@@ -191,7 +186,7 @@ class MarketFeed(ABC):
             symbols=self.symbols,
             clock=self.clock,
             metrics=self.metrics,
-            arrived=self._arrived,
+            arrived=self._outbox.arrived,
         )
 
     async def _listen(self) -> None:
@@ -258,9 +253,8 @@ class MarketFeed(ABC):
                 now_ns = self.clock.wall_ns()
                 self._letters.bury(self._frames, frame, detail=str(error), now_ns=now_ns)
             while lanes.rows >= WAITING_ROWS_MAX:
-                self._taken.clear()
                 self._is_held = True
-                await self._taken.wait()
+                await self._outbox.taken()
                 self._is_held = False
 
     def _end_read(self) -> None:
@@ -268,22 +262,7 @@ class MarketFeed(ABC):
         self._marker.hear(self._last_read_ns)
         if self._silence is not None and self._dead is None:
             self._silence.reschedule(asyncio.get_running_loop().time() + self.mute_s_max)
-        self._arrived.set()
-
-    async def _publish(self, writer: Writer) -> None:
-        loop = asyncio.get_running_loop()
-        lanes = self.rows.lanes
-        while not self._is_over or lanes.rows or self._letters:
-            await self._arrived.wait()
-            self._arrived.clear()
-            records = [*lanes.take(), *self._letters.take(), *self._marker.take()]
-            self._taken.set()
-            if records:
-                began = loop.time()
-                await writer.write(records)
-                # A request costs the same for one row and for a thousand: what comes
-                # right behind it is gathered for a moment; what comes alone is not.
-                await asyncio.sleep(began + _GATHER_S - loop.time())
+        self._outbox.arrived.set()
 
     async def _watch(self) -> None:
         """Look after every stream; runs until cancelled."""

@@ -1,11 +1,17 @@
 """BTCTurk's frames to market records: books by change set, quotes of the book, trades once."""
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from spark.bus.port import Record
 from spark.codec import decode
+from spark.consumers.feed_rows import READERS
 from spark.errors import WireError
 from spark.events import BooksChanged, FeedGapped, QuotesReceived, TradesReceived
 from spark.names import Symbol
@@ -232,3 +238,34 @@ def test_a_frame_that_cannot_be_used_is_refused_alone() -> None:
         change(gathering, 11, 2, "591000", "3")
     change(gathering, 11, 1, "591000", "3")
     assert gathering.take_unsynced() == set()
+
+
+_texts = st.one_of(
+    st.text(max_size=8), st.sampled_from(["BTCTRY", "591468", "0.5", "1647357507716", "obdiff"])
+)
+_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _texts),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["P", "A", "CP", "I", "D", "S"]), inner, max_size=4),
+    ),
+    max_leaves=8,
+)
+_NAMES = ["type", "PS", "CS", "BO", "AO", "channel", "symbol", "items", "P", "A", "I", "D", "S"]
+_models = st.dictionaries(st.sampled_from(_NAMES), _values, max_size=8)
+_kinds = st.sampled_from([100, 401, 402, 421, 422, 431, 432, 991, 114, 0])
+
+
+@given(st.lists(st.tuples(_kinds, _models), max_size=5), st.binary(max_size=60))
+def test_any_frame_is_a_row_or_a_typed_error(
+    frames: list[tuple[int, dict[str, object]]], noise: bytes
+) -> None:
+    """H5: whatever comes, the feed goes on: rows that the writer takes, or WireError."""
+    gathering = whole()
+    spoken = [json.dumps([kind, {"PS": "BTCTRY", **model}]).encode() for kind, model in frames]
+    for frame in (*spoken, noise):
+        with suppress(WireError):
+            gathering.add(frame, _NOW)
+    for record in gathering.take():
+        out = Record(record.partition, 0, 0, record.key, record.value, ())
+        assert not READERS[record.partition.topic].read(out, oldest_ns=0, newest_ns=2**63).rejects
