@@ -38,6 +38,7 @@ SUBJECTS: Final[dict[Question, dict[str, object]]] = {
     Question.LOGIN: {},
 }
 TRADE_KEY: Final = "T" * 64
+_LOGIN_ROUTE: Final = "WS userDataStream.subscribe.signature"
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ async def test_a_login_that_is_refused_is_told(
     scene: Scene, stream: BinancePrivateStream, fault: str
 ) -> None:
     """Whoever listens begins again with another login; the reason is the venue's code."""
-    await scene.arm(fault, route="WS userDataStream.subscribe.signature")
+    await scene.arm(fault, route=_LOGIN_ROUTE)
     assert "code -" in await heard(stream, scene.log_in)
     assert len(scene.logins) == 1
 
@@ -346,7 +347,7 @@ async def test_a_login_during_a_storm_says_how_long_to_stay_away(
     scene: Scene, stream: BinancePrivateStream
 ) -> None:
     """A4: the wait comes with the error, whether the connection or the login was refused."""
-    for route in ("WS userDataStream.subscribe.signature", "GET /ws-api/v3"):
+    for route in (_LOGIN_ROUTE, "GET /ws-api/v3"):
         await scene.arm("reject_429", route=route, ms=60_000)
         news: AsyncIterator[tuple[News, ...]] = stream.news(scene.log_in)
         with pytest.raises(VenueUnavailable) as limited:
