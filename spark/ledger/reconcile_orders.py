@@ -98,7 +98,7 @@ def learn(book: Book, news: Iterable[object], *, at_ns: int, is_asked: bool = Fa
         if not fill.trade_id:
             book.due.setdefault(order.client_order_id, Due(None, at_ns))
             continue
-        adopted = _adopt(book, order, fill, mine.get(order.client_order_id))
+        adopted = _adopt(book, order, fill, seen=mine.get(order.client_order_id))
         said += adopted
         if adopted and is_asked and fill.exchange_ns < at_ns - PROOF_NS:
             said += _missed(book, fill, at_ns)
@@ -216,7 +216,7 @@ def _prove(book: Book, key: ClientOrderId) -> None:
             del book.unproven[name]
 
 
-def _adopt(book: Book, order: Order, fill: FillSeen, seen: OrderSeen | None) -> list[Event]:
+def _adopt(book: Book, order: Order, fill: FillSeen, *, seen: OrderSeen | None) -> list[Event]:
     told = book.told.get(order.client_order_id, {})
     if fill.trade_id in told:
         return []

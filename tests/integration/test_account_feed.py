@@ -31,7 +31,8 @@ def anything(_: object) -> bool:
 
 def valid(path: OrderPath, kind: type[_T], fits: Callable[[_T], bool] = anything) -> list[_T]:
     """List what the feed that holds the account wrote: the surroundings' word is void then."""
-    epoch, found = -1, []
+    epoch = -1
+    found: list[_T] = []
     for record, event in path.tape.records[topics.ACCOUNT_EVENTS]:
         if record.partition.number:
             continue
