@@ -1,6 +1,7 @@
 """The BTCTurk feed: a real socket on one side, the log in memory on the other."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -28,7 +29,7 @@ from spark.names import Side, Symbol, Venue
 from spark.producers import market_feed
 from spark.producers.btcturk_feed import BtcturkFeed
 from spark.topics import BY_NAME
-from tests.feeds import gaps, until, write_turk_keys
+from tests.feeds import gaps, saying, until, write_turk_keys
 from tests.market import FEED_TOPICS, TURK_BOOKS, TURK_QUOTES, TURK_TRADES
 from tests.simulated_venue import Client
 
@@ -239,3 +240,16 @@ async def test_books_are_compared_with_another_subscription(
     assert {gap.cause for gap in gaps(broker, TURK_BOOKS)} == {"start"}
     for symbol in _SYMBOLS:
         assert followed(broker, symbol).is_whole
+
+
+async def test_a_bad_frame_is_dead_lettered_and_the_next_is_served(broker: MemoryBroker) -> None:
+    """H5: the letter has the reason and the frame; nothing stops."""
+    full = {"PS": "BTCTRY", "CS": 7, "BO": [{"P": "1", "A": "2"}], "AO": [{"P": "3", "A": "4"}]}
+    frames = [
+        b'[432,{"PS":"BTCTRY"}]',
+        b"\xff",
+        json.dumps([431, {**full, "channel": "obdiff"}]).encode(),
+    ]
+    async with saying(frames) as url, feeding(broker, f"{url}/stream"):
+        await until(broker, lambda: len(broker.log(_DEAD)) == 2 and fulls(broker, "BTCTRY") == 1)
+    assert [dict(record.headers)["frame"] for record in broker.log(_DEAD)] == frames[:2]

@@ -16,6 +16,7 @@ from spark.errors import WireError
 from spark.events import BooksChanged, FeedGapped, QuotesReceived, TradesReceived
 from spark.names import Symbol
 from spark.producers.btcturk_rows import TurkGathering
+from tests.recordings import recorded
 
 _NOW = 1_763_700_000_000_000_000
 _S = 1_000_000_000
@@ -269,3 +270,20 @@ def test_any_frame_is_a_row_or_a_typed_error(
     for record in gathering.take():
         out = Record(record.partition, 0, 0, record.key, record.value, ())
         assert not READERS[record.partition.topic].read(out, oldest_ns=0, newest_ns=2**63).rejects
+
+
+def test_recorded_frames_become_rows_that_the_writer_takes() -> None:
+    """C1: the few frames that were recorded are rows, whole books, or nothing to keep."""
+    symbols = tuple(map(Symbol, ("BTCTRY", "AVAXUSDT", "AVAXTRY", "BTCUSDT")))
+    gathering = TurkGathering(symbols, first_ns_max=5 * _S)
+    gathering.begin(symbols, "start", _NOW)
+    for line in recorded("btcturk-ws-frames.jsonl").read_bytes().splitlines():
+        gathering.add(line, _NOW)
+    found = told(gathering)
+    trades = [what for kind, what in found if kind == "trades" and what != "start"]
+    assert sorted(map(str, trades)) == [
+        "101963781951665674",
+        "110063781755340883",
+        "110063781755411856",
+    ]
+    assert ("books", (0, 7886177)) in found
