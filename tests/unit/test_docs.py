@@ -99,10 +99,13 @@ def complaint(command: str) -> str:
     node: object = typer.main.get_command(app)
     words = command.split()[1:]
     while isinstance(node, TyperGroup):
+        if node.invoke_without_command and (not words or words[0].startswith("-")):
+            # A group that is a command itself.
+            break
         if not words or words[0] not in node.commands:
             return f"{command}: no such command"
         node = node.commands[words.pop(0)]
-    assert isinstance(node, TyperCommand)
+    assert isinstance(node, TyperCommand | TyperGroup)
     if node.context_settings.get("ignore_unknown_options"):
         return ""
     known = [one for one in node.params if isinstance(one, TyperOption)]
