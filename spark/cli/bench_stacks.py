@@ -5,10 +5,11 @@ The stacks that benchmarks run on: made for them and removed, or the running one
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from spark.bench.caps import patient, widened
 from spark.bench.exchange import ExchangeDrill, drill_exchange
+from spark.bench.faults import drill_faults
 from spark.bench.feed import FeedStack, bench_feed
 from spark.bench.feed_result import FeedBench
 from spark.bench.judges import Judges
@@ -20,7 +21,7 @@ from spark.embedded.plan import SimulatorOptions, shared_environment
 from spark.embedded.processes import DEMO, KAFKA, POSTGRES, processes_of
 from spark.embedded.screen_stream import Progress, choose_screen
 from spark.embedded.throwaway import Throwaway, ThrowawayOptions, running_stack, throwaway
-from spark.names import Role
+from spark.names import Role, Venue
 from spark.settings import read_settings
 
 Say = Callable[[str], None]
@@ -66,20 +67,43 @@ async def drill_exchanges(drill: ExchangeDrill, say: Say) -> dict[str, object]:
         SparkError: no stack could be started, or no order came through.
 
     """
+    async with _exchanges(drill.venues) as (stack, judges):
+        return await drill_exchange(stack, drill, judges, say=say)
+
+
+async def drill_each_fault(venues: tuple[Venue, ...], say: Say) -> dict[str, Any]:
+    """
+    Run the drill of single faults, always on a stack of its own.
+
+    Raises:
+        SparkError: no stack could be started.
+
+    """
+    async with _exchanges(venues) as (stack, judges):
+        return await drill_faults(stack, judges, say=say)
+
+
+@asynccontextmanager
+async def _exchanges(
+    venues: tuple[Venue, ...],
+) -> AsyncIterator[tuple[Throwaway, dict[Venue, Judges]]]:
+    """Run a stack of exchanges that may misbehave, with their judges."""
     settings = read_settings()
     options = ThrowawayOptions(
         jar_directory=default_jar_directory(settings.process),
-        venues=drill.venues,
-        processes=tuple(name for name in processes_of(drill.venues) if name not in _NO_DRILL),
+        venues=venues,
+        processes=tuple(name for name in processes_of(venues) if name not in _NO_DRILL),
         simulator=SimulatorOptions(is_limited=False, market_rate=5.0),
         environment=patient(widened(shared_environment(settings))),
     )
     async with throwaway(options, choose_screen(sys.stderr, Progress.PLAIN)) as stack:
-        judges = {
-            venue: Judges(stack.state.simulators[venue].admin_url, stack.admin_token(venue))
-            for venue in drill.venues
-        }
-        return await drill_exchange(stack, drill, judges, say=say)
+        yield (
+            stack,
+            {
+                venue: Judges(stack.state.simulators[venue].admin_url, stack.admin_token(venue))
+                for venue in venues
+            },
+        )
 
 
 async def measure_feed(bench: FeedBench, say: Say) -> dict[str, object]:

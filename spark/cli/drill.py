@@ -10,7 +10,7 @@ import typer
 from spark.cli.bench import print_figures
 from spark.cli.exit_codes import ExitCode
 from spark.cli.options import VenueChoice, VenueOption, chosen_venues
-from spark.cli.output import JsonOption, say
+from spark.cli.output import JsonOption, print_json, print_line, say
 
 _S_PER_MIN: Final = 60
 
@@ -67,3 +67,23 @@ def exchange(
     found = asyncio.run(drill_exchanges(drill, say))
     print_figures(found, as_json=as_json)
     raise typer.Exit(ExitCode.OK if is_clean(found) else ExitCode.GATE)
+
+
+@app.command("faults")
+def faults_(
+    *,
+    venue: VenueOption = VenueChoice.ALL,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Each fault of each exchange alone, and what became of an order; ends with 8 where they differ.
+    """
+    from spark.cli.bench_stacks import drill_each_fault
+
+    found = asyncio.run(drill_each_fault(chosen_venues(venue), say))
+    if as_json:
+        print_json(found)
+    else:
+        for row in found["rows"]:
+            print_line(" | ".join(str(part) for part in row.values()))
+    raise typer.Exit(ExitCode.GATE if found["disagreements"] else ExitCode.OK)
