@@ -11,6 +11,9 @@ WIDE_CAPS: Final[tuple[tuple[str, str], ...]] = (
     ("SPARK_DUPLICATE_WINDOW_MS", "0"),
     ("SPARK_EXPOSURE_USD_MAX", "1000000000000"),
     ("SPARK_OPEN_ORDERS_MAX", "100000000"),
+    # Their simulators count nothing.
+    ("SPARK_BINANCE_WEIGHT_PER_MIN", "100000"),
+    ("SPARK_BTCTURK_REQUESTS_PER_MIN", "100000"),
 )
 
 

@@ -15,8 +15,7 @@ from spark.settings import Settings
 _S: Final = 1_000_000_000
 #: Weight of a question about one order at Binance.
 _BINANCE_QUESTION: Final = 4
-#: (requests, ns), for places and for cancels each.
-_BTCTURK_ORDERS: Final = ((10, _S), (300, 60 * _S))
+_S_PER_MIN: Final = 60
 
 
 def venue_rules(settings: Settings) -> dict[str, VenueRules]:
@@ -33,7 +32,7 @@ def venue_rules(settings: Settings) -> dict[str, VenueRules]:
         Venue.BTCTURK: VenueRules(
             budget=Rules(
                 weight_per_minute=gateway.btcturk_requests_per_minute_max,
-                order_windows=_BTCTURK_ORDERS,
+                order_windows=_btcturk_orders(gateway.btcturk_requests_per_minute_max),
             ),
             is_in_stamp_order=settings.btcturk.stamp_order == "strict",
             # Its lists are searched by the account feed: no question knows our ids.
@@ -41,3 +40,12 @@ def venue_rules(settings: Settings) -> dict[str, VenueRules]:
         ),
     }
     return {venue: rules[venue] for venue in settings.venues.enabled}
+
+
+def _btcturk_orders(requests_per_minute: int) -> tuple[tuple[int, int], ...]:
+    """
+    Give (requests, ns) that places, and cancels apart, may not exceed.
+
+    Of 600 a minute they are what is documented: 10 a second, and 300 a minute.
+    """
+    return (requests_per_minute // _S_PER_MIN, _S), (requests_per_minute // 2, _S_PER_MIN * _S)
