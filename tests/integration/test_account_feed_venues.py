@@ -3,9 +3,10 @@ The account feed with both exchanges' real ends, each on its simulator, on a log
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,14 +36,14 @@ from spark.events import (
 from spark.exchanges.port import Asked, SignedRequest, VenueCannotError
 from spark.ledger.budget import Rules
 from spark.metrics import Metrics
-from spark.names import Action, DifferenceKind, Role, Venue
+from spark.names import Action, DifferenceKind, DifferenceRule, Role, Venue
 from spark.topics import ACCOUNT_PARTITION
 from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy, make_empty_copy
 from tests import keyed
 from tests.contract.venue_scenes import RESTS, SYMBOL, TAKES, Scene, playing
-from tests.made import instrument, origin
+from tests.made import instrument, life_of, origin
 from tests.order_path import memory_log
 from tests.tape import PATIENCE_S
 
@@ -284,3 +285,60 @@ async def test_the_stream_comes_back(feed: Feeding) -> None:
     await feed.scene.place(order)
     await feed.until(AccountReconciled, lambda one: one.cause == "reconnect")
     await feed.until(OrderAcked, about(order))
+
+
+async def test_a_fill_that_was_made_up_is_found(feed: Feeding) -> None:
+    """S9: what the gateway wrote and the exchange does not have halts, two seconds later."""
+    order = feed.scene.order(price=RESTS)
+    await feed.claim(order)
+    await feed.scene.place(order)
+    (acked, *_) = await feed.until(OrderAcked, about(order))
+    life = life_of(order)
+    made_up = replace(
+        life.filled("0.005", "0.005", "987654321"),
+        account=order.account,
+        exchange_order_id=acked.exchange_order_id,
+    )
+    await feed.write(topics.EVENTS, made_up)
+    (found, *_) = await feed.until(
+        DifferenceFound, lambda one: one.kind is DifferenceKind.FILL_UNPROVEN
+    )
+    assert (found.rule, found.theirs) == (DifferenceRule.HALTED, "no such trade")
+    await feed.until(AccountReconciled, lambda one: one.halting == 1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_bad_stream_and_comparisons_end_with_the_ledger(feed: Feeding, seed: int) -> None:
+    """R4, R5, A9: lost, repeated and reordered messages; the log ends as the exchange's ledger."""
+    chance = random.Random(seed)
+    ended: set[str] = set()
+    for number in range(12):
+        if chance.random() < 0.6:
+            kind = chance.choice(["drop_message", "duplicate_message", "reorder_messages"])
+            await feed.scene.arm(kind, route="private", count=chance.randint(1, 3))
+        is_resting = chance.random() < 0.4
+        order = feed.scene.order(f"soak{number}", price=RESTS if is_resting else TAKES)
+        await feed.claim(order)
+        outcome = await feed.scene.place(order)
+        acked = next(one for one in outcome.evidence if isinstance(one, OrderAcked))
+        if is_resting:
+            await feed.scene.cancel(order, acked.exchange_order_id)
+            ended.add(order.client_order_id)
+    await feed.until(OrderCancelled, lambda _: True, len(ended))
+    ledger = {
+        str(one["trade_id"]): (Decimal(one["quantity"]), Decimal(one["commission"]))
+        for one in await feed.scene.entries("fill")
+        if one["account"] == "main"
+    }
+    await feed.until(OrderFilled, lambda one: bool(one.trade_id), len(ledger))
+    await feed.compared()
+    told = {
+        one.trade_id: (one.quantity, one.commission)
+        for one in await feed.read()
+        if isinstance(one, OrderFilled) and one.trade_id
+    }
+    assert told == ledger
+    cancelled = [one for one in await feed.read() if isinstance(one, OrderCancelled)]
+    assert {one.client_order_id for one in cancelled} == ended
+    open_ones = {DifferenceKind.BALANCE, DifferenceKind.FILL_UNPROVEN, DifferenceKind.ORDER_STATE}
+    assert not open_ones & set(await differences(feed))
