@@ -60,6 +60,8 @@ class BinanceFeed(MarketFeed):
 
     venue: ClassVar[Venue] = Venue.BINANCE
     role: ClassVar[Role] = Role.BINANCE_FEED
+    #: The venue takes 300 connects in 5 minutes.
+    reconnect_s_min: ClassVar[float] = 0.25
 
     streams: Streams
     depths: Depths

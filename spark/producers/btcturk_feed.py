@@ -67,6 +67,8 @@ class BtcturkFeed(MarketFeed):
 
     venue: ClassVar[Venue] = Venue.BTCTURK
     role: ClassVar[Role] = Role.BTCTURK_FEED
+    #: The venue takes 15 connects a minute, and the account's stream needs some.
+    reconnect_s_min: ClassVar[float] = 1.0
 
     streams: Streams
     first_s_max: float = FIRST_S_MAX

@@ -37,8 +37,8 @@ STREAM_S_MAX: Final = 120.0
 BOOK_S_MAX: Final = 120.0
 #: A connection that ends sooner does not count as one that worked.
 _STEADY_S_MIN: Final = 10.0
-_RECONNECT_S_MIN: Final = 0.25
 _RECONNECT_S_MAX: Final = 10.0
+_JITTER_S_MAX: Final = 0.25
 #: From one look at the streams to the next.
 _WATCH_S: Final = 1.0
 _NS_PER_S: Final = 1e9
@@ -81,6 +81,8 @@ class MarketFeed(ABC):
 
     venue: ClassVar[Venue]
     role: ClassVar[Role]
+    #: Pause before the second try to connect; it doubles.
+    reconnect_s_min: ClassVar[float]
 
     bus: Bus
     clock: Clock
@@ -195,14 +197,14 @@ class MarketFeed(ABC):
                 on=VenueUnavailable,
                 attempts=None,
                 timeout=None,
-                wait_initial=_RECONNECT_S_MIN,
+                wait_initial=self.reconnect_s_min,
                 wait_max=_RECONNECT_S_MAX,
-                wait_jitter=_RECONNECT_S_MIN,
+                wait_jitter=_JITTER_S_MAX,
             ):
                 with attempt:
                     await self._serve_connection()
             # One that held is replaced soon, but not by all its readers at the same moment.
-            await asyncio.sleep(secrets.randbelow(int(_RECONNECT_S_MIN * _MS_PER_S)) / _MS_PER_S)
+            await asyncio.sleep(secrets.randbelow(int(_JITTER_S_MAX * _MS_PER_S)) / _MS_PER_S)
 
     async def _serve_connection(self) -> None:
         """Take frames until the connection ends; one that held returns, another raises."""
