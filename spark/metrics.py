@@ -9,6 +9,7 @@ labels. The runbook page `runbook/metrics.md` is generated from this file.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -20,6 +21,7 @@ BOUNDS: Final = (
     0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05,
     0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.2, 2.0, 5.0, 10.0,
 )  # fmt: skip
+_EXCHANGES: Final = ("binance", "btcturk")
 _ERROR_CODES: Final = ("INVALID_NONCE", "RATE_LIMIT", "5XX", "TIMEOUT", "CONNECTION", "REJECT")
 
 
@@ -74,9 +76,9 @@ class Metrics:
         self.exchange_errors = self._counter(
             "spark_exchange_errors_total", "Errors by their class", "exchange", "code"
         )
-        for code in _ERROR_CODES:
+        for exchange, code in product(_EXCHANGES, _ERROR_CODES):
             # A counter that appears only with its first error hides it from rate().
-            self.exchange_errors.labels("binance", code)
+            self.exchange_errors.labels(exchange, code)
         self.rate_limit_hits = self._counter(
             "rate_limit_hits_total", "429 and 418 answers of an exchange", "exchange"
         )

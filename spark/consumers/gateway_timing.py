@@ -7,7 +7,14 @@ from typing import Final
 
 from spark.consumers.gateway_intake import Now
 from spark.consumers.gateway_lane import Lane
-from spark.events import BreakerChanged, OrderAcked, OrderEvent, OrderRejected, OutcomeUnknown
+from spark.events import (
+    BreakerChanged,
+    CancelRejected,
+    OrderAcked,
+    OrderEvent,
+    OrderRejected,
+    OutcomeUnknown,
+)
 from spark.ledger.dispatch import Ready
 from spark.log import logger
 from spark.metrics import Metrics
@@ -20,6 +27,7 @@ _REFUSALS: Final = {
     "-1021": "INVALID_NONCE",
     "INVALID_NONCE": "INVALID_NONCE",
 }
+_Answered = OrderAcked | OrderRejected | CancelRejected | OutcomeUnknown
 
 
 class Timing:
@@ -48,8 +56,9 @@ class Timing:
     def said(self, lane: Lane, events: Sequence[OrderEvent], *, now_ns: int) -> None:
         """Take what was just written down."""
         for event in events:
-            if isinstance(event, OrderAcked | OrderRejected | OutcomeUnknown):
-                asked_ns = self._asked_ns.pop(event.client_order_id, None)
+            if isinstance(event, _Answered):
+                is_place = not isinstance(event, CancelRejected)
+                asked_ns = self._asked_ns.pop(event.client_order_id, None) if is_place else None
                 order = lane.orders.by_id.get(event.client_order_id)
                 mode = (order and order.mode) or TradingMode.LIVE
                 # On paper no exchange erred, and none was fast.
@@ -59,7 +68,8 @@ class Timing:
                 if isinstance(event, OrderAcked) and asked_ns is not None:
                     ack, hop = self._metrics.place_ack, self._metrics.hop
                     ack.labels(mode).observe((now_ns - asked_ns) / _NS_PER_S)
-                    hop.labels("gateway").observe((now_ns - event.sent_ns) / _NS_PER_S)
+                    if event.sent_ns:  # 0 where the account feed told of it
+                        hop.labels("gateway").observe((now_ns - event.sent_ns) / _NS_PER_S)
 
     def turned(self, lane: Lane, now: Now) -> None:
         """Show where an account stands after a turn."""
@@ -84,19 +94,20 @@ class Timing:
             gauge = self._metrics.breaker.labels(lane.account, state)
             gauge.set(state is lane.manners.breaker.state)
 
-    def _exchange(self, event: OrderAcked | OrderRejected | OutcomeUnknown, exchange: str) -> None:
+    def _exchange(self, event: _Answered, exchange: str) -> None:
         errors = self._metrics.exchange_errors
         if isinstance(event, OutcomeUnknown):
             errors.labels(exchange, _error_code(event.cause)).inc()
             return
-        if isinstance(event, OrderRejected):
+        if isinstance(event, OrderRejected | CancelRejected):
             code = _REFUSALS.get(event.code, "REJECT")
             errors.labels(exchange, code).inc()
             if code == "RATE_LIMIT":
                 self._metrics.rate_limit_hits.labels(exchange).inc()
         if event.sent_ns:  # 0 where a question brought it to light
             call_ns = max(0, event.answered_ns - event.sent_ns)
-            self._metrics.exchange_call.labels(exchange, "place").observe(call_ns / _NS_PER_S)
+            call = "cancel" if isinstance(event, CancelRejected) else "place"
+            self._metrics.exchange_call.labels(exchange, call).observe(call_ns / _NS_PER_S)
 
 
 def _error_code(cause: str) -> str:
