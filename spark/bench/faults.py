@@ -144,16 +144,16 @@ class _Table:
             order = await self._resting(venue)
             await self.judges[venue].arm(fault | {"route": _CANCEL[venue]})
             await self.intents.send([self.intents.cancel(order)])
-        await self._finish(venue, order, name, during)
+        await self._finish(venue, order, name, during=during)
 
     async def _stream(self, venue: Venue, name: str, ms: int) -> None:
         await self._able(venue)
         await self.judges[venue].arm({"kind": name, "count": 1, "ms": ms, "route": "private"})
         order = self._order(venue, is_crossing=True)
         await self.intents.send([order])
-        await self._finish(venue, order, name, "private stream")
+        await self._finish(venue, order, name, during="private stream")
 
-    async def _finish(self, venue: Venue, order: PlaceOrder, name: str, during: str) -> None:
+    async def _finish(self, venue: Venue, order: PlaceOrder, name: str, *, during: str) -> None:
         key = _key(order)
         await self._settled(venue, key)
         await self.judges[venue].disarm()

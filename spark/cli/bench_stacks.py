@@ -68,7 +68,7 @@ async def drill_exchanges(drill: ExchangeDrill, say: Say) -> dict[str, object]:
 
     """
     async with _exchanges(drill.venues) as (stack, judges):
-        return await drill_exchange(stack, drill, judges, say=say)
+        return await drill_exchange(stack, drill, judges=judges, say=say)
 
 
 async def drill_each_fault(venues: tuple[Venue, ...], say: Say) -> dict[str, Any]:

@@ -4,14 +4,9 @@ The signer's socket: who may ask, what may be asked, what a signature from it is
 
 import asyncio
 import os
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,161 +14,41 @@ import aiohttp
 import orjson
 import pytest
 
-from spark import topics
-from spark.bus.memory import MemoryBroker, MemoryBus
-from spark.bus.port import Outgoing, Partition, Writer
 from spark.clock import SystemClock
-from spark.codec import decode
-from spark.consumers.signing_question import write_question
 from spark.consumers.signing_socket import (
     ALL_QUESTIONS,
-    GATEWAY_QUESTIONS,
     SigningClient,
-    SigningSocket,
-    read_stamps,
 )
 from spark.errors import VenueUnavailable, WriteError
-from spark.events import ClockMeasured, KeyUsed
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey, BinanceSigner
-from spark.exchanges.port import Asked, OrderSigner, Question, SignedRequest, unsigned
+from spark.exchanges.port import SignedRequest
 from spark.exchanges.simulator.server import Options, running
-from spark.ids import client_order_id
-from spark.names import AccountId, Venue
 from tests import keyed
-from tests.made import ACCOUNT, SECOND_NS, STRATEGY, SYMBOL, named
-from tests.simulated_venue import FULL, READ, Client, Reply, write_keys
-
-_MS: Final = 1_000_000
-#: Somebody on this machine; no process of ours runs as it.
-_STRANGER: Final = 64_999
-_ORDER: Final = client_order_id(ACCOUNT, STRATEGY, named("asked"))
-_ASKED: Final = Asked(
-    question=Question.ORDER, account=ACCOUNT, client_order_id=_ORDER, symbol=SYMBOL
+from tests.made import ACCOUNT, SECOND_NS, SYMBOL
+from tests.signing_desk import (
+    ASKED,
+    ORDER,
+    STRANGER,
+    Desk,
+    desk_in,
+    is_signed,
+    line_of,
+    measured,
+    passable,
 )
-_QUESTION: Final = orjson.loads(write_question(_ASKED))
-#: Asks as another user: the interpreter is started as ours, who may read it, and steps down.
-_ASK_AS: Final = """
-import os, socket, sys
-os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)
-peer = socket.socket(socket.AF_UNIX); peer.settimeout(10); peer.connect(sys.argv[1])
-said = b""
-try:
-    peer.sendall(sys.argv[3].encode() + b"\\n")
-    while not said.endswith(b"\\n") and (part := peer.recv(4096)):
-        said += part
-except ConnectionError:
-    pass
-sys.stdout.buffer.write(said)
-"""
+from tests.simulated_venue import FULL, READ, Client, Reply, write_keys
 
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """A directory that others may pass; a socket's path is short, and pytest's are not."""
-    made = Path(tempfile.mkdtemp(prefix="spk-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
-
-
-class Ink:
-    """The writer of control.keys: dries when the test says so, or runs out."""
-
-    def __init__(self, inner: Writer) -> None:
-        self._inner = inner
-        self.is_dry = asyncio.Event()
-        self.is_dry.set()
-        self.asked = asyncio.Event()
-        self.is_out = False
-
-    async def write(self, records: Sequence[Outgoing]) -> list[int]:
-        self.asked.set()
-        await self.is_dry.wait()
-        if self.is_out:
-            raise WriteError("no acknowledgement")
-        return await self._inner.write(records)
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-@dataclass
-class Desk:
-    """A served socket, and what it is served with."""
-
-    path: Path
-    broker: MemoryBroker
-    ink: Ink
-    measured: ClockMeasured | None
-    uids: dict[int, frozenset[Question]] = field(
-        default_factory=lambda: {os.geteuid(): ALL_QUESTIONS}
-    )
-    signer: OrderSigner = field(default_factory=keyed.venue_signer)
-    stamps: dict[AccountId, int] = field(default_factory=dict)
-
-    @asynccontextmanager
-    async def served(self) -> AsyncIterator[None]:
-        questions = SigningSocket(
-            path=self.path,
-            venues={Venue.BINANCE: self.signer},
-            writer=self.ink,
-            clock=SystemClock(),
-            latest_clock=lambda venue: self.measured if venue == Venue.BINANCE else None,
-            uids=self.uids,
-            stamps=self.stamps,
-        )
-        async with questions.served():
-            yield
-
-    def used(self) -> list[KeyUsed]:
-        """List what stands on control.keys."""
-        log = self.broker.log(Partition(topics.CONTROL_KEYS, 0))
-        found = [decode(record.value or b"") for record in log]
-        return [event for event in found if isinstance(event, KeyUsed)]
-
-    async def ask(self, *lines: bytes) -> list[bytes]:
-        """Send lines on one connection, one after the other; ends with the connection."""
-        reader, writer = await asyncio.open_unix_connection(self.path)
-        said: list[bytes] = []
-        try:
-            for line in lines:
-                writer.write(line + b"\n")
-                said.append(await reader.readline())
-        except ConnectionError:
-            said.append(b"")
-        finally:
-            writer.close()
-        return said
-
-    async def ask_as(self, uid: int) -> bytes:
-        """Ask a good question as another user."""
-        command = (sys.executable, "-I", "-c", _ASK_AS, str(self.path), str(uid), _line())
-        child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        said, _ = await child.communicate()
-        assert child.returncode == 0
-        return said
+    with passable() as made:
+        yield made
 
 
 @pytest.fixture
 async def desk(directory: Path) -> Desk:
-    broker = MemoryBroker({topics.CONTROL_KEYS: 1})
-    return Desk(directory / "q.sock", broker, Ink(await MemoryBus(broker).writer([])), _measured())
-
-
-def _measured(age_ns: int = 0) -> ClockMeasured:
-    now_ns = SystemClock().wall_ns()
-    return ClockMeasured(
-        venue=Venue.BINANCE, offset_ns=0, uncertainty_ns=_MS, measured_ns=now_ns - age_ns
-    )
-
-
-def _line(**changes: object) -> str:
-    return orjson.dumps({**_QUESTION, **changes}).decode()
-
-
-def _is_signed(answer: bytes) -> bool:
-    return b"signature" in answer
+    return await desk_in(directory)
 
 
 async def test_a_listed_user_gets_a_question_signed(desk: Desk) -> None:
@@ -181,11 +56,11 @@ async def test_a_listed_user_gets_a_question_signed(desk: Desk) -> None:
     The answer is one signed request, and its use stands on control.keys with who asked (S4, H4).
     """
     async with desk.served():
-        request = await SigningClient(desk.path).ask(_ASKED)
+        request = await SigningClient(desk.path).ask(ASKED)
     assert (request.method, request.path) == ("GET", "/api/v3/order")
-    assert f"origClientOrderId={_ORDER}" in request.query
+    assert f"origClientOrderId={ORDER}" in request.query
     (used,) = desk.used()
-    assert (used.account, used.symbol, used.client_order_id) == (ACCOUNT, SYMBOL, _ORDER)
+    assert (used.account, used.symbol, used.client_order_id) == (ACCOUNT, SYMBOL, ORDER)
     assert (used.purpose, used.peer_uid) == ("order", os.geteuid())
 
 
@@ -195,10 +70,10 @@ async def test_a_user_that_is_not_listed_gets_nothing(desk: Desk) -> None:
     """
     desk.uids = {os.geteuid() + 1: ALL_QUESTIONS}
     async with desk.served():
-        (said,) = await desk.ask(_line().encode())
+        (said,) = await desk.ask(line_of().encode())
         with pytest.raises(VenueUnavailable):
-            await SigningClient(desk.path).ask(_ASKED)
-    assert not _is_signed(said)
+            await SigningClient(desk.path).ask(ASKED)
+    assert not is_signed(said)
     assert desk.used() == []
 
 
@@ -208,72 +83,11 @@ async def test_the_user_at_the_other_end_decides(desk: Desk, *, is_listed: bool)
     """
     A process of another uid is served exactly if that uid is listed (S4, S7).
     """
-    desk.uids = {_STRANGER if is_listed else os.geteuid(): ALL_QUESTIONS}
+    desk.uids = {STRANGER if is_listed else os.geteuid(): ALL_QUESTIONS}
     async with desk.served():
-        said = await desk.ask_as(_STRANGER)
-    assert _is_signed(said) == is_listed
-    assert [used.peer_uid for used in desk.used()] == [_STRANGER] * is_listed
-
-
-async def test_the_gateway_may_ask_for_single_orders_alone(desk: Desk) -> None:
-    """
-    Balances, trades and logins are the account feed's; the gateway gets none of them (S4).
-    """
-    desk.uids = {os.geteuid(): GATEWAY_QUESTIONS}
-    others = [question.value for question in Question if question is not Question.ORDER]
-    async with desk.served():
-        said = await desk.ask(*(_line(question=one).encode() for one in others))
-        (good,) = await desk.ask(_line().encode())
-    assert [orjson.loads(one) for one in said] == [{"error": "this user may not ask that"}] * 6
-    assert _is_signed(good)
-    assert len(desk.used()) == 1
-
-
-class Increasing:
-    """Signs for an exchange that wants each stamp above the last one."""
-
-    stamps_increase = True
-
-    def place(self, *_: object) -> SignedRequest:
-        raise AssertionError("nothing is placed here")
-
-    def cancel(self, *_: object, **__: object) -> SignedRequest:
-        raise AssertionError("nothing is cancelled here")
-
-    def ask(self, asked: Asked, exchange_ns: int) -> SignedRequest:
-        del asked
-        return unsigned(exchange_ns)
-
-
-async def test_r12_stamps_of_questions_increase_also_across_restarts(desk: Desk) -> None:
-    """
-    R12: asked at once or after a restart with an earlier clock, no stamp comes twice.
-    """
-    desk.signer = Increasing()
-    client = SigningClient(desk.path)
-    async with desk.served():
-        asked = await asyncio.gather(*(client.ask(_ASKED) for _ in range(20)))
-    stamps = sorted(request.stamp_ns for request in asked)
-    assert len(set(stamps)) == 20
-    assert all(stamp % 1_000_000 == 0 for stamp in stamps)
-    desk.measured = replace(_measured(), offset_ns=-SECOND_NS)
-    desk.stamps = await read_stamps(MemoryBus(desk.broker))
-    async with desk.served():
-        request = await client.ask(_ASKED)
-    assert request.stamp_ns == stamps[-1] + 1_000_000
-    assert [used.stamped_ns for used in desk.used()][-1] == request.stamp_ns
-
-
-async def test_r12_a_stamp_far_ahead_of_the_exchange_is_not_signed(desk: Desk) -> None:
-    """
-    R12: after a clock that ran ahead was put right, nothing is signed until it is caught up.
-    """
-    desk.signer = Increasing()
-    desk.stamps = {ACCOUNT: SystemClock().wall_ns() + 60 * SECOND_NS}
-    async with desk.served():
-        with pytest.raises(VenueUnavailable, match="ahead of the exchange"):
-            await SigningClient(desk.path).ask(_ASKED)
-    assert desk.used() == []
+        said = await desk.ask_as(STRANGER)
+    assert is_signed(said) == is_listed
+    assert [used.peer_uid for used in desk.used()] == [STRANGER] * is_listed
 
 
 MALFORMED: Final = {
@@ -285,22 +99,22 @@ MALFORMED: Final = {
     "null": "null",
     "NUL": "\x00",
     "a field missing": orjson.dumps({"account": ACCOUNT, "symbol": SYMBOL}).decode(),
-    "a field too many": _line(method="DELETE"),
-    "an account that is a number": _line(account=7),
-    "a symbol that is a list": _line(symbol=[SYMBOL]),
-    "an order that is null": _line(client_order_id=None),
-    "an order that is none of ours": _line(client_order_id="x" * 32),
-    "an order with a parameter": _line(client_order_id=f"{_ORDER}&side=BUY"),
-    "an order without end": _line(client_order_id="spk" + "0" * 3_000),
-    "a symbol with a parameter": _line(symbol="BTCUSDT&side=BUY"),
-    "an empty symbol": _line(symbol=""),
-    "no order": _line(client_order_id=""),
-    "an unknown question": _line(question="withdraw"),
-    "an exchange id that is no number": _line(exchange_order_id="7&symbol=X"),
-    "a trade id that is no number": _line(after_id="-1"),
-    "a time that is a text": _line(since_ns="0"),
-    "a time before all": _line(since_ns=-1),
-    "a time that is a truth": _line(since_ns=True),
+    "a field too many": line_of(method="DELETE"),
+    "an account that is a number": line_of(account=7),
+    "a symbol that is a list": line_of(symbol=[SYMBOL]),
+    "an order that is null": line_of(client_order_id=None),
+    "an order that is none of ours": line_of(client_order_id="x" * 32),
+    "an order with a parameter": line_of(client_order_id=f"{ORDER}&side=BUY"),
+    "an order without end": line_of(client_order_id="spk" + "0" * 3_000),
+    "a symbol with a parameter": line_of(symbol="BTCUSDT&side=BUY"),
+    "an empty symbol": line_of(symbol=""),
+    "no order": line_of(client_order_id=""),
+    "an unknown question": line_of(question="withdraw"),
+    "an exchange id that is no number": line_of(exchange_order_id="7&symbol=X"),
+    "a trade id that is no number": line_of(after_id="-1"),
+    "a time that is a text": line_of(since_ns="0"),
+    "a time before all": line_of(since_ns=-1),
+    "a time that is a truth": line_of(since_ns=True),
 }
 
 
@@ -310,9 +124,9 @@ async def test_what_is_no_question_is_answered_with_an_error(desk: Desk, text: s
     Bad input is refused, nothing is signed for it, and the next question is served (S4).
     """
     async with desk.served():
-        bad, good = await desk.ask(text.encode(), _line().encode())
+        bad, good = await desk.ask(text.encode(), line_of().encode())
     assert orjson.loads(bad) == {"error": "not a question"}
-    assert _is_signed(good)
+    assert is_signed(good)
     assert len(desk.used()) == 1
 
 
@@ -331,7 +145,7 @@ async def test_an_account_that_is_not_in_the_table_has_no_key(desk: Desk, accoun
     One account's key answers for no other (R16, S4).
     """
     async with desk.served():
-        (said,) = await desk.ask(_line(account=account).encode())
+        (said,) = await desk.ask(line_of(account=account).encode())
     assert orjson.loads(said) == {"error": "no such account"}
     assert desk.used() == []
 
@@ -343,8 +157,8 @@ async def test_a_line_without_end_costs_its_connection_alone(desk: Desk) -> None
     async with desk.served():
         (said,) = await desk.ask(b"x" * 10_000)
         assert said == b""
-        (good,) = await desk.ask(_line().encode())
-    assert _is_signed(good)
+        (good,) = await desk.ask(line_of().encode())
+    assert is_signed(good)
     assert len(desk.used()) == 1
 
 
@@ -358,8 +172,8 @@ async def test_a_connection_that_ends_in_the_middle_leaves_no_trace(desk: Desk) 
             peer.connect(str(desk.path))
             peer.sendall(sent)
             peer.close()
-        (good,) = await desk.ask(_line().encode())
-    assert _is_signed(good)
+        (good,) = await desk.ask(line_of().encode())
+    assert is_signed(good)
     assert len(desk.used()) == 1
 
 
@@ -370,9 +184,9 @@ async def test_without_the_exchange_s_clock_nothing_is_signed(
     """
     A stamp by a clock that nobody compared could be good for longer than it should.
     """
-    desk.measured = None if age_s is None else _measured(age_s * SECOND_NS)
+    desk.measured = None if age_s is None else measured(age_s * SECOND_NS)
     async with desk.served():
-        (said,) = await desk.ask(_line().encode())
+        (said,) = await desk.ask(line_of().encode())
     assert orjson.loads(said) == {"error": "the exchange's clock is not known"}
     assert desk.used() == []
 
@@ -384,7 +198,7 @@ async def test_the_use_is_written_before_the_signature_leaves(desk: Desk) -> Non
     desk.ink.is_dry.clear()
     async with desk.served():
         reader, writer = await asyncio.open_unix_connection(desk.path)
-        writer.write(_line().encode() + b"\n")
+        writer.write(line_of().encode() + b"\n")
         await desk.ink.asked.wait()
         answer = asyncio.ensure_future(reader.readline())
         # A question on another connection gets this far, too, and no further.
@@ -393,7 +207,7 @@ async def test_the_use_is_written_before_the_signature_leaves(desk: Desk) -> Non
         assert not answer.done()
         assert desk.used() == []
         desk.ink.is_dry.set()
-        assert _is_signed(await answer)
+        assert is_signed(await answer)
         writer.close()
     assert len(desk.used()) == 1
 
@@ -407,7 +221,7 @@ async def test_a_use_that_cannot_be_written_ends_the_signer(desk: Desk) -> None:
 
     async def serve() -> None:
         async with desk.served():
-            asking = asyncio.ensure_future(desk.ask(_line().encode()))
+            asking = asyncio.ensure_future(desk.ask(line_of().encode()))
             try:
                 await asyncio.Event().wait()
             finally:
@@ -426,7 +240,7 @@ async def exchange(directory: Path) -> AsyncIterator[Client]:
     options = Options(keys_file=write_keys(directory), market_steps_per_s=0)
     async with running(options) as venue, aiohttp.ClientSession() as session:
         client = Client(session, venue, FULL)
-        assert (await client.place(newClientOrderId=_ORDER)).status == 200
+        assert (await client.place(newClientOrderId=ORDER)).status == 200
         yield client
 
 
@@ -450,7 +264,7 @@ async def test_a_signed_question_neither_places_nor_cancels(desk: Desk, director
     Binance binds parameters, not the method: only the read key makes a question harmless (R13, S4).
     """
     async with exchange(directory) as client, desk.served():
-        request = await SigningClient(desk.path).ask(_ASKED)
+        request = await SigningClient(desk.path).ask(ASKED)
         assert request.headers == {"X-MBX-APIKEY": READ[0]}
         for method, path, refusal in TRADING:
             reply = await send(client, method, path, request)
@@ -466,7 +280,7 @@ async def test_with_the_trade_key_the_same_question_would_cancel(directory: Path
     """
     trade = BinanceKey(FULL[0], SecretKey(FULL[1].encode()))
     careless = BinanceSigner(trade, trade, keyed.RECV_WINDOW_MS)
-    request = careless.ask(_ASKED, SystemClock().wall_ns())
+    request = careless.ask(ASKED, SystemClock().wall_ns())
     async with exchange(directory) as client:
         reply = await send(client, "DELETE", "/api/v3/order", request)
         assert (reply.status, reply.json["status"]) == (200, "CANCELED")
