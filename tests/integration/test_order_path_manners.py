@@ -160,6 +160,23 @@ async def test_a4_who_cannot_wait_that_long_is_told_at_once(path: OrderPath) -> 
     assert len(await path.requests()) == 1
 
 
+async def test_b10_after_a_burst_of_429_one_request_goes_at_a_time(path: OrderPath) -> None:
+    """B10, A4: the gateway lowers its own concurrency at once; the sentinel's word comes later."""
+    await path.fault("reject_429", count=3, ms=1)
+    for _ in range(3):
+        refused = path.order(ETH)
+        await path.ask(refused)
+        await path.hear(refused, OrderRejected)
+    await path.tape.catch_up()
+    before = len(path.tape.records[topics.EVENTS])
+    asked = [path.order(symbol) for symbol in (BTC, ETH, BTC, ETH)]
+    await path.ask(*asked)
+    for order in asked:
+        await path.hear(order, OrderAcked)
+    said = [type(event) for _, event in path.tape.records[topics.EVENTS][before:]]
+    assert said == [OrderClaimed, OrderAcked] * 4
+
+
 async def test_trap_14_a_ban_is_kept_over_a_crash(tmp_path: Path) -> None:
     """Trap 14, A4: a gateway that begins anew does not ask before the ban of the last is over."""
     async with in_memory(state_dir=tmp_path) as path:
