@@ -23,9 +23,9 @@ _ZERO: Final = Decimal(0)
 #: How far the exchange's clock as we know it and the times of its trades may be apart.
 SLACK_NS: Final = 2_000_000_000
 #: A mismatch is none before it has lasted for so long.
-LASTED_NS: Final = 2_000_000_000
+LASTED_NS: Final = 4_000_000_000
 #: And one that is another at each look is one after so many of them.
-LOOKS_MAX: Final = 6
+LOOKS_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,16 @@ class Span:
 
 
 @dataclass(slots=True)
-class Suspicion:
-    """A mismatch that may still explain itself."""
+class Held:
+    """A picture of the balances that nothing explains yet: trades in it may be listed late."""
 
-    amount: Decimal
+    balances: tuple[BalanceSeen, ...]
+    #: Exchange time of the question about it.
+    span: Span
+    #: By asset: what is unexplained, and since when it is just that.
+    amounts: dict[str, Decimal]
     since_ns: int
     looks: int = 1
-    first_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +68,7 @@ class Funds:
     moves: list[FundsMoved] = field(default_factory=list)
     #: By asset: what persons explained since the baseline.
     accepted: dict[str, Decimal] = field(default_factory=dict)
-    suspicions: dict[str, Suspicion] = field(default_factory=dict)
+    held: Held | None = None
     #: Looks in a row that could not be a first baseline, because the account was trading.
     restless: int = 0
 
@@ -153,37 +156,64 @@ def compare_balances(
     return Balanced(is_agreed=False, mismatches=mismatches)
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is certain after a look."""
+
+    #: The balances that agreed, and the moment up to which trades are in them; else the newest.
+    balances: tuple[BalanceSeen, ...]
+    cut_ns: int = 0
+    mismatches: tuple[Mismatch, ...] = ()
+    #: Another look is needed before anything can be said.
+    is_unsure: bool = False
+
+
 def settle_balances(
-    funds: Funds, balanced: Balanced, balances: Sequence[BalanceSeen], *, at_ns: int
-) -> list[Mismatch]:
+    funds: Funds,
+    balances: tuple[BalanceSeen, ...],
+    *,
+    fills: Sequence[FillSeen],
+    pairs: Mapping[Symbol, Pair],
+    span: Span,
+    at_ns: int,
+) -> Settled:
     """
-    Move the baseline on where they agree, and grow suspicious where they do not.
+    Move the baseline on where balances agree, and grow suspicious where they do not.
 
-    Returns: what is certain to differ.
+    A picture that did not fit is looked at again with the trades that were listed since: it
+    stands still while the account goes on trading.
     """
-    if balanced.is_agreed:
-        rebase(funds, {one.asset: one.free + one.locked for one in balances}, balanced.cut_ns)
-        return []
-    certain = []
-    found = {one.asset: one for one in balanced.mismatches}
-    funds.suspicions = {a: s for a, s in funds.suspicions.items() if a in found}
-    for asset, one in found.items():
-        amount = one.found - one.expected
-        known = funds.suspicions.get(asset)
-        if known is None:
-            funds.suspicions[asset] = Suspicion(amount, at_ns, 1, at_ns)
-            continue
-        known.looks += 1
-        if known.amount != amount:
-            known.amount, known.since_ns = amount, at_ns
-        if at_ns - known.since_ns >= LASTED_NS or known.looks >= LOOKS_MAX:
-            certain.append(one)
-    return certain
 
+    def compared(picture: tuple[BalanceSeen, ...], when: Span) -> Balanced:
+        return compare_balances(funds, picture, fills=fills, pairs=pairs, span=when)
 
-def is_unsure(funds: Funds, balanced: Balanced, certain: Sequence[Mismatch]) -> bool:
-    """Tell whether another look is needed before anything can be said."""
-    return balanced.is_unsure or len(certain) < len(funds.suspicions)
+    held, agreed = funds.held, None
+    if held is not None and (old := compared(held.balances, held.span)).is_agreed:
+        rebase(funds, _totals(held.balances), old.cut_ns)
+        agreed = Settled(held.balances, old.cut_ns)
+        held = None
+    new = compared(balances, span)
+    if new.is_agreed:
+        rebase(funds, _totals(balances), new.cut_ns)
+        return Settled(balances, new.cut_ns)
+    if not new.mismatches:
+        return agreed or Settled(balances, is_unsure=new.is_unsure)
+    if held is None:
+        amounts = {one.asset: one.found - one.expected for one in new.mismatches}
+        funds.held = Held(balances, span, amounts, at_ns)
+        # An account that never rests is compared by its older pictures.
+        return agreed or Settled(balances, is_unsure=True)
+    old = compared(held.balances, held.span)
+    amounts = {one.asset: one.found - one.expected for one in old.mismatches}
+    held.looks += 1
+    if amounts != held.amounts:
+        held.amounts, held.since_ns = amounts, at_ns
+    if at_ns - held.since_ns < LASTED_NS and held.looks < LOOKS_MAX:
+        return Settled(balances, is_unsure=True)
+    if {one.asset: one.found - one.expected for one in new.mismatches} == amounts:
+        # The newer picture says the same, and will agree with what persons say of it.
+        funds.held = Held(balances, span, amounts, held.since_ns, held.looks)
+    return Settled(balances, mismatches=old.mismatches)
 
 
 def rebase(funds: Funds, totals: Mapping[str, Decimal], cut_ns: int) -> None:
@@ -192,8 +222,12 @@ def rebase(funds: Funds, totals: Mapping[str, Decimal], cut_ns: int) -> None:
     funds.cut_ns = cut_ns
     funds.moves = [move for move in funds.moves if move.exchange_ns > cut_ns]
     funds.accepted.clear()
-    funds.suspicions.clear()
+    funds.held = None
     funds.restless = 0
+
+
+def _totals(balances: Sequence[BalanceSeen]) -> dict[str, Decimal]:
+    return {one.asset: one.free + one.locked for one in balances}
 
 
 def _first(

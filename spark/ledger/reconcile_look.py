@@ -33,8 +33,6 @@ from spark.ledger.reconcile_finds import (
 from spark.ledger.reconcile_funds import (
     Pair,
     Span,
-    compare_balances,
-    is_unsure,
     settle_balances,
 )
 from spark.names import DifferenceKind, DifferenceRule, Symbol
@@ -137,28 +135,28 @@ def take_words(book: Book, words: Mapping[str, int], *, at_ns: int) -> Said:
 
 
 def _balances(book: Book, look: Look) -> tuple[Said, bool]:
-    balanced = compare_balances(
+    settled = settle_balances(
         book.funds,
         look.balances,
-        fills=book.shown.values(),
+        fills=list(book.shown.values()),
         pairs=look.pairs,
         span=look.balances_span,
+        at_ns=look.at_ns,
     )
-    certain = settle_balances(book.funds, balanced, look.balances, at_ns=look.at_ns)
     book.balances = BalancesSeen(
         account=book.account,
-        balances=_listed(look.balances),
+        balances=_listed(settled.balances),
         is_complete=True,
         # The moment up to which trades are in it; 0 where none fits, and then it is no baseline.
-        exchange_ns=balanced.cut_ns,
+        exchange_ns=settled.cut_ns,
         at_ns=look.at_ns,
     )
     said: Said = [book.balances]
-    wrong = {one.asset for one in balanced.mismatches}
+    wrong = {one.asset for one in settled.mismatches}
     for known in book.differences.of_kind(DifferenceKind.BALANCE):
-        if known.subject not in wrong:
+        if known.subject not in wrong and not settled.is_unsure:
             said += agree(book, known)
-    for one in certain:
+    for one in settled.mismatches:
         found = Disagreement(
             kind=DifferenceKind.BALANCE,
             rule=DifferenceRule.HALTED,
@@ -171,7 +169,7 @@ def _balances(book: Book, look: Look) -> tuple[Said, bool]:
     if len(book.shown) > _SHOWN_MIN:
         before_ns = book.funds.cut_ns - _SHOWN_NS
         book.shown = {k: fill for k, fill in book.shown.items() if fill.exchange_ns > before_ns}
-    return said, is_unsure(book.funds, balanced, certain)
+    return said, settled.is_unsure
 
 
 def _listed(balances: tuple[BalanceSeen, ...]) -> tuple[Balance, ...]:

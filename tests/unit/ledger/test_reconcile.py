@@ -263,6 +263,22 @@ def test_a_balance_between_two_trades_fits_that_moment() -> None:
     assert book.funds.cut_ns == exchange.now_ns - SECOND_NS
 
 
+def test_a_balance_that_runs_ahead_of_its_trades_waits_for_them() -> None:
+    """Trap 22, A9: trades are listed after balances changed, and the account trades on."""
+    exchange, book = ScriptedExchange(), book_of()
+    look(book, exchange)
+    name = exchange.place("other", "9")
+    for _ in range(8):
+        exchange.trade(name, "1")
+        late, exchange.fills = exchange.fills[-1], exchange.fills[:-1]
+        look(book, exchange)
+        assert not book.differences.of_kind(DifferenceKind.BALANCE)
+        exchange.fills.append(late)
+    said = look(book, exchange)
+    assert any(isinstance(one, AccountReconciled) for one in said)
+    assert not book.differences.open.keys() - {"foreign_order 77"}
+
+
 def test_an_unknown_that_is_found_nowhere_is_shown_with_its_searches() -> None:
     """A8, R14: no number of searches ends it; people read what was searched, and when."""
     life, exchange = Life(), ScriptedExchange()
