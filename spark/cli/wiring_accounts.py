@@ -28,6 +28,8 @@ _BINANCE_COSTS: Final = {
     Question.FEES: 20,
     Question.LOGIN: 2,
 }
+#: Weight a minute of the 6,000 that an address has; the gateway's part is a setting of its own.
+_BINANCE_PER_MINUTE: Final = 2_400
 #: Requests a minute; questions take half of it, and no kind of them has less than that.
 _BTCTURK_PER_MINUTE: Final = 200
 
@@ -63,7 +65,7 @@ def _ends(process: Process, account: AccountId) -> "AccountEnds":
 
     settings, venue = process.settings, Venue(venue_of(account))
     is_binance = venue is Venue.BINANCE
-    weight = settings.gateway.binance_weight_per_minute_max if is_binance else _BTCTURK_PER_MINUTE
+    weight = _BINANCE_PER_MINUTE if is_binance else _BTCTURK_PER_MINUTE
     return AccountEnds(
         account=account,
         venue=account_venue(process, venue),

@@ -95,9 +95,28 @@ class Asker:
         return await self._ask(asked, self._ends.venue.orders)
 
     async def orders(self, symbol: Symbol, since_ns: int) -> Answered[tuple[OrderSeen, ...]]:
-        """Ask for a symbol's orders in any state."""
-        asked = self._asked(Question.ORDERS, symbol=symbol, since_ns=since_ns)
-        return await self._ask(asked, self._ends.venue.orders)
+        """Ask for a symbol's orders in any state since a time; the spans are the first page's."""
+        first: Answered[tuple[OrderSeen, ...]] | None = None
+        found: dict[str, OrderSeen] = {}
+        after_id = ""
+        for _ in range(_PAGES_MAX):
+            asked = self._asked(
+                Question.ORDERS,
+                symbol=symbol,
+                since_ns=0 if after_id else since_ns,
+                exchange_order_id=after_id,
+            )
+            page = await self._ask(asked, self._ends.venue.orders)
+            first = first or page
+            new = {one.exchange_order_id: one for one in page.value}
+            is_more = len(new) >= _PAGE_MIN and not new.keys() <= found.keys()
+            found |= new
+            numbers = [int(name) for name in new if name.isascii() and name.isdigit()]
+            if not (self._ends.pages_by_id and is_more and numbers):
+                break
+            after_id = str(max(numbers))
+        assert first is not None, "at least one page was asked for"
+        return Answered(tuple(found.values()), first.ours, first.theirs)
 
     async def order(
         self, symbol: Symbol, exchange_order_id: str, client_order_id: str = ""

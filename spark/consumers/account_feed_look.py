@@ -15,6 +15,7 @@ from spark.errors import VenueUnavailable
 from spark.exchanges.port import OrderSeen
 from spark.ledger.reconcile_look import Look, again, compare, reconciled
 from spark.log import logger
+from spark.names import Symbol
 from spark.worker.retry import Schedule, draw
 
 _NS_PER_S: Final = 1_000_000_000
@@ -23,8 +24,10 @@ _IDLE_S: Final = 0.5
 _GATHER_S: Final = 0.05
 #: After a look that proved nothing yet.
 _UNSURE_S: Final = 1.2
-#: How far back orders are asked for at a start: what closed before is remembered by nobody.
+#: How far back orders are asked for in one go; older ones are asked for one by one.
 _BACK_NS: Final = 600 * _NS_PER_S
+#: The exchange's clock and ours may be apart, and an order is older than its last change.
+_OVERLAP_NS: Final = 60 * _NS_PER_S
 #: Instruments are waited for at a start, but not for ever: one may not be traded at all.
 _PAIRS_NS: Final = 10 * _NS_PER_S
 _FEES_NS: Final = 3600 * _NS_PER_S
@@ -106,7 +109,7 @@ class Looker:
         count = len(opened.value)
         if doubted:
             for symbol in desk.pairs:
-                since_ns = opened.theirs.asked_ns - _BACK_NS
+                since_ns = self._oldest_ns(symbol) - _OVERLAP_NS
                 orders = (await desk.asker.orders(symbol, since_ns)).value
                 desk.learn(orders, is_asked=True)
                 count += len(orders)
@@ -143,6 +146,14 @@ class Looker:
                 differences=len(book.differences.open),
                 halting=book.differences.halting,
             )
+
+    def _oldest_ns(self, symbol: Symbol) -> int:
+        """Say since when orders matter: the oldest that may have changed unheard, within bounds."""
+        desk, book = self.desk, self.desk.book
+        now_ns = desk.clock.wall_ns()
+        orders = [*book.alive(), *book.unknown()]
+        changed = [order.changed_ns for order in orders if order.symbol == symbol]
+        return max(min(changed, default=now_ns), now_ns - _BACK_NS)
 
     async def _ask_fees(self) -> None:
         desk, now_ns = self.desk, self._now()

@@ -22,6 +22,8 @@ _OVERLAP_NS: Final = 60 * _NS_PER_S
 _SEARCH_S_MAX: Final = 60
 #: The same of trades that were hinted at.
 _TRADES_S_MAX: Final = 30
+#: Orders of a symbol that are asked for together rather than one by one.
+_MANY_MIN: Final = 6
 
 
 @dataclass(slots=True)
@@ -121,6 +123,7 @@ class Seeker:
             found = await desk.asker.order(symbol, key)
             desk.learn(found.value, is_asked=True)
             book.unowned.pop(key, None)
+        await self._many()
         for order_id, absence in list(book.absences.items()):
             order = book.orders.by_id.get(order_id)
             if order is None or absence.is_asked:
@@ -128,6 +131,21 @@ class Seeker:
             found = await desk.asker.order(order.symbol, order.exchange_order_id, order_id)
             desk.learn(found.value, is_asked=True)
             absence.is_asked = not found.value
+
+    async def _many(self) -> None:
+        """Ask once for a symbol of which many orders were not listed: one by one costs more."""
+        desk, book = self.desk, self.desk.book
+        missing: dict[Symbol, list[int]] = {}
+        for order_id, absence in book.absences.items():
+            order = book.orders.by_id.get(order_id)
+            if order is not None and not absence.is_asked:
+                missing.setdefault(order.symbol, []).append(order.changed_ns)
+        for symbol, changed in missing.items():
+            if len(changed) >= _MANY_MIN:
+                orders = await desk.asker.orders(symbol, min(changed) - _OVERLAP_NS)
+                desk.learn(orders.value, is_asked=True)
+                alive = {order.client_order_id for order in book.alive()}
+                book.absences = {k: one for k, one in book.absences.items() if k in alive}
 
     def _now(self) -> int:
         return self.desk.clock.monotonic_ns()
