@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from spark import topics
+from spark.errors import FencedError
 from spark.events import (
     AccountDoubted,
     AccountReconciled,
@@ -179,3 +180,36 @@ async def test_funds_that_the_exchange_told_of_are_expected() -> None:
         count = len(valid(path, AccountReconciled))
         await path.tape.until(lambda: len(valid(path, AccountReconciled)) > count + 3)
         assert not valid(path, DifferenceFound)
+
+
+async def test_a_restart_goes_on_from_the_log() -> None:
+    """A9, R8: what traded while the feed was away is found, and the old baseline still holds."""
+    async with in_memory() as path:
+        await path.up()
+        await path.up(FEED)
+        await said(path, AccountReconciled)
+        first = path.order(price="70000", quantity="0.01")
+        await path.ask(first)
+        await path.hear(first, OrderFilled, topics.ACCOUNT_EVENTS)
+        await said(path, AccountReconciled, lambda one: one.cause == "background")
+        await path.stage(FEED).crash()
+        away = path.order(price="70000", quantity="0.02")
+        await path.ask(away)
+        await path.hear(away, OrderFilled)
+        await path.start(FEED).is_up()
+        await said(path, AccountReconciled, lambda one: one.cause == "start")
+        count = len(valid(path, AccountReconciled))
+        await path.tape.until(lambda: len(valid(path, AccountReconciled)) > count + 2)
+        assert not valid(path, DifferenceFound)
+
+
+async def test_a_second_feed_ends_the_first() -> None:
+    """F4: an account has one feed; the one that lost it ends at its next write."""
+    async with in_memory() as path:
+        await path.up()
+        await path.up(FEED)
+        await said(path, AccountReconciled)
+        old = path.stage(FEED)
+        await path.up(FEED)
+        assert isinstance(await old.error(), FencedError)
+        await said(path, AccountReconciled)
