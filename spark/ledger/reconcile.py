@@ -99,6 +99,8 @@ class Book:
     ours: dict[str, ClientOrderId] = field(default_factory=dict)
     #: By order: what its trades with an id were told to be.
     told: dict[ClientOrderId, dict[str, OrderFilled]] = field(default_factory=dict)
+    #: By order: those of them that stand on `account.events`, which tells all of them (S9).
+    written: dict[ClientOrderId, set[str]] = field(default_factory=dict)
     unproven: dict[str, Proof] = field(default_factory=dict)
     #: By `fill_key`: what the exchange showed.
     shown: dict[str, FillSeen] = field(default_factory=dict)
@@ -194,6 +196,7 @@ def fold_account(book: Book, event: Event, *, offset: int, appended_ns: int) -> 
     match event:
         case OrderFilled():
             _tell(book, event)
+            book.written.setdefault(event.client_order_id, set()).add(event.trade_id)
         case ForeignOrderSeen():
             note_foreign(book, event)
         case DifferenceFound() | DifferenceClosed():
@@ -262,6 +265,7 @@ def forget_old(book: Book, before_ns: int) -> None:
     if len(book.told) > 2 * len(book.orders.by_id) + 64:
         alive = book.orders.by_id
         book.told = {key: told for key, told in book.told.items() if key in alive}
+        book.written = {key: ids for key, ids in book.written.items() if key in alive}
         book.ours = {name: key for name, key in book.ours.items() if key in alive}
         book.reached = {key: much for key, much in book.reached.items() if key in alive}
         book.traded = {key: much for key, much in book.traded.items() if key in alive}

@@ -98,9 +98,9 @@ def learn(book: Book, news: Iterable[object], *, at_ns: int, is_asked: bool = Fa
         if not fill.trade_id:
             book.due.setdefault(order.client_order_id, Due(None, at_ns))
             continue
-        adopted = _adopt(book, order, fill, seen=mine.get(order.client_order_id))
-        said += adopted
-        if adopted and is_asked and fill.exchange_ns < at_ns - PROOF_NS:
+        is_known = fill.trade_id in book.told.get(order.client_order_id, {})
+        said += _adopt(book, order, fill, seen=mine.get(order.client_order_id))
+        if not is_known and is_asked and fill.exchange_ns < at_ns - PROOF_NS:
             said += _missed(book, fill, at_ns)
     for key in touched:
         said += progress(book, key, mine.get(key), at_ns=at_ns)
@@ -218,12 +218,12 @@ def _prove(book: Book, key: ClientOrderId) -> None:
 
 def _adopt(book: Book, order: Order, fill: FillSeen, *, seen: OrderSeen | None) -> list[Event]:
     told = book.told.get(order.client_order_id, {})
-    if fill.trade_id in told:
+    if fill.trade_id in book.written.get(order.client_order_id, ()):
         return []
     own = _number(fill.trade_id)
     before = sum((t.quantity for name, t in told.items() if _number(name) < own), _ZERO)
     cumulative = before + fill.quantity
-    is_last = all(_number(name) < own for name in told)
+    is_last = all(_number(name) <= own for name in told)
     if seen is not None and is_last:
         # Trades before it may not have been told; the exchange's own count says so.
         cumulative = max(cumulative, min(seen.filled, order.quantity or seen.filled))

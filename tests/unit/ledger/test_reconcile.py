@@ -53,6 +53,17 @@ def test_evidence_that_both_told_is_written_once() -> None:
     assert not book.unproven
 
 
+def test_a_fill_that_the_gateway_told_first_is_told_here_too() -> None:
+    """S9: `account.events` tells every fill by itself, once; what was known is no difference."""
+    life, exchange = Life(), ScriptedExchange()
+    fill = exchange.trade(order_of(life, exchange), "1")
+    book = book_of(life.claimed(), life.acked(), life.filled("1", "1", fill.trade_id))
+    said = look(book, exchange)
+    assert [one.trade_id for one in said if isinstance(one, OrderFilled)] == [fill.trade_id]
+    assert kinds(said) == []
+    assert not [one for one in look(book, exchange) if isinstance(one, OrderFilled)]
+
+
 def test_ours_is_never_foreign() -> None:
     """R14: news of an id of ours wait for their claim, then count."""
     life, exchange = Life(), ScriptedExchange()
