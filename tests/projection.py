@@ -42,7 +42,9 @@ from spark.events import (
 )
 from spark.ids import client_order_id
 from spark.names import (
+    BOOK_OF,
     AccountId,
+    Book,
     ClientOrderId,
     Endpoint,
     IntentId,
@@ -86,12 +88,18 @@ class Past:
         self.epochs[topic] = self.append(topic, fence)
 
     def tell(self, *events: Event) -> None:
-        """Append what the gateway says; opinions in the epoch in force."""
+        """
+        Append what the gateway says; opinions in the epoch in force.
+
+        Fills of what is really sent the account feed tells as well.
+        """
         for event in events:
             epoch = self.epochs[topics.EVENTS]
             opinion: Any = event
             said = replace(opinion, epoch=epoch) if hasattr(event, "epoch") else event
             self.append(topics.EVENTS, said)
+            if isinstance(event, OrderFilled) and BOOK_OF[event.mode] is Book.LIVE:
+                self.append(topics.ACCOUNT_EVENTS, event)
 
     def ask(self, intent: PlaceOrder | CancelOrder | bytes) -> int:
         """Append an intent."""

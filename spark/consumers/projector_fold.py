@@ -35,9 +35,10 @@ from spark.ledger.story import (
     event_key,
     order_key,
     said_of,
+    see,
     tell,
 )
-from spark.names import AccountId, ClientOrderId
+from spark.names import BOOK_OF, AccountId, Book, ClientOrderId
 
 
 class IntentKey(NamedTuple):
@@ -153,11 +154,15 @@ def fold_orders(tables: Tables, asked: Iterable[Asked], batch: Batch) -> Changes
     for one in asked:
         ask(tables.orders.setdefault(OrderKey(*order_key(one)), OrderCard()), one)
     orders = Orders()
-    for key, event, appended_ns in _told(batch):
+    for key, event, item in _told(batch):
         card = tables.orders.setdefault(key, OrderCard())
-        tell(card, event, key=key.client_order_id, orders=orders, appended_ns=appended_ns)
-        if isinstance(event, OrderFilled):
-            _trade(tables, changes, event, appended_ns=appended_ns)
+        is_feed = item.partition.topic == topics.ACCOUNT_EVENTS
+        fold = see if is_feed else tell
+        fold(card, event, key=key.client_order_id, orders=orders, appended_ns=item.appended_ns)
+        # Each book's trades come from one topic, whose order is their order: what the account
+        # really traded the account feed tells, complete with fees; paper is the gateway's word.
+        if isinstance(event, OrderFilled) and is_feed == (BOOK_OF[event.mode] is Book.LIVE):
+            _trade(tables, changes, event, appended_ns=item.appended_ns)
     return changes
 
 
@@ -179,7 +184,7 @@ def _trade(tables: Tables, changes: Changes, fill: OrderFilled, *, appended_ns: 
         commission = Decimal(0)
 
 
-def _told(batch: Batch) -> Iterator[tuple[OrderKey, OrderEvent, int]]:
+def _told(batch: Batch) -> Iterator[tuple[OrderKey, OrderEvent, Item]]:
     for item in batch.items:
         event, topic = item.event, item.partition.topic
         # The account feed's evidence counts like the gateway's; the rest is about no order (R4).
@@ -191,7 +196,7 @@ def _told(batch: Batch) -> Iterator[tuple[OrderKey, OrderEvent, int]]:
         key = event_key(event)
         if key is not None:
             account: AccountId = getattr(event, "account", AccountId(""))
-            yield OrderKey(account, key), event, item.appended_ns
+            yield OrderKey(account, key), event, item
 
 
 def _on(batch: Batch, topic: str) -> Iterator[Item]:

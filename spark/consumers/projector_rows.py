@@ -24,7 +24,8 @@ from spark.consumers.projector_fold import (
 from spark.errors import IntegrityError
 from spark.ledger.executions import Execution
 from spark.ledger.holdings import Holding
-from spark.ledger.story import Decided, IntentCard, OrderCard, Said, row_of
+from spark.ledger.story import Decided, IntentCard, OrderCard, Said
+from spark.ledger.story_row import row_of
 from spark.names import AccountId, ClientOrderId
 
 _ORDER: Final = TypeAdapter(OrderCard)

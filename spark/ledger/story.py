@@ -40,10 +40,8 @@ from spark.names import (
     OrderState,
     Reason,
     StrategyId,
-    Symbol,
 )
 
-_NS_PER_MS: Final = 1_000_000
 APPROVED: Final = "approved"
 REFUSED: Final = "refused"
 #: Refusals that leave open who wrote the intent.
@@ -136,34 +134,10 @@ class OrderCard:
     """All parts of one order."""
 
     asked: Asked | None = None
+    #: By `orders.events`.
     told: Told | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRow:
-    """An order as one line; None where no topic has said it."""
-
-    account: str
-    client_order_id: str
-    intent_id: str
-    strategy: str
-    exchange: str
-    symbol: str | None
-    mode: str | None
-    endpoint: str | None
-    side: str | None
-    order_type: str | None
-    time_in_force: str | None
-    quantity: Decimal | None
-    price: Decimal | None
-    status: str
-    filled_quantity: Decimal
-    exchange_order_id: str | None
-    place_latency_ms: Decimal | None
-    error_class: str | None
-    reasons: tuple[Refusal, ...]
-    created_ns: int
-    updated_ns: int
+    #: By the account feed: evidence alone, often the same once more.
+    seen: Told | None = None
 
 
 def said_of(intent: Intent, appended_ns: int) -> Said:
@@ -260,33 +234,56 @@ def tell(
     card: OrderCard, event: OrderEvent, *, key: ClientOrderId, orders: Orders, appended_ns: int
 ) -> None:
     """
-    Fold an event that counts into its order's part.
+    Fold an event of `orders.events` that counts into its order's part.
 
     Args:
         key: as `event_key` names it.
         orders: the fold's own book; what it keeps from one order to the next is not needed.
 
     """
-    before = OrderState.PENDING
-    if card.told is not None:
-        before = card.told.order.state
-        orders.by_id[key] = card.told.order
     is_named = True
     if isinstance(event, RequestNotSent) and not event.client_order_id:
         is_named, event = False, replace(event, client_order_id=key)
+    card.told = _told(card.told, event, key, orders=orders, appended_ns=appended_ns)
+    card.told.is_named |= is_named
+
+
+def see(
+    card: OrderCard, event: OrderEvent, *, key: ClientOrderId, orders: Orders, appended_ns: int
+) -> None:
+    """Fold the account feed's evidence into its own part; the order between the two is open."""
+    card.seen = _told(card.seen, event, key, orders=orders, appended_ns=appended_ns)
+    card.seen.is_named = True
+    # That there was no claim on that topic is no oddity.
+    card.seen.order.odd = ()
+
+
+def _told(
+    told: Told | None,
+    event: OrderEvent,
+    key: ClientOrderId,
+    *,
+    orders: Orders,
+    appended_ns: int,
+) -> Told:
+    before = OrderState.PENDING
+    orders.by_id.pop(key, None)
+    if told is not None:
+        before = told.order.state
+        orders.by_id[key] = told.order
     # Whether an opinion counts was judged before; the fold asks the same question again.
     orders.epoch = getattr(event, "epoch", orders.epoch)
     fold_event(orders, event, -1, appended_ns)
-    if card.told is None:
-        card.told = Told(order=orders.by_id[key], first_ns=appended_ns)
-    card.told.is_named |= is_named
-    _note(card.told, event, appended_ns, before=before)
+    if told is None:
+        told = Told(order=orders.by_id[key], first_ns=appended_ns)
+    _note(told, event, appended_ns, before=before)
+    return told
 
 
 def _note(told: Told, event: OrderEvent, appended_ns: int, *, before: OrderState) -> None:
     match event:
         case OrderAcked() if told.acked_ns is None or event.sent_ns:
-            # The answer to the place itself; the account feed may have told of it sooner.
+            # The answer to the place itself; what the account feed told may stand here sooner.
             told.acked_ns = appended_ns
         case OrderRejected():
             told.error_class = event.code
@@ -300,78 +297,9 @@ def _note(told: Told, event: OrderEvent, appended_ns: int, *, before: OrderState
             return
 
 
-def row_of(account: str, key: str, card: OrderCard) -> OrderRow | None:
-    """
-    Put the parts of an order together.
-
-    Returns: None while what is known may be about no order at all.
-    """
-    told = card.told
-    if card.asked is None and (told is None or not told.is_named):
-        return None
-    said = card.asked.said if card.asked else _NOTHING_SAID
-    decided = card.asked.decided if card.asked else _NOTHING_DECIDED
-    order = told.order if told else _NO_ORDER
-    error_class = told.error_class if told else None
-    if error_class is None and decided.reasons:
-        error_class = decided.reasons[0].code
-    first_ns = told.first_ns if told else 0
-    return OrderRow(
-        account=account,
-        client_order_id=key,
-        intent_id=said.intent_id or order.intent_id,
-        strategy=said.strategy or order.strategy,
-        exchange=account.partition(":")[0],
-        symbol=said.symbol or order.symbol or None,
-        mode=decided.mode or order.mode,
-        endpoint=decided.endpoint,
-        side=said.side or order.side,
-        order_type=said.order_type,
-        time_in_force=said.time_in_force,
-        # An order that nobody asked for may still have no quantity in any event so far.
-        quantity=said.quantity if card.asked else order.quantity or None,
-        price=said.price if card.asked else order.price,
-        status=_status(card).value,
-        filled_quantity=order.filled,
-        exchange_order_id=order.exchange_order_id or None,
-        place_latency_ms=_latency_ms(card),
-        error_class=error_class,
-        reasons=(told.reasons if told else ()) or decided.reasons,
-        created_ns=said.appended_ns or first_ns,
-        updated_ns=max(decided.decided_ns, order.changed_ns, first_ns),
-    )
-
-
-def _status(card: OrderCard) -> OrderState:
-    if card.told is not None and card.told.order.state is not OrderState.PENDING:
-        return card.told.order.state
-    is_refused = card.asked is not None and card.asked.decided.outcome == REFUSED
-    return OrderState.REJECTED if is_refused else OrderState.PENDING
-
-
-def _latency_ms(card: OrderCard) -> Decimal | None:
-    if card.asked is None or card.told is None or card.told.acked_ns is None:
-        return None
-    return Decimal(card.told.acked_ns - card.asked.said.appended_ns) / _NS_PER_MS
-
-
 def _codes(reasons: tuple[Refusal, ...]) -> set[Reason]:
     return {refusal.code for refusal in reasons}
 
 
 def _derived(account: str, strategy: str, intent_id: str) -> ClientOrderId:
     return client_order_id(AccountId(account), StrategyId(strategy), IntentId(intent_id))
-
-
-#: What stands for a part that no record has told yet.
-_NOTHING_SAID: Final = Said(
-    account="", strategy="", intent_id="", action=Action.PLACE, symbol="", appended_ns=0
-)
-_NOTHING_DECIDED: Final = Decided(outcome="", is_proven=False, mode="", decided_ns=0)
-_NO_ORDER: Final = Order(
-    client_order_id=ClientOrderId(""),
-    intent_id=IntentId(""),
-    account=AccountId(""),
-    strategy=StrategyId(""),
-    symbol=Symbol(""),
-)
