@@ -76,6 +76,7 @@ class _Account:
 async def drill_exchange(
     stack: Throwaway,
     drill: ExchangeDrill,
+    *,
     judges: Mapping[Venue, Judges],
     say: Callable[[str], None],
 ) -> dict[str, object]:
