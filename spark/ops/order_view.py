@@ -103,7 +103,11 @@ class OrderRow:
         if self.action is Action.CANCEL:
             is_unknown = self._at("outcome_unknown") is not None
             return is_unknown or self._end_ns() is not None or bool(self.reasons)
-        return self.state not in {OrderState.PENDING, OrderState.CLAIMED}
+        if self.state in {OrderState.PENDING, OrderState.CLAIMED}:
+            return False
+        # The account feed may see the order before the gateway has its answer written down.
+        answers = (hop for hop in self.hops if hop.topic == topics.EVENTS)
+        return bool(self.reasons) or any(hop.kind != "order_claimed" for hop in answers)
 
     def _at(self, kind: str) -> int | None:
         return next((hop.appended_ns for hop in self.hops if hop.kind == kind), None)
