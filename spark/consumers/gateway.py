@@ -3,7 +3,7 @@ Gateway: sends each sealed request at most once and writes down what came of it.
 
 Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch;
         account.events, for evidence about its own orders; for orders on paper
-        market.binance.books and trades, venue.state
+        market.<venue>.books and trades, venue.state
 Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
         how far it obeys a kill
 Owns    the connections to the exchanges; no key that could sign; its copy of kills
@@ -23,7 +23,7 @@ from spark.consumers.gateway_opening import GatewayWiring, Opening
 from spark.consumers.gateway_settle import settle
 from spark.exchanges.paper.market import PaperMarket
 from spark.log import logger
-from spark.names import Role, TradingMode
+from spark.names import Role, TradingMode, Venue, venue_of
 from spark.worker.confirm import Confirmer
 from spark.worker.halts import CONTROL_TOPICS
 from spark.worker.pulse import Pulse
@@ -49,8 +49,10 @@ class Gateway:
         self._desks: dict[int, Desk] = {}
         self._arrived: list[Record] = []
         self._wake = asyncio.Event()
-        self._market = PaperMarket(book_age_ns_max=wiring.paper.book_age_ns_max)
-        self._opening = Opening(wiring, self._market, self._wake.set)
+        venues = {Venue(venue_of(account)) for account, _ in wiring.accounts.values()}
+        age_ns_max = wiring.paper.book_age_ns_max
+        self._markets = {one: PaperMarket(one, book_age_ns_max=age_ns_max) for one in venues}
+        self._opening = Opening(wiring, self._markets, self._wake.set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -77,7 +79,10 @@ class Gateway:
                     group.create_task(pulse.beat(self._tenures, self._positions)),
                     group.create_task(self._wake_at(stop)),
                     group.create_task(self._wake_regularly()),
-                    group.create_task(follow_market(wiring.bus, self._market)),
+                ]
+                tasks += [
+                    group.create_task(follow_market(wiring.bus, market))
+                    for market in self._markets.values()
                 ]
                 for desk in self._desks.values():
                     tasks.append(group.create_task(self._read(desk)))
@@ -119,8 +124,9 @@ class Gateway:
                 unknown=len(desk.lane.orders.unknown),
             )
         if wiring.mode is TradingMode.PAPER:
-            # Now, so that the first order finds a book.
-            self._market.wanted.set()
+            for market in self._markets.values():
+                # Now, so that the first order finds a book.
+                market.wanted.set()
         wiring.ready.set()
         return words
 

@@ -6,6 +6,7 @@ now on, because what was traded before an order fills nothing of it.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -14,15 +15,24 @@ from spark.bus.port import Bus, Pace, Partition
 from spark.codec import decode
 from spark.errors import MalformedError
 from spark.exchanges.paper.market import PaperMarket
-from spark.topics import BINANCE_BOOKS, BINANCE_TRADES, BY_NAME, VENUE_STATE
+from spark.names import Venue
+from spark.topics import (
+    BINANCE_BOOKS,
+    BINANCE_TRADES,
+    BTCTURK_BOOKS,
+    BTCTURK_TRADES,
+    BY_NAME,
+    VENUE_STATE,
+)
 
 _READ_WAIT_MS: Final = 500
-#: Records of each topic to look back. The feed writes a full book every two minutes, and
-#: ten updates a second of each symbol: so many hold one of each of four symbols.
-_LOOK_BACK: Final = {
-    VENUE_STATE: BY_NAME[VENUE_STATE].tail_records,
-    BINANCE_BOOKS: 5_000,
-    BINANCE_TRADES: 0,
+#: Books and trades of each exchange, with the records to look back. Feeds write a full book
+#: every two minutes, and updates of each symbol ten times a second at most: so many hold one
+#: of each of four symbols.
+_BOOKS_BACK: Final = 5_000
+_TOPICS: Final[Mapping[Venue, tuple[str, str]]] = {
+    Venue.BINANCE: (BINANCE_BOOKS, BINANCE_TRADES),
+    Venue.BTCTURK: (BTCTURK_BOOKS, BTCTURK_TRADES),
 }
 #: After so many records others get their turn: the first read is a long one.
 _RECORDS_AT_ONCE_MAX: Final = 20
@@ -47,10 +57,12 @@ async def follow_market(bus: Bus, market: PaperMarket) -> None:
 
     """
     await market.wanted.wait()
-    partitions = [Partition(name, 0) for name in _LOOK_BACK]
+    books, trades = _TOPICS[market.venue]
+    back = {VENUE_STATE: BY_NAME[VENUE_STATE].tail_records, books: _BOOKS_BACK, trades: 0}
+    partitions = [Partition(name, 0) for name in back]
     starts, ends = await bus.starts(partitions), await bus.ends(partitions)
     reader = await bus.reader(
-        {p: max(starts[p], ends[p] - _LOOK_BACK[p.topic]) for p in partitions}, Pace.SIDE
+        {p: max(starts[p], ends[p] - back[p.topic]) for p in partitions}, Pace.SIDE
     )
     try:
         while True:

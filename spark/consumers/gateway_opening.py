@@ -25,7 +25,7 @@ from spark.ledger.breaker import Breaker
 from spark.ledger.budget import Budget
 from spark.ledger.dispatch import AnyDispatch, Dispatch, StampedDispatch
 from spark.metrics import Metrics
-from spark.names import AccountId, Endpoint, Role, TradingMode, venue_of
+from spark.names import AccountId, Endpoint, Role, TradingMode, Venue, venue_of
 from spark.signing import TagChecker
 from spark.worker.cache import StateCache
 from spark.worker.halts import Halts
@@ -66,10 +66,13 @@ class Opening:
     """Makes desks; accounts of one exchange share its address."""
 
     def __init__(
-        self, wiring: GatewayWiring, market: PaperMarket, wake: Callable[[], None]
+        self,
+        wiring: GatewayWiring,
+        markets: Mapping[Venue, PaperMarket],
+        wake: Callable[[], None],
     ) -> None:
         self._wiring = wiring
-        self._market = market
+        self._markets = markets
         self._wake = wake
         self._addresses = {
             venue: Address(Budget(rules.budget)) for venue, rules in wiring.rules.items()
@@ -99,7 +102,7 @@ class Opening:
         feed = Partition(topics.ACCOUNT_EVENTS, number)
         news = await read_news(wiring.bus, feed, past.orders, kept=kept)
         paper = PaperVenue(
-            self._market,
+            self._markets[Venue(venue_of(account))],
             past.orders,
             # The desk is not there yet; its orders' evidence goes through it later.
             say=lambda events: desk.say(events),  # noqa: PLW0108

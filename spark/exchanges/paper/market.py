@@ -6,12 +6,20 @@ followed before somebody wants it, so that live trading pays nothing for paper.
 """
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeAlias
 
 from spark.events import BooksChanged, Event, FeedGapped, InstrumentPublished, TradesReceived
 from spark.events.market import TradeRow
-from spark.exchanges.binance.local_book import LocalBook
-from spark.names import Symbol
+from spark.exchanges.binance import local_book as binance
+from spark.exchanges.btcturk import local_book as btcturk
+from spark.names import Symbol, Venue
+
+LocalBook: TypeAlias = binance.LocalBook | btcturk.LocalBook
+_BOOK_OF: Final[Mapping[Venue, Callable[[], LocalBook]]] = {
+    Venue.BINANCE: binance.LocalBook,
+    Venue.BTCTURK: btcturk.LocalBook,
+}
 
 
 class Listener(Protocol):
@@ -33,7 +41,8 @@ class PaperMarket:
 
     """
 
-    def __init__(self, *, book_age_ns_max: int) -> None:
+    def __init__(self, venue: Venue = Venue.BINANCE, *, book_age_ns_max: int) -> None:
+        self.venue = venue
         self.instruments: dict[Symbol, InstrumentPublished] = {}
         self.listeners: list[Listener] = []
         #: Set by who needs the market; then it is followed, for as long as the process lives.
@@ -45,10 +54,10 @@ class PaperMarket:
     def take(self, event: Event) -> None:
         """Take one record of the market's topics; anything else is not about it."""
         match event:
-            case InstrumentPublished():
+            case InstrumentPublished() if event.venue is self.venue:
                 self.instruments[event.symbol] = event
             case BooksChanged():
-                book = self._books.setdefault(event.symbol, LocalBook())
+                book = self._books.setdefault(event.symbol, _BOOK_OF[self.venue]())
                 for row in event.rows:
                     book.apply(row)
                 for listener in self.listeners:

@@ -17,9 +17,8 @@ from typing import Final
 from spark.clock import Clock
 from spark.events import Evidence
 from spark.events.market import TradeRow
-from spark.exchanges.binance.local_book import LocalBook
 from spark.exchanges.paper import evidence as words
-from spark.exchanges.paper.market import PaperMarket
+from spark.exchanges.paper.market import LocalBook, PaperMarket
 from spark.exchanges.port import About, Answer, LastCheck, NotSentError, Outcome, SignedRequest
 from spark.fills import (
     ZERO,

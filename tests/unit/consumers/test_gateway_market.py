@@ -5,6 +5,7 @@ The market behind orders on paper: nobody pays for it before somebody wants it.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,9 @@ from spark.codec import encode
 from spark.consumers import gateway_market
 from spark.consumers.gateway_market import follow_market
 from spark.events import Event
+from spark.exchanges.btcturk.local_book import LocalBook
 from spark.exchanges.paper.market import PaperMarket
+from spark.names import Venue
 from tests.made import NOW_NS, SYMBOL, instrument
 from tests.paper import BOOK_AGE_NS_MAX, book_row, books
 
@@ -80,7 +83,7 @@ async def test_it_begins_at_the_tail_and_reads_past_rubbish(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C2: from some full book on; what nobody can read is nobody's."""
-    monkeypatch.setitem(gateway_market._LOOK_BACK, topics.BINANCE_BOOKS, 4)
+    monkeypatch.setattr(gateway_market, "_BOOKS_BACK", 4)
     bus, market = Watched(broker), PaperMarket(book_age_ns_max=BOOK_AGE_NS_MAX)
     await say(broker, topics.VENUE_STATE, instrument())
     old = [books(book_row((n, n), {"98": "1"}, {})) for n in range(1, 40)]
@@ -93,3 +96,18 @@ async def test_it_begins_at_the_tail_and_reads_past_rubbish(
     book = market.book(SYMBOL, NOW_NS)
     assert book is not None
     assert market.book(SYMBOL, NOW_NS + BOOK_AGE_NS_MAX + 1) is None
+
+
+async def test_each_exchange_has_a_market_of_its_own() -> None:
+    """A10: paper at BTCTurk fills from BTCTurk's book, by its own rule, and its own instruments."""
+    names = (topics.VENUE_STATE, topics.BTCTURK_BOOKS, topics.BTCTURK_TRADES)
+    broker = MemoryBroker(dict.fromkeys(names, 1))
+    market = PaperMarket(Venue.BTCTURK, book_age_ns_max=BOOK_AGE_NS_MAX)
+    market.wanted.set()
+    row = book_row((0, 5), {"99": "1"}, {"101": "1"})
+    await say(broker, topics.VENUE_STATE, instrument(), instrument(venue=Venue.BTCTURK))
+    await say(broker, topics.BTCTURK_BOOKS, replace(books(row), venue=Venue.BTCTURK))
+    async with following(MemoryBus(broker), market):
+        await until_heard(market)
+    assert isinstance(market.book(SYMBOL, NOW_NS), LocalBook)
+    assert market.instruments[SYMBOL].venue is Venue.BTCTURK
