@@ -17,8 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
-import stamina
-
 from spark.errors import VenueUnavailable
 from spark.exchanges.binance.wire_market import ControlReply, DepthSnapshot, ServerShutdown
 from spark.exchanges.binance.wire_marks import mark_of
@@ -27,11 +25,13 @@ from spark.names import Role, Symbol, Venue
 from spark.producers.binance_rows import Gathering
 from spark.producers.feed_marks import Marker
 from spark.producers.market_feed import MarketFeed, Socket
+from spark.worker.retry import Schedule, ask_again
 
 #: From one question for a full book to the next: each costs 50 of the minute's weight of
 #: 6,000, so a stream full of gaps spends at most half of it.
 _SNAPSHOT_PAUSE_S: Final = 1.0
-_SNAPSHOT_RETRY_S_MAX: Final = 60.0
+#: A full book costs much of the weight.
+_SCHEDULE: Final = Schedule(pause_s_max=60.0, deadline_s=120.0)
 
 
 class Streams(Protocol):
@@ -108,18 +108,13 @@ class BinanceFeed(MarketFeed):
                 self._wanted.set()
 
     async def _fetch(self, symbol: Symbol) -> None:
-        async for attempt in stamina.retry_context(
-            on=VenueUnavailable,
-            attempts=None,
-            timeout=None,
-            wait_initial=_SNAPSHOT_PAUSE_S,
-            wait_max=_SNAPSHOT_RETRY_S_MAX,
-        ):
-            with attempt:
-                try:
-                    book = await self.depths.depth(symbol)
-                except VenueUnavailable as error:
-                    await asyncio.sleep(error.retry_after_s)
-                    raise
-                self.rows.add_snapshot(symbol, book, self.clock.wall_ns())
-                self._outbox.arrived.set()
+        try:
+            book = await ask_again(lambda: self.depths.depth(symbol), self.clock, _SCHEDULE)
+        except VenueUnavailable as error:
+            logger().warning("book_not_read", symbol=symbol, why=str(error))
+            await asyncio.sleep(error.retry_after_s)
+            # Its turn comes again with the next round.
+            self.rows.unsynced.add(symbol)
+            return
+        self.rows.add_snapshot(symbol, book, self.clock.wall_ns())
+        self._outbox.arrived.set()
