@@ -8,7 +8,7 @@ sender holds one slot for as long as a request is unanswered.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from spark.bus.port import Outgoing, Record
@@ -23,6 +23,7 @@ from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
     Evidence,
+    OrderCancelled,
     OrderEvent,
     Refusal,
 )
@@ -64,7 +65,7 @@ class Desk:
     #: Events appended since the state was kept, and the place behind the last one.
     unkept: int = 0
     mark: Mark | None = None
-    #: What the account feed said of places whose answer is awaited.
+    #: What the account feed said of orders about which an answer is awaited.
     heard: dict[ClientOrderId, list[Evidence]] = field(default_factory=dict)
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
@@ -181,12 +182,20 @@ class Desk:
         self.wake()
 
     def _better(self, ready: Ready, outcome: Outcome | Refusal) -> Outcome | Refusal:
-        """Take the account feed's evidence where the exchange did not answer a place."""
-        if not ready.is_place:
+        """Take the account feed's evidence where the exchange did not answer."""
+        heard = self.heard.pop(ready.sealed.client_order_id, [])
+        if isinstance(outcome, Refusal) or outcome.answer is not Answer.UNKNOWN or not heard:
             return outcome
-        heard = self.heard.pop(ready.sealed.client_order_id, None)
-        if heard and isinstance(outcome, Outcome) and outcome.answer is Answer.UNKNOWN:
+        if ready.is_place:
             return Outcome(answer=Answer.DEFINITE, evidence=tuple(heard))
+        ours = ready.sealed.intent_id
+        told = [
+            replace(one, cancel_intent_id=ours) if isinstance(one, OrderCancelled) else one
+            for one in heard
+        ]
+        if any(isinstance(one, OrderCancelled) for one in told):
+            return Outcome(answer=Answer.DEFINITE, evidence=tuple(told))
+        self.pending.extend(told)
         return outcome
 
     def way(self, mode: TradingMode) -> OrderVenue:

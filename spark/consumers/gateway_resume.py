@@ -117,7 +117,7 @@ class Heard:
     event: Evidence
     #: Whether nobody who reads our own log alone could know how the order stands.
     is_settling: bool
-    #: Whether its answer was still awaited.
+    #: Whether an answer about it was still awaited, to its place or to a cancel.
     is_awaited: bool
 
 
@@ -149,8 +149,13 @@ class News:
         order = orders.by_id.get(event.client_order_id)
         if order is None:
             return None
-        is_settling = order.client_order_id in orders.unknown | orders.doubtful
-        heard = Heard(event, is_settling, order.state is OrderState.CLAIMED)
+        key = order.client_order_id
+        is_cancelling = any(claim.client_order_id == key for claim in orders.cancels.values())
+        heard = Heard(
+            event,
+            is_settling=key in orders.unknown | orders.doubtful,
+            is_awaited=is_cancelling or order.state is OrderState.CLAIMED,
+        )
         place = place_of(record)
         fold_event(orders, event, place.offset, place.appended_ns)
         return heard

@@ -194,7 +194,8 @@ async def test_a_refusal_carries_all_its_reasons_to_the_end(
     await path.ask(order)
     refused = await path.hear(order, IntentRefused, topics.DECISIONS)
     if codes is None:
-        assert Reason.INSTRUMENT_UNKNOWN not in [one.code for one in refused.reasons]
+        # Another exchange's rules are not its own, though the symbol is the same.
+        assert Reason.INSTRUMENT_UNKNOWN in [one.code for one in refused.reasons]
         assert Reason.GATEWAY_NOT_READY in [one.code for one in refused.reasons]
         return
     assert [one.code for one in refused.reasons] == codes

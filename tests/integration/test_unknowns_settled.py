@@ -3,6 +3,7 @@ How the gateway settles what it does not know, when the exchange or the signer i
 """
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Final
 
 import pytest
@@ -236,3 +237,48 @@ async def test_what_the_feed_saw_while_no_gateway_ran_is_made_up_for(path: Order
     acked = await path.hear(order, OrderAcked)
     assert acked.exchange_order_id == "4711"
     assert not path.tape.on(topics.EVENTS, OutcomeUnknown)
+
+
+async def test_a_cancel_without_an_answer_ends_by_what_the_feed_saw() -> None:
+    """
+    A8, R4: the order's end stands on orders.events, in flight as after a crash.
+    """
+    async with in_memory() as path:
+        path.reply_ms_max = 1_500
+        await path.up()
+        await path.fault("error_5xx_before", count=1_000, route=_QUERY)
+        await path.fault("delay_before", ms=60_000, count=2, route=_CANCEL)
+        orders = [path.order(), path.order(ETH)]
+        await path.ask(*orders)
+        for order in orders:
+            await path.hear(order, OrderAcked)
+        first, second = (path.cancel(order) for order in orders)
+        await path.ask(first)
+        await path.hear(first, OrderClaimed)
+        await told_by_feed(path, ended_by_feed(orders[0]))
+        cancelled = await path.hear(orders[0], OrderCancelled)
+        assert cancelled.cancel_intent_id == first.intent_id
+        await path.ask(second)
+        await path.hear(second, OrderClaimed)
+        await path.stage(Role.GATEWAY).crash()
+        await told_by_feed(path, ended_by_feed(orders[1]))
+        await path.up(Role.GATEWAY)
+        await path.hear(orders[1], OrderCancelled)
+        states = {one.state for one in book(path).by_id.values()}
+        assert states == {OrderState.CANCELLED}
+
+
+def ended_by_feed(order: PlaceOrder) -> OrderCancelled:
+    """Show that an order rests no longer, as the account feed does."""
+    return OrderCancelled(
+        account=order.account,
+        strategy=order.strategy,
+        intent_id=order.intent_id,
+        client_order_id=client_order_id(order.account, order.strategy, order.intent_id),
+        symbol=order.symbol,
+        cancel_intent_id="",
+        filled=Decimal(0),
+        exchange_ns=0,
+        sent_ns=0,
+        answered_ns=0,
+    )
