@@ -8,7 +8,7 @@ sender holds one slot for as long as a request is unanswered.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from spark.bus.port import Outgoing, Record
@@ -18,19 +18,18 @@ from spark.consumers.gateway_away import AwayFile
 from spark.consumers.gateway_intake import Now
 from spark.consumers.gateway_lane import Lane, past_of, refusal_at_door
 from spark.consumers.gateway_manners import VenueRules
-from spark.consumers.gateway_resume import GatewayPast, News
+from spark.consumers.gateway_news import News
+from spark.consumers.gateway_resume import GatewayPast
 from spark.consumers.gateway_timing import Timing
 from spark.errors import MalformedError
 from spark.events import (
-    Evidence,
-    OrderCancelled,
     OrderEvent,
     Refusal,
 )
-from spark.exchanges.port import Answer, NotSentError, OrderVenue, Outcome
+from spark.exchanges.port import NotSentError, OrderVenue, Outcome
 from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
-from spark.names import ClientOrderId, Reason, TradingMode
+from spark.names import Reason, TradingMode
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.tenure import Tenure
@@ -65,8 +64,6 @@ class Desk:
     #: Events appended since the state was kept, and the place behind the last one.
     unkept: int = 0
     mark: Mark | None = None
-    #: What the account feed said of orders about which an answer is awaited.
-    heard: dict[ClientOrderId, list[Evidence]] = field(default_factory=dict)
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
     _timing: Timing = field(init=False)
@@ -105,7 +102,8 @@ class Desk:
         now = self.now()
         answers, self.answers = self.answers, []
         for ready, outcome in answers:
-            self.pending.extend(self.lane.answer(ready, self._better(ready, outcome), now))
+            better, told = self.news.better(ready, outcome)
+            self.pending.extend([*told, *self.lane.answer(ready, better, now)])
         claimed: list[Ready] = []
         if may_claim:
             said, claimed = self.lane.claim(now)
@@ -177,26 +175,7 @@ class Desk:
         if heard.is_settling:
             # On our own log too: who reads that one alone must not hold it for unknown.
             self.pending.append(heard.event)
-        elif heard.is_awaited:
-            self.heard.setdefault(heard.event.client_order_id, []).append(heard.event)
         self.wake()
-
-    def _better(self, ready: Ready, outcome: Outcome | Refusal) -> Outcome | Refusal:
-        """Take the account feed's evidence where the exchange did not answer."""
-        heard = self.heard.pop(ready.sealed.client_order_id, [])
-        if isinstance(outcome, Refusal) or outcome.answer is not Answer.UNKNOWN or not heard:
-            return outcome
-        if ready.is_place:
-            return Outcome(answer=Answer.DEFINITE, evidence=tuple(heard))
-        ours = ready.sealed.intent_id
-        told = [
-            replace(one, cancel_intent_id=ours) if isinstance(one, OrderCancelled) else one
-            for one in heard
-        ]
-        if any(isinstance(one, OrderCancelled) for one in told):
-            return Outcome(answer=Answer.DEFINITE, evidence=tuple(told))
-        self.pending.extend(told)
-        return outcome
 
     def way(self, mode: TradingMode) -> OrderVenue:
         """Choose the way of an order by the mode that it was placed in."""

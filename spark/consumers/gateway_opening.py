@@ -16,7 +16,8 @@ from spark.consumers.gateway_intake import GatewayKeys, Permit
 from spark.consumers.gateway_lane import Lane
 from spark.consumers.gateway_manners import Address, Manners, VenueRules
 from spark.consumers.gateway_market import PaperRules
-from spark.consumers.gateway_resume import GatewayPast, read_news, read_past
+from spark.consumers.gateway_news import read_news
+from spark.consumers.gateway_resume import GatewayPast, read_past
 from spark.consumers.signing_socket import SigningClient
 from spark.exchanges.paper.market import PaperMarket
 from spark.exchanges.paper.venue import PaperVenue

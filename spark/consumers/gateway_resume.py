@@ -1,8 +1,5 @@
 """
 What the gateway knows after a restart: its own log, folded (R1, R6, R8).
-
-And what the account feed learnt of the same orders beside it: evidence on `account.events`
-settles what the gateway could not.
 """
 
 from dataclasses import dataclass, field
@@ -14,15 +11,13 @@ from spark.errors import MalformedError, PositionError
 from spark.events import (
     BreakerChanged,
     Event,
-    Evidence,
     OrderClaimed,
     Origin,
     PartitionFenced,
 )
 from spark.ledger.fold import Orders, fold_event, forget
-from spark.names import BreakerState, OrderState
-from spark.signing import short_digest
-from spark.worker.cache import Kept, Mark
+from spark.names import BreakerState
+from spark.worker.cache import Kept
 from spark.worker.fence import Lineage
 from spark.worker.resume import check_topic_ids, place_of, read_through
 from spark.worker.tenure import read_between
@@ -108,89 +103,6 @@ async def read_past(
     if not starts[source] <= past.origin.done_below <= ends[source]:
         raise PositionError(f"{source}: offset {past.origin.done_below} is not on the log any more")
     return past
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Evidence of the account feed about one of our orders."""
-
-    event: Evidence
-    #: Whether nobody who reads our own log alone could know how the order stands.
-    is_settling: bool
-    #: Whether an answer about it was still awaited, to its place or to a cancel.
-    is_awaited: bool
-
-
-@dataclass(slots=True)
-class News:
-    """What the account feed says of one account's orders, as far as it was taken."""
-
-    partition: Partition
-    next_offset: int = 0
-    _digest: str = ""
-    #: What was said while no gateway listened, of orders that it left without an answer.
-    missed: list[Evidence] = field(default_factory=list)
-
-    def take(self, record: Record, orders: Orders) -> "Heard | None":
-        """
-        Fold one record, if it is evidence about an order that is known.
-
-        Returns: None if it is not. What closed so long ago that it is forgotten stays forgotten.
-
-        """
-        self.next_offset = record.offset + 1
-        self._digest = short_digest(record.value or b"")
-        try:
-            event: Event = decode(record.value or b"")
-        except MalformedError:
-            return None
-        if not isinstance(event, Evidence):
-            return None
-        order = orders.by_id.get(event.client_order_id)
-        if order is None:
-            return None
-        key = order.client_order_id
-        is_cancelling = any(claim.client_order_id == key for claim in orders.cancels.values())
-        heard = Heard(
-            event,
-            is_settling=key in orders.unknown | orders.doubtful,
-            is_awaited=is_cancelling or order.state is OrderState.CLAIMED,
-        )
-        place = place_of(record)
-        fold_event(orders, event, place.offset, place.appended_ns)
-        return heard
-
-    @property
-    def mark(self) -> Mark:
-        """Say how far it was taken."""
-        return Mark(*self.partition, self.next_offset, self._digest)
-
-
-async def read_news(
-    bus: Bus, partition: Partition, orders: Orders, *, kept: Kept[GatewayPast] | None
-) -> News:
-    """
-    Fold the account feed's evidence to its end of now, after the gateway's own log.
-
-    Raises:
-        PositionError: records that were not taken are gone; a person has to look.
-
-    """
-    starts, ends = await bus.starts([partition]), await bus.ends([partition])
-    marks = () if kept is None else kept.marks
-    mark = next((one for one in marks if (one.topic, one.partition) == partition), None)
-    first = 0 if mark is None else mark.next_offset
-    if starts[partition] > first:
-        raise PositionError(f"{partition}: records below {starts[partition]} are gone")
-    news = News(partition, first, "" if mark is None else mark.digest)
-
-    def take(record: Record) -> None:
-        heard = news.take(record, orders)
-        if heard is not None and (heard.is_settling or heard.is_awaited):
-            news.missed.append(heard.event)
-
-    await read_through(bus, {partition: (first, ends[partition])}, take)
-    return news
 
 
 async def _named_upstream(bus: Bus, lane: tuple[Partition, Partition]) -> dict[str, str]:
