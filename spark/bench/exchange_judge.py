@@ -55,7 +55,6 @@ class LedgerOrder:
 class Trade:
     """One half of a trade, as either side tells it."""
 
-    client_order_id: str
     side: str
     quantity: Decimal
     price: Decimal
@@ -68,8 +67,8 @@ class Ledger:
     """What reached the exchange of one account."""
 
     orders: dict[str, LedgerOrder] = field(default_factory=dict)
-    #: By symbol and trade id.
-    trades: dict[tuple[str, str], Trade] = field(default_factory=dict)
+    #: By symbol, trade id and client order id: both halves of a trade may be ours.
+    trades: dict[tuple[str, str, str], Trade] = field(default_factory=dict)
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take in one line of ours; others are passed over."""
@@ -81,8 +80,8 @@ class Ledger:
             order.symbol, order.status = line["symbol"], line["status"]
             order.executed = Decimal(line["executed"])
         elif line["kind"] == "fill":
-            self.trades[line["symbol"], str(line["trade_id"])] = Trade(
-                client_order_id=line["client_order_id"],
+            key = line["client_order_id"]
+            self.trades[line["symbol"], str(line["trade_id"]), key] = Trade(
                 side=line["side"],
                 quantity=Decimal(line["quantity"]),
                 price=Decimal(line["price"]),
@@ -104,7 +103,7 @@ class Told:
     #: Client order id of each approved order.
     approved: set[str] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
-    trades: dict[tuple[str, str], Trade] = field(default_factory=dict)
+    trades: dict[tuple[str, str, str], Trade] = field(default_factory=dict)
     #: The last balances: free and locked, by asset.
     balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
 
@@ -138,8 +137,7 @@ class Told:
         if isinstance(event, RequestNotSent) and event.client_order_id:
             self.reasons.update(f"not sent: {reason.code}" for reason in event.reasons)
         if isinstance(event, OrderFilled) and event.trade_id:
-            self.trades[event.symbol, event.trade_id] = Trade(
-                client_order_id=event.client_order_id,
+            self.trades[event.symbol, event.trade_id, event.client_order_id] = Trade(
                 side=event.side,
                 quantity=event.quantity,
                 price=event.price,
@@ -228,7 +226,7 @@ def _without_end(told: Told, ledger: Ledger) -> Iterable[str]:
 
 
 def _fills_differing(
-    here: Mapping[tuple[str, str], Trade], there: Mapping[tuple[str, str], Trade]
+    here: Mapping[tuple[str, str, str], Trade], there: Mapping[tuple[str, str, str], Trade]
 ) -> list[str]:
     return [
         f"trade {key}: {there.get(key)} at the exchange, {here.get(key)} here"

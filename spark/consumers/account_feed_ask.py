@@ -137,7 +137,8 @@ class Asker:
         The spans are those of the first question: what traded before it left is in there.
         """
         first: Answered[tuple[FillSeen, ...]] | None = None
-        found: dict[str, FillSeen] = {}
+        # An id and an order: both halves of a trade may be the account's own.
+        found: dict[tuple[str, str], FillSeen] = {}
         for _ in range(_PAGES_MAX):
             last = self._last_ids.get(symbol)
             after_id = "" if last is None else str(last)
@@ -149,11 +150,12 @@ class Asker:
             )
             page = await self._ask(asked, self._ends.venue.fills)
             first = first or page
-            new = {one.trade_id: one for one in page.value if one.trade_id not in found}
+            told = {(one.trade_id, one.exchange_order_id): one for one in page.value}
+            new = {key: one for key, one in told.items() if key not in found}
             found |= new
             if not self._ends.pages_by_id:
                 break
-            numbers = [int(name) for name in new if name.isascii() and name.isdigit()]
+            numbers = [int(name) for name, _ in new if name.isascii() and name.isdigit()]
             if numbers:
                 self._last_ids[symbol] = max(numbers)
             if len(new) < _PAGE_MIN:

@@ -163,9 +163,13 @@ def is_real(order: Order) -> bool:
     return order.mode is not TradingMode.PAPER and not order.exchange_order_id.startswith("paper-")
 
 
-def fill_key(symbol: Symbol, trade_id: str) -> str:
-    """Key a trade: its id is the symbol's own."""
-    return f"{symbol} {trade_id}"
+def fill_key(symbol: Symbol, trade_id: str, exchange_order_id: str) -> str:
+    """
+    Key one half of a trade: its id is the symbol's own, and the order says which half.
+
+    Two orders of one account may trade with each other; both halves then have the same id.
+    """
+    return f"{symbol} {trade_id} {exchange_order_id}"
 
 
 def fold_orders(book: Book, event: Event, *, offset: int, appended_ns: int) -> None:
@@ -246,7 +250,7 @@ def is_proven(book: Book, proof: Proof) -> bool:
     fill = proof.fill
     if not fill.trade_id:
         return reached(book, fill.client_order_id) >= fill.cumulative
-    shown = book.shown.get(fill_key(fill.symbol, fill.trade_id))
+    shown = book.shown.get(fill_key(fill.symbol, fill.trade_id, fill.exchange_order_id))
     if shown is None:
         return False
     told = (fill.quantity, fill.price, fill.side)
@@ -312,5 +316,5 @@ def _note_id(book: Book, event: Event) -> None:
 
 def _proof_key(event: OrderFilled) -> str:
     if event.trade_id:
-        return fill_key(event.symbol, event.trade_id)
+        return fill_key(event.symbol, event.trade_id, event.exchange_order_id)
     return f"{event.client_order_id} {event.cumulative}"

@@ -191,7 +191,7 @@ def _show(book: Book, fill: FillSeen, order: Order | None) -> None:
     """Remember a trade that the exchange showed; it proves what the gateway wrote of it."""
     if not fill.trade_id:
         return
-    key = fill_key(fill.symbol, fill.trade_id)
+    key = fill_key(fill.symbol, fill.trade_id, fill.exchange_order_id)
     book.shown[key] = fill
     proof = book.unproven.get(key)
     if proof is not None and is_proven(book, proof):
@@ -321,7 +321,7 @@ def _foreign(book: Book, seen: OrderSeen, at_ns: int) -> list[Event]:
 
 
 def _missed(book: Book, fill: FillSeen, at_ns: int) -> Sequence[Event]:
-    key = fill_key(fill.symbol, fill.trade_id)
+    key = fill_key(fill.symbol, fill.trade_id, fill.exchange_order_id)
     found = Disagreement(
         kind=DifferenceKind.FILL_MISSING,
         rule=DifferenceRule.ADOPTED,
