@@ -1,167 +1,59 @@
 """
-The audit trail: lines chained into pages, pages under signed checkpoints. Pure.
+Verifies an audit trail: chain, signatures, and what was kept of it outside the log. Pure.
 
-A line is the digest of one record, with its place and what it was. A page's head
-is SHA-256 over the previous head and everything in the page; fences and
-checkpoints are links of the chain too. A checkpoint signs the head with the
-auditor's Ed25519 key. So an edit, a removal, an insertion or a swap is found at
-the first record that it touches or right after it; a cut tail is found only
-against a checkpoint kept elsewhere, and `Report.is_anchored` says so.
+An edit, a removal, an insertion or a swap is found at the first record that it touches.
+A cut tail, and a whole history written anew with the real key, are found only against
+anchors or a witness's receipts (audit_anchor.py); `Report.is_anchored` says whether a
+receipt from outside was compared (S14).
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import NoReturn
 
-import orjson
-
-from spark.codec import decode, encode
+from spark.audit_anchor import Outside
+from spark.audit_chain import (
+    GENESIS,
+    LINES_PER_PAGE_MAX,
+    Audited,
+    BrokenLinkError,
+    Chain,
+    Sign,
+    VerifyAt,
+    check_page,
+    check_signature,
+    digest_of,
+    line_of,
+)
+from spark.codec import decode
 from spark.errors import IntegrityError, MalformedError
-from spark.events import AuditCheckpointed, AuditLine, AuditPaged, PartitionFenced
-from spark.signing import Headers, lp
+from spark.events import AuditCheckpointed, AuditPaged, Event, PartitionFenced
 
-GENESIS: Final = "0" * 64
-LINES_PER_PAGE_MAX: Final = 500
-#: Characters of a record's own fields that a line repeats.
-_FIELD_CHARS_MAX: Final = 80
+__all__ = [
+    "GENESIS",
+    "LINES_PER_PAGE_MAX",
+    "Audited",
+    "BadRecordError",
+    "Chain",
+    "Report",
+    "Sign",
+    "VerifyAt",
+    "digest_of",
+    "line_of",
+    "verify",
+]
 
-#: Says whether a signature stands under these bytes.
-Verify = Callable[[bytes, bytes], bool]
-Sign = Callable[[bytes], bytes]
-
-
-def digest_of(key: bytes | None, value: bytes | None, headers: Headers) -> str:
-    """Digest a record: key, headers and value, each with its length."""
-    parts = [lp(key or b""), lp(value or b"")]
-    parts.extend(lp(name.encode()) + lp(content) for name, content in headers)
-    return sha256(b"".join(parts)).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """One record to be chained, as the log gives it."""
-
-    topic: str
-    partition: int
-    offset: int
-    appended_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+#: A record out of its epoch may land beside one checkpoint unseen; the next one lists it.
+_UNLISTED_CHECKPOINTS_MAX = 2
 
 
-def line_of(record: Audited) -> AuditLine:
-    """Make a record's line; what cannot be read has empty fields, and its digest all the same."""
-    try:
-        fields = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        fields = {}
-    if not isinstance(fields, dict):
-        fields = {}
-    return AuditLine(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        appended_ms=record.appended_ms,
-        kind=_text(fields, "type"),
-        intent_id=_text(fields, "intent_id"),
-        account=_text(fields, "account"),
-        sha256=digest_of(record.key, record.value, record.headers),
-    )
+class BadRecordError(IntegrityError):
+    """The first record of a trail that is not what it was, by its place on the topic."""
 
-
-@dataclass(slots=True)
-class Chain:
-    """How far the chain is."""
-
-    epoch: int = -1
-    pages: int = 0
-    lines: int = 0
-    head: str = GENESIS
-    #: `topic/partition` -> next offset to audit.
-    next_offsets: dict[str, int] = field(default_factory=dict)
-
-    def fence(self, offset: int, body: bytes) -> None:
-        """Fold a fence: from here on another instance writes."""
-        self.epoch = offset
-        self.link(body)
-
-    def link(self, body: bytes) -> None:
-        """Fold a record that is no page, as its bytes stand."""
-        self.head = sha256(lp(self.head.encode()) + lp(body)).hexdigest()
-
-    def page(self, lines: Iterable[AuditLine], at_ns: int) -> AuditPaged:
-        """Chain the next page; the state moves on."""
-        blank = AuditPaged(
-            epoch=self.epoch,
-            page=self.pages,
-            first_line=self.lines,
-            lines=tuple(lines),
-            previous=self.head,
-            head="",
-            at_ns=at_ns,
-        )
-        page = replace(blank, head=_head_of(blank))
-        self._advance(page)
-        return page
-
-    def checkpoint(
-        self, topic_ids: dict[str, str], kid: str, sign: Sign, *, at_ns: int
-    ) -> AuditCheckpointed:
-        """Sign the chain as it is; the signature becomes a part of it."""
-        blank = AuditCheckpointed(
-            epoch=self.epoch,
-            pages=self.pages,
-            lines=self.lines,
-            head=self.head,
-            next_offsets=dict(self.next_offsets),
-            topic_ids=topic_ids,
-            kid=kid,
-            signature="",
-            at_ns=at_ns,
-        )
-        made = replace(blank, signature=sign(encode(blank)).hex())
-        self.link(encode(made))
-        return made
-
-    def accept(self, page: AuditPaged) -> None:
-        """
-        Check a page against the chain and move on.
-
-        Raises:
-            IntegrityError: it does not follow, or does not hold what its head says.
-
-        """
-        if page.page != self.pages or page.first_line != self.lines:
-            raise IntegrityError(f"page {page.page} comes where page {self.pages} is due")
-        if page.previous != self.head:
-            raise IntegrityError(f"page {page.page} does not follow the page before it")
-        for number, line in enumerate(page.lines, page.first_line):
-            due = self.next_offsets.get(_place(line), 0)
-            if line.offset != due:
-                raise IntegrityError(
-                    f"line {number}: {_place(line)} offset {line.offset}, {due} is due"
-                )
-            self.next_offsets[_place(line)] = due + 1
-        if _head_of(page) != page.head:
-            raise IntegrityError(f"page {page.page} was changed: its head does not match")
-        self.pages, self.lines, self.head = (
-            self.pages + 1,
-            self.lines + len(page.lines),
-            page.head,
-        )
-
-    def resume(self, page: AuditPaged) -> None:
-        """Move on over a page of one's own log without checking it again."""
-        self._advance(page)
-
-    def _advance(self, page: AuditPaged) -> None:
-        for line in page.lines:
-            self.next_offsets[_place(line)] = line.offset + 1
-        self.pages += 1
-        self.lines += len(page.lines)
-        self.head = page.head
+    def __init__(self, record: int, why: str) -> None:
+        super().__init__(f"audit record {record}: {why}")
+        self.record = record
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,105 +70,194 @@ class Report:
     unsigned_lines: int = 0
     head: str = GENESIS
     next_offsets: dict[str, int] = field(default_factory=dict)
-    #: Whether a receipt from outside was compared.
-    is_anchored: bool = False
+    #: Links that agree with an anchor kept on this host.
+    anchored_links: int = 0
+    #: The last record under a receipt from outside, and the lines up to it; -1 without one.
+    anchored_record: int = -1
+    anchored_lines: int = 0
+    #: Who gave that receipt, and when.
+    witness: str = ""
+    witnessed_ns: int = 0
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether a receipt from outside was compared."""
+        return bool(self.witness)
 
 
-def verify(records: Iterable[bytes], verify_signature: Verify) -> Report:
+def verify(
+    records: Iterable[bytes], verify_signature: VerifyAt, outside: Outside | None = None
+) -> Report:
     """
     Verify an audit trail from its first record on.
 
     Args:
         records: the values of the `audit` topic's records, in order.
-        verify_signature: with the auditor's public key.
+        verify_signature: with the auditor's public keys.
+        outside: what is known of it beside the log.
 
     Raises:
-        IntegrityError: names the first record that does not fit.
+        BadRecordError: names the first record that is not what it was.
 
     """
-    chain, report, signed_lines = Chain(), Report(), 0
-    #: Epochs of which a record may still come.
-    living: set[int] = set()
-    for offset, body in enumerate(records):
+    walk = _Walk(verify_signature, outside or Outside())
+    count = 0
+    for count, body in enumerate(records, 1):
+        walk.take(count - 1, body)
+    return walk.end(count)
+
+
+class _Walk:
+    """One way through a trail."""
+
+    def __init__(self, verify_signature: VerifyAt, outside: Outside) -> None:
+        self._verify_signature = verify_signature
+        self._outside = outside
+        self._chain = Chain()
+        self._report = Report()
+        #: Epochs of which a record may still come.
+        self._living: set[int] = set()
+        #: Void records that no checkpoint has listed, and how many could have.
+        self._unlisted: dict[str, int] = {}
+        #: What was taken on trust since the last record that proves what stands before it.
+        self._trusted: list[int] = []
+        self._signed_lines = 0
+        #: The first one out of its epoch that should be known outside, and is not.
+        self._slipped_in: int | None = None
+        self._void_known_below = outside.void_known_below
+
+    def take(self, offset: int, body: bytes) -> None:
+        """Take the next record."""
         try:
             event = decode(body)
-        except MalformedError as error:
-            raise IntegrityError(f"audit record {offset}: {error}") from None
+            is_link = self._fold(offset, body, event)
+            if is_link:
+                self._compare(offset, body)
+        except BadRecordError as error:
+            self._blame(error.record, offset, str(error))
+        except BrokenLinkError as error:
+            # What nothing vouched for is the first that may be to blame.
+            blamed = self._trusted[0] if self._trusted else offset
+            self._blame(blamed, offset, str(error))
+        except (IntegrityError, MalformedError) as error:
+            self._blame(offset, offset, str(error))
+        self._chain.heads.clear()
+        self._chain.listed.clear()
+
+    def _blame(self, record: int, offset: int, why: str) -> NoReturn:
+        if self._slipped_in is not None and self._slipped_in < record:
+            record = self._slipped_in
+        if record != offset:
+            why = f"does not belong there; at {offset}: {why}"
+        raise BadRecordError(record, why) from None
+
+    def end(self, count: int) -> Report:
+        """Say what was found, after the last record."""
+        chain, report, known = self._chain, self._report, self._outside.links
+        if known > chain.tree.size:
+            why = f"the trail ends with {chain.tree.size} links; {known} were anchored"
+            self._blame(self._trusted[0] if self._trusted else count, count, why)
+        if self._slipped_in is not None:
+            raise BadRecordError(self._slipped_in, "out of its epoch, and not known outside")
+        report.pages, report.lines, report.head = chain.pages, chain.lines, chain.head
+        report.unsigned_lines = chain.lines - self._signed_lines
+        report.next_offsets = chain.next_offsets
+        return report
+
+    def _fold(self, offset: int, body: bytes, event: Event) -> bool:
+        chain, report = self._chain, self._report
+        due = self._outside.void.get(str(offset))
+        if due is not None and due != sha256(body).hexdigest():
+            raise IntegrityError("another record was anchored here, out of its epoch")
         if isinstance(event, PartitionFenced):
             chain.fence(offset, body)
-            living.add(offset)
+            self._living.add(offset)
+            self._trusted.append(offset)
             report.fences += 1
-        elif isinstance(event, AuditPaged | AuditCheckpointed) and event.epoch != chain.epoch:
-            # An auditor that was fenced off finds out with its next write: it has one.
-            if event.epoch not in living:
-                raise IntegrityError(f"audit record {offset}: epoch {event.epoch} was over")
-            living.remove(event.epoch)
-            _named(offset, lambda e: _check_void(e, verify_signature), event)
-            report.void += 1
-        elif isinstance(event, AuditPaged):
-            _named(offset, chain.accept, event)
-        elif isinstance(event, AuditCheckpointed):
-            _named(offset, lambda c: _check(c, chain, verify_signature), event)
-            chain.link(body)
-            report.checkpoints += 1
-            signed_lines = chain.lines
+            return True
+        if not isinstance(event, AuditPaged | AuditCheckpointed):
+            raise IntegrityError(f"{type(event).__name__} is not audit")
+        if event.epoch != chain.epoch:
+            self._pass_over(offset, body, event)
+            return False
+        if isinstance(event, AuditPaged):
+            chain.accept(event)
         else:
-            raise IntegrityError(f"audit record {offset}: {type(event).__name__} is not audit")
-    report.pages, report.lines, report.head = chain.pages, chain.lines, chain.head
-    report.unsigned_lines = chain.lines - signed_lines
-    report.next_offsets = chain.next_offsets
-    return report
+            self._check(event)
+            chain.seal(event, body)
+            self._count_unlisted()
+            report.checkpoints += 1
+            self._signed_lines = chain.lines
+        self._trusted.clear()
+        return True
 
+    def _pass_over(self, offset: int, body: bytes, event: AuditPaged | AuditCheckpointed) -> None:
+        # What an auditor wrote that had been fenced off is whole in itself; a record that
+        # is not was changed, perhaps only to be passed over as such a one.
+        if isinstance(event, AuditCheckpointed):
+            check_signature(event, self._verify_signature)
+        else:
+            check_page(event)
+        # It finds out with its next write: it has one.
+        if event.epoch not in self._living:
+            raise BrokenLinkError(f"epoch {event.epoch} was over")
+        self._living.remove(event.epoch)
+        self._chain.see_void(offset, body)
+        self._unlisted[str(offset)] = 0
+        self._report.void += 1
+        if str(offset) in self._outside.void:
+            return
+        self._trusted.append(offset)
+        if offset < self._void_known_below and self._slipped_in is None:
+            self._slipped_in = offset
 
-def _check(found: AuditCheckpointed, chain: Chain, verify_signature: Verify) -> None:
-    if (found.pages, found.lines, found.head) != (chain.pages, chain.lines, chain.head):
-        raise IntegrityError("the checkpoint is of another chain")
-    if found.next_offsets != chain.next_offsets:
-        raise IntegrityError("the checkpoint's offsets are not the chain's")
-    _check_signature(found, verify_signature)
+    def _check(self, found: AuditCheckpointed) -> None:
+        chain = self._chain
+        check_signature(found, self._verify_signature)
+        counted = (found.pages, found.lines, found.size)
+        if counted != (chain.pages, chain.lines, chain.tree.size):
+            raise BrokenLinkError("the checkpoint is of another chain")
+        if (found.head, found.root) != (chain.head, chain.tree.root()):
+            raise BrokenLinkError("the checkpoint is of another chain")
+        if found.previous != chain.previous:
+            raise BrokenLinkError("the checkpoint does not follow the one before it")
+        if found.next_offsets != chain.next_offsets:
+            raise BrokenLinkError("the checkpoint's offsets are not the chain's")
+        for offset, digest in found.void.items():
+            if chain.void.get(offset) != digest:
+                raise BadRecordError(int(offset), "the checkpoint after it lists another one there")
 
+    def _count_unlisted(self) -> None:
+        for offset in [one for one in self._unlisted if one not in self._chain.void]:
+            del self._unlisted[offset]
+        for offset in self._unlisted:
+            self._unlisted[offset] += 1
+            if self._unlisted[offset] >= _UNLISTED_CHECKPOINTS_MAX:
+                raise BadRecordError(int(offset), "out of its epoch, and no checkpoint lists it")
 
-def _check_void(found: AuditPaged | AuditCheckpointed, verify_signature: Verify) -> None:
-    # What an auditor wrote that had been fenced off is whole in itself; a record that
-    # is not was changed, perhaps only to be passed over as such a one.
-    if isinstance(found, AuditCheckpointed):
-        _check_signature(found, verify_signature)
-    elif _head_of(found) != found.head:
-        raise IntegrityError(f"page {found.page} was changed: its head does not match")
-
-
-def _check_signature(found: AuditCheckpointed, verify_signature: Verify) -> None:
-    try:
-        signature = bytes.fromhex(found.signature)
-    except ValueError:
-        raise IntegrityError("the checkpoint's signature is not hex") from None
-    # One spelling: else a letter's case could change and nothing would be found.
-    if signature.hex() != found.signature:
-        raise IntegrityError("the checkpoint's signature is not hex as it is written")
-    if not verify_signature(encode(replace(found, signature="")), signature):
-        raise IntegrityError("the checkpoint's signature does not verify")
-
-
-def _named(offset: int, step: Callable[..., None], event: object) -> None:
-    try:
-        step(event)
-    except IntegrityError as error:
-        raise IntegrityError(f"audit record {offset}: {error}") from None
-
-
-def _head_of(page: AuditPaged) -> str:
-    bound = (
-        page.previous.encode(),
-        f"{page.epoch}/{page.page}/{page.first_line}/{page.at_ns}".encode(),
-        encode(page.lines),
-    )
-    return sha256(b"".join(lp(part) for part in bound)).hexdigest()
-
-
-def _place(line: AuditLine) -> str:
-    return f"{line.topic}/{line.partition}"
-
-
-def _text(fields: dict[str, object], name: str) -> str:
-    value = fields.get(name, "")
-    return value[:_FIELD_CHARS_MAX] if isinstance(value, str) else ""
+    def _compare(self, offset: int, body: bytes) -> None:
+        chain, outside = self._chain, self._outside
+        size, number = chain.tree.size, chain.tree.size - 1
+        if number < len(outside.heads):
+            if outside.heads[number] != chain.head:
+                raise BrokenLinkError(f"link {number} is not the one that was anchored")
+            self._report.anchored_links = size
+            self._trusted.clear()
+        if number in outside.checkpoints:
+            place, checkpoint = outside.checkpoints[number]
+            if checkpoint != body:
+                raise BrokenLinkError("another checkpoint was anchored here")
+            if place != offset:
+                # What was put in between and is no link.
+                strange = [int(one) for one in chain.void if one not in outside.void]
+                raise BadRecordError(min(strange, default=offset), f"record {place} is here")
+            self._report.anchored_links = size
+        receipt = outside.receipts.get(size)
+        if receipt is None:
+            return
+        if receipt.root != chain.tree.root():
+            seen = self._report.anchored_record
+            raise BrokenLinkError(f"the witness saw another trail; it is the same up to {seen}")
+        self._report.anchored_record = offset
+        self._report.anchored_lines = chain.lines
+        self._report.witness, self._report.witnessed_ns = receipt.witness, receipt.at_ns

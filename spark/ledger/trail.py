@@ -1,5 +1,5 @@
 """
-How far behind the audit is, from the auditor's own pulses (spec B9, A5).
+How far behind the audit is, from the auditor's own pulses (spec B9, A5), and when it was witnessed.
 
 Everything appended before `audited_until_ns` is chained. The auditor says in each pulse
 which offset it would audit next; what it has not got to yet, the guardrail knows from its
@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from spark.events import ProcessPulsed
+from spark.events import ProcessPulsed, Receipt
 from spark.names import Role
 
 #: Intents closer together than this share an entry.
@@ -35,6 +35,8 @@ class Trail:
     pulsed_ns: int | None = None
     audited_next: int = 0
     due: deque[Due] = field(default_factory=deque)
+    #: When a witness last saw the trail, by its clock, and never after we heard of it.
+    witnessed_ns: int | None = None
 
     def decided(self, offset: int, appended_ns: int) -> None:
         """Note an intent that was decided; offsets come in order."""
@@ -61,6 +63,16 @@ class Trail:
         self.audited_next = max(self.audited_next, pulse.positions.get(partition, 0))
         while self.due and self.due[0].last_offset < self.audited_next:
             self.due.popleft()
+
+    def witnessed(self, receipt: Receipt, appended_ns: int) -> None:
+        """Take in a receipt whose signature was proved; one that is said again says nothing."""
+        seen_ns = min(receipt.at_ns, appended_ns)
+        if self.witnessed_ns is None or seen_ns > self.witnessed_ns:
+            self.witnessed_ns = seen_ns
+
+    def receipt_age_ns(self, now_ns: int) -> int | None:
+        """Give the age of the last receipt; None without any."""
+        return None if self.witnessed_ns is None else max(0, now_ns - self.witnessed_ns)
 
     def lag_ns(self, now_ns: int) -> int | None:
         """Give the age of the oldest intent that is not audited; None without any pulse."""

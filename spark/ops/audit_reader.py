@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from spark import topics
-from spark.audit import Report, Verify, digest_of, verify
+from spark import keys, topics
+from spark.audit import Report, VerifyAt, digest_of, verify
+from spark.audit_anchor import Outside, read_outside
+from spark.audit_chain import Verify
+from spark.audit_keys import AuditKeys, read_audit_keys
 from spark.bus.port import Bus, Pace, Partition, Record
 from spark.codec import decode
+from spark.consumers.auditor_file import lines_of as notes_of
 from spark.errors import IntegrityError, MalformedError, SettingError
 from spark.events import AuditLine, AuditPaged
-from spark.worker.resume import read_through
+from spark.signing import signature_check
+from spark.worker.spans import read_through
 
 _AUDIT: Final = Partition(topics.AUDIT, 0)
 _READ_WAIT_MS: Final = 500
@@ -41,22 +45,9 @@ class NumberedLine:
     line: AuditLine
 
 
-def signature_check(key: Ed25519PublicKey) -> Verify:
-    """Turn the auditor's public key into a question."""
-
-    def verifies(signed: bytes, signature: bytes) -> bool:
-        try:
-            key.verify(signature, signed)
-        except InvalidSignature:
-            return False
-        return True
-
-    return verifies
-
-
 def read_public_key(path: Path) -> Ed25519PublicKey:
     """
-    Read the auditor's public key, 32 raw bytes.
+    Read the public key of a witness, 32 raw bytes.
 
     Raises:
         SettingError: there is none in this file.
@@ -65,10 +56,52 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     try:
         return Ed25519PublicKey.from_public_bytes(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise SettingError(f"{path}: no audit public key ({error})") from None
+        raise SettingError(f"{path}: no public key ({error})") from None
 
 
-def verify_file(path: Path, verify_signature: Verify) -> Report:
+def read_witness(path: Path | None) -> Verify | None:
+    """Tell how a witness's signature is proved; None where no key is named; raises as above."""
+    return None if path is None else signature_check(read_public_key(path))
+
+
+def read_keys(path: Path) -> AuditKeys:
+    """
+    Read an auditor's public keys: the first one alone, or the list with its successors.
+
+    Raises:
+        SettingError: there are none in this file.
+
+    """
+    try:
+        return read_audit_keys(path.read_bytes())
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+    except (IntegrityError, MalformedError, ValueError) as error:
+        raise SettingError(f"{path}: {error}") from None
+
+
+def keys_in(directory: Path) -> AuditKeys:
+    """Read them where a stack keeps what is public; raises as above."""
+    path = directory / keys.AUDIT_KEYS
+    return read_keys(path if path.exists() else directory / keys.AUDIT_PUBLIC)
+
+
+def read_anchors(path: Path, audit: VerifyAt, witness: Verify | None) -> Outside:
+    """
+    Read a file of anchors and receipts, the auditor's or a witness's.
+
+    Raises:
+        IntegrityError: it contradicts itself.
+        SettingError: the file cannot be read.
+
+    """
+    try:
+        return read_outside(notes_of(path), audit, witness)
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+
+
+def verify_file(path: Path, verify_signature: VerifyAt, outside: Outside | None = None) -> Report:
     """
     Verify an exported trail.
 
@@ -79,12 +112,14 @@ def verify_file(path: Path, verify_signature: Verify) -> Report:
     """
     try:
         with path.open("rb") as file:
-            return verify(_lines_of(file), verify_signature)
+            return verify(_lines_of(file), verify_signature, outside)
     except OSError as error:
         raise SettingError(f"{path}: {error.strerror}") from None
 
 
-async def verify_log(bus: Bus, verify_signature: Verify, progress: Progress) -> Report:
+async def verify_log(
+    bus: Bus, verify_signature: VerifyAt, progress: Progress, *, outside: Outside | None = None
+) -> Report:
     """
     Verify the trail on the log, from its first record to its end now.
 
@@ -94,7 +129,7 @@ async def verify_log(bus: Bus, verify_signature: Verify, progress: Progress) -> 
     """
     waiting: queue.Queue[bytes | None] = queue.Queue(_RECORDS_WAITING_MAX)
     work = asyncio.create_task(
-        asyncio.to_thread(lambda: verify(iter(waiting.get, None), verify_signature))
+        asyncio.to_thread(lambda: verify(iter(waiting.get, None), verify_signature, outside))
     )
     try:
         async for body in _bodies(bus, progress):

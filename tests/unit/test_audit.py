@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from cryptography.exceptions import InvalidSignature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,60 +21,8 @@ from spark.audit import (
 from spark.codec import decode, encode
 from spark.errors import IntegrityError
 from spark.events import AuditCheckpointed, AuditPaged, PartitionFenced
-from tests import keyed
 from tests.made import NOW_NS, place
-
-KEY = keyed.audit()
-KID = "audit:1"
-
-
-def is_signed(body: bytes, signature: bytes) -> bool:
-    try:
-        KEY.public_key().verify(signature, body)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def audited(offset: int, partition: int = 0, value: bytes = encode(place())) -> Audited:
-    return Audited("orders.intents", partition, offset, 5, b"k", value, (("tag.a", b"t"),))
-
-
-class Trail:
-    """An auditor at work, its records kept as an export has them."""
-
-    def __init__(self) -> None:
-        self.records: list[bytes] = []
-        self.chain = Chain()
-        self._next: dict[int, int] = {}
-
-    def fence(self, instance: str = "one") -> "Trail":
-        fenced = PartitionFenced(
-            role="auditor", instance=instance, topic_ids={}, settings={}, fenced_ns=NOW_NS
-        )
-        self.chain.fence(len(self.records), encode(fenced))
-        self.records.append(encode(fenced))
-        return self
-
-    def page(self, *partitions: int) -> "Trail":
-        lines = []
-        for partition in partitions:
-            offset = self._next.get(partition, 0)
-            self._next[partition] = offset + 1
-            lines.append(line_of(audited(offset, partition)))
-        self.records.append(encode(self.chain.page(lines, NOW_NS)))
-        return self
-
-    def sign(self) -> "Trail":
-        made = self.chain.checkpoint({"orders.intents": "id"}, KID, KEY.sign, at_ns=NOW_NS)
-        self.records.append(encode(made))
-        return self
-
-    def zombie(self) -> "Trail":
-        """Let an auditor that was fenced off write once more, as it may."""
-        old = Chain(epoch=0)
-        self.records.append(encode(old.checkpoint({}, KID, KEY.sign, at_ns=NOW_NS)))
-        return self
+from tests.trails import KEY, Trail, audited, is_signed
 
 
 def trail() -> list[bytes]:
@@ -117,11 +64,7 @@ def test_every_single_byte_of_an_export_is_guarded(mask: int) -> None:
                 checked([*records[:number], bytes(changed), *records[number + 1 :]])
 
 
-#: A zombie's record is whole or found, but no link: it proves nothing, and goes unmissed.
-LINKS = [number for number in range(len(trail())) if number != ZOMBIE]
-
-
-@pytest.mark.parametrize("number", LINKS[:-1])
+@pytest.mark.parametrize("number", range(len(trail()) - 1))
 def test_a_record_taken_out_is_found(number: int) -> None:
     """Removed anywhere before the last signature: red."""
     records = trail()
@@ -181,8 +124,8 @@ def rewritten(change: Callable[[AuditPaged], AuditPaged]) -> list[bytes]:
         elif isinstance(event, AuditPaged):
             page = change(event) if event.page == 0 else event
             body = encode(chain.page(page.lines, page.at_ns))  # noqa: PLW2901
-        elif offset != ZOMBIE:
-            chain.link(body)
+        elif isinstance(event, AuditCheckpointed) and offset != ZOMBIE:
+            chain.seal(event, body)
         made.append(body)
     return made
 
@@ -192,6 +135,20 @@ def test_whoever_mends_the_chain_still_lacks_the_key() -> None:
     assert rewritten(lambda page: page) == trail()
     with pytest.raises(IntegrityError, match=r"audit record 4: .*checkpoint"):
         checked(rewritten(lambda page: replace(page, lines=page.lines[:-1])))
+
+
+def test_a_record_out_of_its_epoch_is_listed_by_a_checkpoint() -> None:
+    """What counts for nothing is missed all the same, and none can be slipped in as such."""
+    records = trail()
+    with pytest.raises(IntegrityError, match=f"audit record {ZOMBIE}: .*lists"):
+        checked([*records[:ZOMBIE], *records[ZOMBIE + 1 :]])
+    made = Trail().fence().sign().fence("two").sign()
+    made.zombie()
+    made.chain.void.clear()
+    made.sign()
+    checked(made.page(0).records)
+    with pytest.raises(IntegrityError, match="audit record 4: out of its epoch"):
+        checked(made.sign().records)
 
 
 def test_s14_another_key_proves_nothing() -> None:

@@ -1,6 +1,6 @@
 """How far behind the audit is (A5, B9)."""
 
-from spark.events import ProcessPulsed
+from spark.events import ProcessPulsed, Receipt
 from spark.ledger.trail import Trail
 from spark.names import Role
 
@@ -56,3 +56,19 @@ def test_a_run_of_intents_is_due_until_its_last_one_is_audited() -> None:
     assert trail.lag_ns(AT + 100 * MS) == 100 * MS
     trail.pulsed(pulse(3), SOURCE, AT + 60 * MS)
     assert trail.lag_ns(AT + 100 * MS) == 40 * MS
+
+
+def receipt(at_ns: int) -> Receipt:
+    return Receipt(size=1, root="r", at_ns=at_ns, witness="w", signature="")
+
+
+def test_a_receipt_is_as_old_as_the_witness_says_and_never_younger_than_its_record() -> None:
+    """S14: neither a clock that is ahead nor an old receipt said again makes it younger."""
+    trail = Trail()
+    assert trail.receipt_age_ns(AT) is None
+    trail.witnessed(receipt(AT - 5 * MS), AT)
+    assert trail.receipt_age_ns(AT) == 5 * MS
+    trail.witnessed(receipt(AT - 500 * MS), AT + 100 * MS)
+    assert trail.receipt_age_ns(AT + 100 * MS) == 105 * MS
+    trail.witnessed(receipt(AT + 900 * MS), AT + 200 * MS)
+    assert trail.receipt_age_ns(AT + 300 * MS) == 100 * MS
