@@ -14,8 +14,12 @@ from spark.topics import BY_NAME, INTENTS
 KEY_BYTES: Final = 32
 SEAL: Final = f"seal.{Role.SIGNER}.{Role.GATEWAY}.key"
 AUDIT_PRIVATE: Final = "audit.ed25519"
-#: In the public directory, which every role may read.
+#: How the names of files end that are no secret, wherever they lie.
+PUBLIC_SUFFIX: Final = ".pub"
+#: The first one, in the public directory, which every role may read.
 AUDIT_PUBLIC: Final = "audit.ed25519.pub"
+#: With the auditor and in the public directory, once its key has a successor (audit_keys.py).
+AUDIT_KEYS: Final = "audit.keys.pub"
 #: In the public directory: whose signatures count (people.py); its owner alone may write it.
 OPERATORS: Final = "operators.toml"
 #: What an alert's sender shows to the webhook; its holder tells it to them.
@@ -33,7 +37,18 @@ class SharedKey:
     """32 random bytes that exactly these principals hold."""
 
     name: str
-    holders: tuple[str, ...]
+    #: Who writes with it, and who verifies or opens with it.
+    holders: tuple[str, str]
+
+    @property
+    def writer(self) -> str:
+        """Who switches to a new one last."""
+        return self.holders[0]
+
+    @property
+    def verifier(self) -> str:
+        """Who holds a new one first, and the old one for a while."""
+        return self.holders[1]
 
 
 def tag_key(writer: str, verifier: str) -> str:
@@ -46,16 +61,18 @@ def person_public(person: str) -> str:
     return f"{person}.ed25519.pub"
 
 
-def exchange_key(venue: str, kind: str) -> tuple[str, str]:
+def exchange_key(venue: str, kind: str, generation: int = 1) -> tuple[str, str]:
     """
     Name the two files of an exchange key: its public id and its secret.
 
     Args:
         venue: `binance`.
         kind: TRADE_KEY or READ_KEY.
+        generation: both keys of an exchange change together.
 
     """
-    return f"{venue}.{kind}api_key", f"{venue}.{kind}secret"
+    slot = f"{generation}." if generation > 1 else ""
+    return f"{venue}.{kind}{slot}api_key", f"{venue}.{kind}{slot}secret"
 
 
 def _pair(writer: str, verifier: str) -> SharedKey:

@@ -8,6 +8,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from spark.audit_keys import AuditSigner
 from spark.exchanges.binance.auth import SecretKey
 from spark.exchanges.binance.signer import BinanceKey, BinanceSigner, dummy_key
 from spark.people import People
@@ -53,6 +54,16 @@ def seal() -> SealKey:
 def audit() -> Ed25519PrivateKey:
     """Make the auditor's key."""
     return Ed25519PrivateKey.from_private_bytes(key_bytes("audit"))
+
+
+def audit_signer() -> AuditSigner:
+    """Sign with it, without a successor."""
+    return AuditSigner(lambda _: audit(), lambda: None)
+
+
+def witness() -> Ed25519PrivateKey:
+    """Make the key of the audit trail's witness."""
+    return Ed25519PrivateKey.from_private_bytes(key_bytes("witness"))
 
 
 def person(name: str) -> Ed25519PrivateKey:

@@ -12,8 +12,8 @@ owns its directory and could put a link where this process, as root, writes.
 import os
 import secrets
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +91,31 @@ def write_secret(path: Path, secret: bytes, uid: int | None = None) -> None:
 
     Raises: SettingError when the name is taken; a secret is never overwritten.
     """
+    with _beside(path, secret, uid) as (temporary, directory):
+        try:
+            # A link, unlike a rename, fails when the name is taken.
+            os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileExistsError:
+            raise SettingError(f"{path} exists; a secret is never overwritten") from None
+
+
+def replace_secret(path: Path, secret: bytes) -> None:
+    """
+    Put the same secret in another form in its place, whole or not at all; the owner stays.
+
+    Raises:
+        SettingError: there is none.
+
+    """
+    with open_secret(path) as descriptor:
+        uid = os.fstat(descriptor).st_uid
+    with _beside(path, secret, None if uid == os.geteuid() else uid) as (temporary, directory):
+        os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+
+
+@contextmanager
+def _beside(path: Path, secret: bytes, uid: int | None) -> Iterator[tuple[str, int]]:
+    """Write it under another name; gives that and the directory, and leaves no trace of it."""
     assert len(secret) <= SECRET_BYTES_MAX, "a secret is small"
     with open_directory(path.parent) as directory:
         temporary = f".{path.name}.{secrets.token_hex(8)}"
@@ -104,12 +129,10 @@ def write_secret(path: Path, secret: bytes, uid: int | None = None) -> None:
                 if uid is not None:
                     os.fchown(file.fileno(), uid, uid)
                 os.fsync(file.fileno())
-            # A link, unlike a rename, fails when the name is taken.
-            os.link(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except FileExistsError:
-            raise SettingError(f"{path} exists; a secret is never overwritten") from None
+            yield temporary, directory
         finally:
-            os.unlink(temporary, dir_fd=directory)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=directory)
         os.fsync(directory)
 
 

@@ -10,8 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spark import keys, log
+from spark.audit_keys import succeed
 from spark.errors import SettingError
+from spark.key_slots import slot_name
 from spark.keyring import Keyring
+from spark.ops.audit_reader import keys_in
 from spark.people import sign, write_people
 
 SECRET = b"hunter2hunter2hunter2hunter2!!!!"
@@ -20,7 +23,7 @@ SECRET = b"hunter2hunter2hunter2hunter2!!!!"
 @pytest.fixture(autouse=True)
 def forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no registered secret behind."""
-    monkeypatch.setattr(log, "_forms", [])
+    monkeypatch.setattr(log, "_forms", {})
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def keyring(home: Path, role: str = "signer") -> Keyring:
 READERS: list[tuple[str, Callable[[Keyring], object]]] = [
     ("kafka.password", Keyring.kafka_password),
     (keys.SEAL, Keyring.seal),
-    (keys.AUDIT_PRIVATE, Keyring.audit_key),
+    (keys.AUDIT_PRIVATE, Keyring.audit_signer),
     (keys.OPERATOR_PRIVATE, Keyring.operator_key),
     (keys.tag_key("signer", "gateway"), lambda ring: ring.tagger(["gateway"])),
     (keys.tag_key("guardrail", "signer"), lambda ring: ring.checker(["guardrail"])),
@@ -89,18 +92,28 @@ def test_s4_the_two_exchange_keys_are_two_pairs_of_files(home: Path) -> None:
 
 
 def test_the_audit_keys_two_halves_fit(home: Path) -> None:
-    """S14: what the auditor signs verifies with what lies in public."""
+    """S14: what the auditor signs verifies with what lies in public, and on with the list."""
+    first = Ed25519PrivateKey.from_private_bytes(SECRET)
     put(home, keys.AUDIT_PRIVATE, SECRET)
-    public = home / "public" / keys.AUDIT_PUBLIC
+    signer = keyring(home).audit_signer()
+    public = home / "public"
     with pytest.raises(SettingError, match="No such file"):
-        keyring(home).audit_public_key()
-    public.write_bytes(b"short")
-    with pytest.raises(SettingError, match="not an Ed25519 key"):
-        keyring(home).audit_public_key()
-    private = Ed25519PrivateKey.from_private_bytes(SECRET)
-    public.write_bytes(private.public_key().public_bytes_raw())
-    signature = keyring(home).audit_key().sign(b"head")
-    keyring(home).audit_public_key().verify(signature, b"head")
+        keys_in(public)
+    (public / keys.AUDIT_PUBLIC).write_bytes(b"short")
+    with pytest.raises(SettingError, match="neither a public key"):
+        keys_in(public)
+    (public / keys.AUDIT_PUBLIC).write_bytes(first.public_key().public_bytes_raw())
+    assert keys_in(public).is_signed(9, b"head", signer.at(9)[1](b"head"))
+    second = Ed25519PrivateKey.generate()
+    grown = succeed(keys_in(public), first, second, from_ns=9)
+    put(home, slot_name(keys.AUDIT_PRIVATE, 2), second.private_bytes_raw())
+    put(home, keys.AUDIT_KEYS, grown.content())
+    (public / keys.AUDIT_KEYS).write_bytes(grown.content())
+    for ring in (signer, keyring(home).audit_signer()):
+        kid, sign = ring.at(9)
+        assert kid == "audit:2"
+        assert keys_in(public).is_signed(9, b"head", sign(b"head"))
+        assert not keys_in(public).is_signed(8, b"head", sign(b"head"))
 
 
 def test_without_the_logs_name_there_is_no_keyring(home: Path) -> None:
