@@ -7,24 +7,29 @@ shape than today's state, is ignored; one that belongs to another log halts,
 because then the log is not what it was. Deleting it changes nothing.
 """
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from spark.bus.port import Bus, Partition
+from spark.bus.port import Bus, Partition, Record
+from spark.crash_points import Point, reach
 from spark.errors import PositionError
 from spark.events import Stamp
 from spark.log import logger
 from spark.signing import short_digest
-from spark.worker.tenure import read_between
+from spark.worker.incarnations import REMEDY
+from spark.worker.spans import read_through
 
 _S = TypeVar("_S")
 _DIGEST_BYTES: Final = 32
+#: Since the last time, under load. Writing some megabytes takes 30 ms, in which nobody is served.
+_LATE_NS: Final = 20_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,40 @@ class Kept(Generic[_S]):
         return 0
 
 
+@dataclass(slots=True)
+class Unkept:
+    """
+    How many records of an output came since its state was kept, and whether to keep it now.
+
+    It begins with what a start folds: or one that ends again and again would fold more each time.
+    """
+
+    records: int = 0
+    _kept_ns: int = -_LATE_NS
+
+    @classmethod
+    def below(cls, fence: int, output: Partition, kept: Kept[Any] | None) -> "Unkept":
+        """Count what a start folds below its fence."""
+        return cls(fence - (0 if kept is None else kept.position(output)))
+
+    def is_due(self, when_idle: int, in_any_case: int, *, is_idle: bool, now_ns: int) -> bool:
+        """
+        Say whether there is enough of them.
+
+        Args:
+            when_idle: how many, where the owner is idle or kept nothing for long.
+            in_any_case: how many, where it is neither.
+            now_ns: monotonic.
+
+        """
+        may_wait = not is_idle and now_ns - self._kept_ns < _LATE_NS
+        return self.records >= (in_any_case if may_wait else when_idle)
+
+    def kept(self, now_ns: int) -> None:
+        """Begin anew: all of it is kept."""
+        self.records, self._kept_ns = 0, now_ns
+
+
 class StateCache(Generic[_S]):
     """
     The file of one role and partition.
@@ -81,6 +120,7 @@ class StateCache(Generic[_S]):
         part = self._path.with_suffix(".part")
         try:
             part.write_bytes(self._shape + sha256(body).digest() + body)
+            reach(Point.SNAPSHOT_WRITTEN)
             part.replace(self._path)
         except OSError as error:
             # A full disk makes the next start slow, and stops nothing now.
@@ -101,17 +141,23 @@ class StateCache(Generic[_S]):
             return None
         for topic, topic_id in kept.topic_ids.items():
             if topic_ids.get(topic) != topic_id:
-                raise PositionError(f"{topic} is not the topic that it was: created again?")
-        partitions = {mark: Partition(mark.topic, mark.partition) for mark in kept.marks}
-        ends = await bus.ends(list(partitions.values()))
-        for mark, partition in partitions.items():
-            if mark.next_offset > ends[partition]:
-                raise PositionError(f"{partition} was cut to {ends[partition]}")
-            if mark.next_offset:
-                before = mark.next_offset - 1
-                record = (await read_between(bus, partition, start=before, end=before + 1))[0]
-                if short_digest(record.value or b"") != mark.digest:
-                    raise PositionError(f"{partition}: offset {before} is not the record it was")
+                raise PositionError(
+                    f"{topic} is not the topic that it was: created again? {REMEDY}"
+                )
+        marks = {Partition(one.topic, one.partition): one for one in kept.marks if one.next_offset}
+        for partition, end in (await bus.ends(list(marks))).items():
+            if marks[partition].next_offset > end:
+                raise PositionError(f"{partition} was cut to {end}; {REMEDY}")
+
+        def check(record: Record) -> None:
+            if short_digest(record.value or b"") != marks[record.partition].digest:
+                raise PositionError(
+                    f"{record.partition}: offset {record.offset} is not the record it was; {REMEDY}"
+                )
+
+        # By one reader: each of its own would be a login.
+        before = {p: (one.next_offset - 1, one.next_offset) for p, one in marks.items()}
+        await read_through(bus, before, check)
         return kept
 
     def _read(self) -> Kept[_S] | None:
@@ -127,8 +173,14 @@ class StateCache(Generic[_S]):
         if shape != self._shape or sha256(body).digest() != digest:
             logger().warning("state_cache_ignored", why="damaged or of another shape")
             return None
+        # Nothing of what is made here is rubbish: the collector would walk it again and again.
+        was_enabled = gc.isenabled()
+        gc.disable()
         try:
             return self._adapter.validate_json(body)
         except ValidationError:
             logger().warning("state_cache_ignored", why="does not decode")
             return None
+        finally:
+            if was_enabled:
+                gc.enable()

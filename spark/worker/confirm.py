@@ -17,7 +17,7 @@ from spark.codec import encode
 from spark.events import HaltConfirmed
 from spark.log import logger
 from spark.names import ClientOrderId
-from spark.topics import CONTROL_PULSE
+from spark.topics import CONTROL_CONFIRMED
 from spark.worker.halts import Halts, shortened
 from spark.worker.tenure import Tenure
 
@@ -107,5 +107,5 @@ class Confirmer:
             at_ns=self._clock.wall_ns(),
         )
         await self._writer.write(
-            [Outgoing(Partition(CONTROL_PULSE, 0), self._role.encode(), encode(confirmed))]
+            [Outgoing(Partition(CONTROL_CONFIRMED, 0), self._role.encode(), encode(confirmed))]
         )

@@ -4,16 +4,27 @@ Which records of a stamped partition count: a function of the log alone (design 
 A record is valid if its epoch is that of the last fence before it and its `seq`
 is the previous valid one plus 1. Another epoch, or a lower `seq`: void, dropped
 by every reader alike (R3). A higher `seq`: something was lost; halt.
+
+Topics without stamps, of which nothing is folded in order, carry the epoch alone, in a
+header: there a record counts if no higher epoch stood on the partition before it.
 """
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-from spark.errors import GapError
+from spark.bus.port import Partition, Record
+from spark.codec import decode
+from spark.errors import GapError, MalformedError
 from spark.events import PartitionFenced, Stamp
 
 NO_EPOCH = -1
 NO_SEQ = -1
+#: On each record of a held topic: its writer's epoch, in decimal digits.
+EPOCH_HEADER: Final = "epoch"
+_FENCE_MARK: Final = b'"partition_fenced"'
+#: An epoch is an offset: 64 bits.
+_DIGITS_MAX: Final = 19
 
 
 class Verdict(Enum):
@@ -53,6 +64,39 @@ class Lineage:
             )
         self.seq = stamp.seq
         return Verdict.VALID
+
+
+class Reigns:
+    """The epochs of partitions whose records carry them; hand over each record in order."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[Partition, int] = {}
+
+    def is_void(self, record: Record) -> bool:
+        """Tell whether a record is to be passed over: a fence, or one of an epoch that is over."""
+        known = self._epochs.get(record.partition, NO_EPOCH)
+        found = next((value for name, value in record.headers if name == EPOCH_HEADER), None)
+        if found is None:
+            if _is_fence(record):
+                self._epochs[record.partition] = record.offset
+                return True
+            # Before the first fence nothing carried an epoch.
+            return known != NO_EPOCH
+        epoch = int(found) if found.isdigit() and len(found) <= _DIGITS_MAX else NO_EPOCH
+        if epoch < max(known, 0) or epoch >= record.offset:
+            return True
+        self._epochs[record.partition] = epoch
+        return False
+
+
+def _is_fence(record: Record) -> bool:
+    body = record.value or b""
+    if _FENCE_MARK not in body:
+        return False
+    try:
+        return isinstance(decode(body), PartitionFenced)
+    except MalformedError:
+        return False
 
 
 def is_opinion_valid(opinion_epoch: int, fenced_epoch: int) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+import orjson
+
 from spark.bus.port import Bus, Pace, Partition, Record
 from spark.ledger.control import Control, fold_body
 from spark.ledger.control_state import ALL_ACCOUNTS, Halt
@@ -25,12 +27,22 @@ from spark.worker.sides import follow
 CONTROL_TOPICS: Final = (CONTROL, CONTROL_HALT)
 _NAMES_MAX: Final = 120
 _NAME_CHARS_MAX: Final = 300
+_NAMES_BYTES_MAX: Final = 40 * 1024
 _PARTITIONS: Final = tuple(Partition(name, 0) for name in CONTROL_TOPICS)
 
 
 def shortened(halts: Iterable[str]) -> tuple[str, ...]:
     """Cut names to what fits into a record, however many there are and whoever chose them."""
-    return tuple(halt[:_NAME_CHARS_MAX] for halt in islice(halts, _NAMES_MAX))
+    found: list[str] = []
+    left = _NAMES_BYTES_MAX
+    for halt in islice(halts, _NAMES_MAX):
+        name = halt[:_NAME_CHARS_MAX]
+        # As they are written: a control character takes six bytes.
+        left -= len(orjson.dumps(name)) + 1
+        if left < 0:
+            break
+        found.append(name)
+    return tuple(found)
 
 
 class Halts:

@@ -1,9 +1,9 @@
 """
 When a transform's state is kept on disk, and what its place in the log is then.
 
-Kept when the partition is idle, or after so many outputs that folding them again
-would make a restart slow. Called between a batch's acknowledgement and the next
-read, so that state and log agree.
+Kept when the partition is idle, every so often where it never is, and after so many outputs
+that folding them again would make a restart slow. Called between a batch's acknowledgement
+and the next read, so that state and log agree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from spark.bus.port import Bus, Outgoing, Partition, Record
 from spark.events import Stamp
 from spark.signing import short_digest
 from spark.topics import BY_NAME
-from spark.worker.cache import Kept, Mark, StateCache
+from spark.worker.cache import Kept, Mark, StateCache, Unkept
 from spark.worker.contract import Transform
 from spark.worker.tenure import Tenure
 
 _S = TypeVar("_S")
-#: Outputs since the last time, when idle and in any case.
+#: Outputs since the last time, when idle or late and in any case.
 _IDLE_OUTPUTS_MIN: Final = 500
 _BUSY_OUTPUTS_MAX: Final = 20_000
 
@@ -48,21 +48,25 @@ class Keeper(Generic[_S]):
         if directory is not None:
             path = directory / f"{transform.role}.{partition}.state"
             self._cache = StateCache(path, transform.state_type)
-        self._outputs = 0
+        self._unkept = Unkept()
         #: Right behind our own last output: what stands beyond it is not ours to name.
         self._mark: Mark | None = None
         #: Stamp of the last output.
         self.last: Stamp | None = None
 
-    async def load(self, bus: Bus) -> Kept[_S] | None:
+    async def load(self, bus: Bus, fence: int) -> Kept[_S] | None:
         """
         Find the kept state.
+
+        Args:
+            fence: below it the output is folded now.
 
         Raises:
             PositionError: it belongs to another log.
 
         """
         kept = None if self._cache is None else await self._cache.load(bus, self._topic_ids)
+        self._unkept = Unkept.below(fence, self._output, kept)
         for mark in () if kept is None else kept.marks:
             partition = Partition(mark.topic, mark.partition)
             if partition in self._sides:
@@ -77,18 +81,20 @@ class Keeper(Generic[_S]):
     def wrote(self, outputs: Sequence[Outgoing], offsets: Sequence[int]) -> None:
         """Note outputs that are acknowledged."""
         if outputs:
-            self._outputs += len(outputs)
+            self._unkept.records += len(outputs)
             self._mark = Mark(
                 *self._output, next_offset=offsets[-1] + 1, digest=short_digest(outputs[-1].value)
             )
 
-    def keep(self, state: _S, tenure: Tenure, *, is_idle: bool) -> None:
-        """Keep the state if it is time."""
-        due = _IDLE_OUTPUTS_MIN if is_idle else _BUSY_OUTPUTS_MAX
-        if self._cache is None or self._mark is None or self._outputs < due:
+    def keep(self, state: _S, tenure: Tenure, *, is_idle: bool, now_ns: int) -> None:
+        """Keep the state if it is time; `now_ns` is monotonic."""
+        is_due = self._unkept.is_due(
+            _IDLE_OUTPUTS_MIN, _BUSY_OUTPUTS_MAX, is_idle=is_idle, now_ns=now_ns
+        )
+        if self._cache is None or self._mark is None or not is_due:
             return
         assert self.last is not None  # stamped before it was written
-        self._outputs = 0
+        self._unkept.kept(now_ns)
         for side, record in self._side_records.items():
             digest = short_digest(record.value or b"")
             self._side_marks[side] = Mark(*side, next_offset=record.offset + 1, digest=digest)

@@ -16,15 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from spark.worker.latch_copy import LatchCopy
+from spark.worker.latch_copy import KILLS_MAX, LatchCopy
 
 ENVIRONMENT: Final = "environment"
 #: How kills from the directory begin.
 PREFIX: Final = "latch:"
 _ENTRIES_MAX: Final = 64
 _TOUCHED_MAX: Final = 1_000
-#: Their names are part of decisions and pulses, which have their own limits.
-_SEEN_MAX: Final = 100
 
 
 class KillLatch:
@@ -103,7 +101,7 @@ class KillLatch:
 
     def _see(self, name: str) -> None:
         # What finds no room is seen when a resume makes some; until then others kill.
-        if len(self._seen) < _SEEN_MAX:
+        if len(self._seen) < KILLS_MAX:
             self._seen[name] = None
 
     def _keep(self) -> None:

@@ -15,10 +15,15 @@ from typing import Final
 
 import orjson
 
+from spark.crash_points import Point, reach
 from spark.log import logger
 
 _FILE: Final = "kills.json"
 _BYTES_MAX: Final = 1 << 20
+#: What a latch keeps at most; the names are part of decisions and pulses, which have limits.
+KILLS_MAX: Final = 100
+#: The name of a file, its prefix and its time.
+_NAME_CHARS_MAX: Final = 300
 _MODE: Final = 0o600
 _FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -59,9 +64,10 @@ class LatchCopy:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
             found = None
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        if not _is_copy(found):
             self._doubt = "own copy: rubbish"
             return ()
+        assert isinstance(found, list)
         return tuple(found)
 
     def doubts(self) -> list[str]:
@@ -89,6 +95,7 @@ class LatchCopy:
                 file.flush()
                 os.fsync(file.fileno())
                 state = os.fstat(file.fileno())
+            reach(Point.LATCH_WRITTEN)
             part.replace(self._path)
             _flush_directory(self._path.parent)
         except OSError as error:
@@ -111,6 +118,15 @@ def make_empty_copy(directory: Path) -> None:
         file.write(b"[]")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _is_copy(found: object) -> bool:
+    """Tell whether these are kills as `write` left them: more, or longer, was written by others."""
+    return (
+        isinstance(found, list)
+        and len(found) <= KILLS_MAX
+        and all(isinstance(one, str) and len(one) <= _NAME_CHARS_MAX for one in found)
+    )
 
 
 def _wrong(state: os.stat_result) -> str:

@@ -45,7 +45,8 @@ def _appear(held: int, halt: str, text: bytes) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(halt, flags, _MODE, dir_fd=held)
     try:
-        os.write(fd, text)
+        with suppress(OSError):  # a full disk: the entry kills, the text only tells why
+            os.write(fd, text)
         os.link(f"/proc/self/fd/{fd}", halt, dst_dir_fd=held, follow_symlinks=True)
     except OSError:
         os.close(fd)

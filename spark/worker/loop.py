@@ -7,7 +7,7 @@ failed produce ends the process, and the next one folds the log.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -16,13 +16,18 @@ from spark import topics as table
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import encode, type_name
+from spark.crash_points import Point, reach
 from spark.events import Event, Refusal, Stamp
 from spark.log import logger
 from spark.metrics import Metrics
+from spark.names import Role
 from spark.signing import TagChecker, Tagger, short_digest
 from spark.worker import resume
+from spark.worker.at_once import at_once
 from spark.worker.confirm import Confirmer
 from spark.worker.contract import Given, Place, Tick, Transform
+from spark.worker.crew import Crew
+from spark.worker.fence import Reigns
 from spark.worker.halts import CONTROL_TOPICS, Halts
 from spark.worker.inbox import Accepted, Inbox
 from spark.worker.keeper import Keeper
@@ -33,6 +38,8 @@ from spark.worker.tenure import Holder, Tenure, take
 
 _S = TypeVar("_S")
 _READ_WAIT_MS: Final = 200
+#: So often that a restart fits between a pulse and the end of what it is good for.
+_PULSE_S: Final = 0.5
 _NS_PER_S: Final = 1e9
 
 
@@ -67,6 +74,10 @@ class _Lane(Generic[_S]):
     batches: int = 0
     is_writing: bool = False
 
+    def keep(self, *, is_idle: bool, now_ns: int) -> None:
+        """Keep the state, if it is time."""
+        self.keeper.keep(self.state, self.tenure, is_idle=is_idle, now_ns=now_ns)
+
 
 class TransformLoop(Generic[_S]):
     """One process of a Transform."""
@@ -76,6 +87,7 @@ class TransformLoop(Generic[_S]):
         self._wiring = wiring
         self._lanes: dict[int, _Lane[_S]] = {}
         self._side_positions: dict[Partition, int] = {}
+        self._reigns = Reigns()
         # Kills and resumes concern every stage, whether its own state holds them or not.
         self._sides = tuple(dict.fromkeys((*transform.sides, *CONTROL_TOPICS)))
         self._quarantine = Quarantine(transform.role)
@@ -94,29 +106,30 @@ class TransformLoop(Generic[_S]):
         dead = f"dlq.{transform.role}"
         writer = await wiring.bus.writer([transform.output, dead, table.CONTROL_PULSE])
         who, halts = (transform.role, wiring.instance, writer), wiring.halts
-        pulse = Pulse(*who, clock=wiring.clock, halts=halts.listed)
+        # A gateway places only while it hears the guardrail, and believes nobody else (S9).
+        tagger = wiring.tagger if transform.role == Role.GUARDRAIL else None
+        pulse = Pulse(
+            *who, clock=wiring.clock, halts=halts.listed, period_s=_PULSE_S, tagger=tagger
+        )
         confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
-            await self._open(writer)
-            words = [p for p in self._side_positions if p.topic in CONTROL_TOPICS]
-            rest = [p for p in self._side_positions if p.topic not in CONTROL_TOPICS]
-            async with asyncio.TaskGroup() as group:
+            await self._open(writer, pulse)
+            words, rest = _apart(self._side_positions)
+            async with Crew() as group:
                 beside = [
                     group.create_task(self._follow(words, Pace.HOT)),
                     group.create_task(self._follow(rest, Pace.SIDE)),
                     group.create_task(pulse.beat(self._tenures, self._positions)),
                     group.create_task(confirmer.watch(self._tenures, self._open_batches)),
                 ]
-                serving = [
-                    group.create_task(self._serve(lane, stop)) for lane in self._lanes.values()
-                ]
-                await asyncio.gather(*serving)
+                serving = [self._serve(lane, stop) for lane in self._lanes.values()]
+                await asyncio.gather(*map(group.create_task, serving))
                 for task in beside:
                     task.cancel()
         finally:
             await writer.close()
 
-    async def _open(self, writer: Writer) -> None:
+    async def _open(self, writer: Writer, pulse: Pulse) -> None:
         transform, wiring = self._transform, self._wiring
         names = [transform.source, transform.output, *self._sides]
         ids = await resume.check_partition_counts(
@@ -124,12 +137,14 @@ class TransformLoop(Generic[_S]):
         )
         holder = _holder(transform, wiring.instance, ids)
         known: dict[Partition, int] = {}
-        for number in wiring.partitions:
-            self._lanes[number] = await self._take(writer, holder, number, known=known)
+        takes = {n: self._take(writer, holder, n, known=known) for n in wiring.partitions}
+        self._lanes |= await at_once(takes)
         sides = _side_partitions(self._sides, wiring.partitions)
         self._side_positions = await resume.read_sides(
             wiring.bus, sides, self._take_side, known=known
         )
+        # Heard before the first decision.
+        await pulse.say(self._tenures(), self._positions())
         self._wiring.ready.set()
         self._log.info(
             "ready",
@@ -145,7 +160,7 @@ class TransformLoop(Generic[_S]):
         source, output = Partition(transform.source, number), Partition(transform.output, number)
         tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
         keeper = Keeper(transform, wiring.state_dir, partition=number, topic_ids=holder.topic_ids)
-        kept = await keeper.load(wiring.bus)
+        kept = await keeper.load(wiring.bus, tenure.epoch)
         state = transform.initial(number) if kept is None else kept.state
 
         def fold(place: Place, event: Event) -> None:
@@ -168,6 +183,8 @@ class TransformLoop(Generic[_S]):
         return _Lane(state, inbox, tenure, keeper)
 
     def _take_side(self, record: Record) -> None:
+        if record.partition.topic in table.HELD and self._reigns.is_void(record):
+            return
         if record.partition.topic in CONTROL_TOPICS:
             self._wiring.halts.take(record)
         if record.partition.topic not in self._transform.sides:
@@ -192,27 +209,20 @@ class TransformLoop(Generic[_S]):
 
     async def _serve(self, lane: _Lane[_S], stop: asyncio.Event) -> None:
         # A reader for each partition: one that is busy never makes another wait.
-        source = lane.inbox.partition
+        source, clock = lane.inbox.partition, self._wiring.clock
         hot = await self._wiring.bus.reader({source: lane.inbox.position}, Pace.HOT)
         try:
             while not stop.is_set():
                 records = await hot.read(_READ_WAIT_MS)
                 if records:
                     await self._handle(lane, records)
-                lane.keeper.keep(lane.state, lane.tenure, is_idle=not records)
+                lane.keep(is_idle=not records, now_ns=clock.monotonic_ns())
         finally:
             await hot.close()
 
     async def _handle(self, lane: _Lane[_S], records: Sequence[Record]) -> None:
-        tick = Tick(
-            now_ns=self._wiring.clock.wall_ns(),
-            seen={
-                str(p): offset
-                for p, offset in self._side_positions.items()
-                if p.topic in self._transform.sides
-            },
-            halts=self._wiring.halts.outside(),
-        )
+        reach(Point.CONSUMED)
+        tick = _tick(self._transform.sides, self._wiring, self._side_positions)
         lane.batches += 1
         lane.is_writing = True
         outputs: list[Outgoing] = []
@@ -233,7 +243,9 @@ class TransformLoop(Generic[_S]):
         if letters:
             # First, so that a crash between the two repeats a letter and loses none.
             await lane.tenure.writer.write(letters)
+        reach(Point.STEPPED)
         offsets = await lane.tenure.write(outputs)
+        reach(Point.PRODUCED)
         lane.is_writing = False
         lane.keeper.wrote(outputs, offsets)
         _measure(self._wiring.metrics, lane.inbox, appended_ns, now_ns=self._wiring.clock.wall_ns())
@@ -267,6 +279,20 @@ class TransformLoop(Generic[_S]):
     def _positions(self) -> dict[str, int]:
         inputs = {str(lane.inbox.partition): lane.inbox.position for lane in self._lanes.values()}
         return inputs | {str(p): offset for p, offset in self._side_positions.items()}
+
+
+def _apart(sides: Iterable[Partition]) -> tuple[list[Partition], list[Partition]]:
+    """Tell what people and protections say from the rest."""
+    words = [p for p in sides if p.topic in CONTROL_TOPICS]
+    return words, [p for p in sides if p.topic not in CONTROL_TOPICS]
+
+
+def _tick(sides: Sequence[str], wiring: Wiring, read: Mapping[Partition, int]) -> Tick:
+    return Tick(
+        now_ns=wiring.clock.wall_ns(),
+        seen={str(p): offset for p, offset in read.items() if p.topic in sides},
+        halts=wiring.halts.outside(),
+    )
 
 
 def _holder(transform: Transform[_S], instance: str, ids: dict[str, str]) -> Holder:

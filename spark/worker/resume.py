@@ -11,19 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from spark.bus.port import Bus, Pace, Partition, Record
-from spark.codec import decode
-from spark.errors import BusUnavailable, MalformedError, PartitionError, PositionError
+from spark.bus.port import Bus, Partition, Record
+from spark.codec import decode, type_name
+from spark.errors import MalformedError, PartitionError, PositionError
 from spark.events import Event, PartitionFenced, Stamp
 from spark.signing import short_digest
 from spark.topics import BY_NAME, KEEP_MS
 from spark.worker.contract import Place
 from spark.worker.fence import NO_EPOCH, NO_SEQ, Lineage, Verdict
-from spark.worker.tenure import read_between
+from spark.worker.incarnations import REMEDY
+from spark.worker.incarnations import check_topic_ids as check_topic_ids  # noqa: PLC0414
+from spark.worker.spans import read_between, read_through
 
 _NS_PER_MS: Final = 1_000_000
-_READ_WAIT_MS: Final = 1_000
-_SILENT_READS_MAX: Final = 15
 
 Fold = Callable[[Place, Event], None]
 
@@ -47,41 +47,6 @@ def place_of(record: Record) -> Place:
         record.offset,
         record.timestamp_ms * _NS_PER_MS,
     )
-
-
-async def read_through(
-    bus: Bus,
-    spans: Mapping[Partition, tuple[int, int]],
-    each: Callable[[Record], None],
-) -> None:
-    """
-    Hand every record of the half-open spans to `each`, in offset order a partition.
-
-    Raises:
-        PositionError: a span begins before the log.
-        BusUnavailable: its records do not come; a restart asks again.
-
-    """
-    open_spans = {p: span for p, span in spans.items() if span[0] < span[1]}
-    if not open_spans:
-        return
-    reader = await bus.reader({p: span[0] for p, span in open_spans.items()}, Pace.HOT)
-    silent = 0
-    try:
-        while open_spans:
-            records = await reader.read(_READ_WAIT_MS)
-            silent = 0 if records else silent + 1
-            if silent > _SILENT_READS_MAX:
-                raise BusUnavailable(f"records do not come: {sorted(map(str, open_spans))}")
-            for record in records:
-                span = open_spans.get(record.partition)
-                if span is None or record.offset >= span[1]:
-                    continue
-                each(record)
-                if record.offset == span[1] - 1:
-                    del open_spans[record.partition]
-    finally:
-        await reader.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +77,7 @@ async def fold_output(
     source, output = lane
     starts = await bus.starts([source, output])
     if starts[output] > 0:
-        raise PositionError(f"{output}: records below {starts[output]} are gone")
+        raise PositionError(f"{output}: records below {starts[output]} are gone; {REMEDY}")
     lineage = Lineage(str(output), known.epoch, known.seq)
     last = known.last
     own_ids: dict[str, str] = {}
@@ -121,7 +86,8 @@ async def fold_output(
         nonlocal last
         event = _decoded(record)
         if isinstance(event, PartitionFenced):
-            own_ids.update(event.topic_ids)
+            # The first word counts: a start that halted had fenced with today's ids.
+            own_ids.update(event.topic_ids | own_ids)
             lineage.fence(record.offset)
             return
         stamp: Stamp | None = getattr(event, "stamp", None)
@@ -136,7 +102,7 @@ async def fold_output(
         if starts[source] > 0:
             raise PositionError(
                 f"{output} is empty, but {source} starts at {starts[source]}: "
-                "what was decided before is lost"
+                f"what was decided before is lost; {REMEDY}"
             )
         return ResumePoint(0, Lineage(str(source)), None)
     await _check_input(bus, source, last)
@@ -167,7 +133,7 @@ async def read_sides(
     ends = await bus.ends(partitions)
     for partition, start in starts.items():
         if _needs_all(partition) and start > known.get(partition, 0):
-            raise PositionError(f"{partition}: records below {start} are gone")
+            raise PositionError(f"{partition}: records below {start} are gone; {REMEDY}")
     firsts = {p: known.get(p) or _first(p, starts[p], ends[p]) for p in partitions}
     await read_through(bus, {p: (firsts[p], ends[p]) for p in partitions}, each)
     return ends
@@ -183,20 +149,6 @@ def _first(partition: Partition, start: int, end: int) -> int:
     return max(start, end - tail) if tail else start
 
 
-async def check_topic_ids(bus: Bus, known: Mapping[str, str]) -> None:
-    """
-    Compare the topics' incarnations with those noted before.
-
-    Raises:
-        PositionError: a topic was created again (R18).
-
-    """
-    states = await bus.topics(list(known)) if known else {}
-    for topic, topic_id in known.items():
-        if topic not in states or states[topic].topic_id != topic_id:
-            raise PositionError(f"{topic} is not the topic that it was: created again?")
-
-
 async def check_partition_counts(bus: Bus, expected: Mapping[str, int]) -> dict[str, str]:
     """
     Compare partition counts with the table.
@@ -209,7 +161,9 @@ async def check_partition_counts(bus: Bus, expected: Mapping[str, int]) -> dict[
     """
     states = await bus.topics(list(expected))
     for topic, count in expected.items():
-        found = states[topic].partitions if topic in states else 0
+        if topic not in states:
+            raise PartitionError(f"{topic} is not there: deleted, or hidden from us? {REMEDY}")
+        found = states[topic].partitions
         if found != count:
             raise PartitionError(f"{topic} has {found} partitions, the table says {count}")
     return {topic: states[topic].topic_id for topic in expected}
@@ -218,10 +172,14 @@ async def check_partition_counts(bus: Bus, expected: Mapping[str, int]) -> dict[
 async def _check_input(bus: Bus, source: Partition, last: Stamp) -> None:
     end = (await bus.ends([source]))[source]
     if last.src_offset >= end:
-        raise PositionError(f"{source} ends at {end}, but {last.src_offset} was read before")
+        raise PositionError(
+            f"{source} ends at {end}, but {last.src_offset} was read before; {REMEDY}"
+        )
     record = (await read_between(bus, source, start=last.src_offset, end=last.src_offset + 1))[0]
     if short_digest(record.value or b"") != last.src_digest:
-        raise PositionError(f"{source}: offset {last.src_offset} is not the record it was")
+        raise PositionError(
+            f"{source}: offset {last.src_offset} is not the record it was; {REMEDY}"
+        )
 
 
 def _decoded(record: Record) -> Event | None:
@@ -232,7 +190,16 @@ def _decoded(record: Record) -> Event | None:
 
 
 def fold_record(record: Record, fold: Fold) -> None:
-    """Fold one record; bytes that nobody can read change no state."""
+    """
+    Fold one record; bytes that nobody can read change no state.
+
+    Nor does an event on a topic that is not its own: each topic has its writers, and who may
+    say prices must not say equity (S17).
+    """
     event = _decoded(record)
-    if event is not None:
+    if event is not None and _is_at_home(record.partition.topic, event):
         fold(place_of(record), event)
+
+
+def _is_at_home(topic: str, event: Event) -> bool:
+    return type_name(type(event)) in BY_NAME[topic].events

@@ -6,25 +6,34 @@ starts it again, and start is recovery.
 """
 
 import asyncio
+import ctypes
 import gc
 import os
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from spark.errors import SparkError
+from spark.errors import SparkError, first_of
 from spark.log import logger
+
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def run(work: Work) -> int:
+def run(work: Work, *, is_closed: bool = False) -> int:
     """
     Run until done, stopped or failed.
 
+    Args:
+        is_closed: nobody but root may look into the process's memory or environment.
+
     Returns: the process's exit code: 0, or that of the SparkError.
     """
-    _harden()
+    _harden(is_closed=is_closed)
     factory: Callable[[], asyncio.AbstractEventLoop]
     try:
         import uvloop  # noqa: PLC0415  (absent on some platforms)
@@ -37,7 +46,7 @@ def run(work: Work) -> int:
         try:
             runner.run(_until_stopped(work))
         except* SparkError as group:
-            first = _first(group)
+            first = first_of(group)
             logger().error("process_ended", error=type(first).__name__, why=str(first))
             exit_code = first.exit_code
     return exit_code
@@ -55,13 +64,17 @@ async def _until_stopped(work: Work) -> None:
     await work(stop)
 
 
-def _harden() -> None:
-    """No core dump may hold a key (security §4)."""
+def _harden(*, is_closed: bool) -> None:
+    """No core dump may hold a key, and what it starts gets no more rights (security §4)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
+    if sys.platform == "linux":
+        _set(_PR_SET_NO_NEW_PRIVS, 1)
+        if is_closed:
+            # Also where all roles share one user: none of them reads this one's memory.
+            _set(_PR_SET_DUMPABLE, 0)
 
 
-def _first(group: BaseExceptionGroup[SparkError]) -> SparkError:
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
+def _set(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")

@@ -10,16 +10,15 @@ foreign fence ends this instance, older epochs' records are handed to the owner.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from spark.bus.port import Bus, Outgoing, Pace, Partition, Record, Writer
+from spark.bus.port import Bus, Outgoing, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import decode, encode
-from spark.errors import BusUnavailable, FencedError, MalformedError, PositionError, WriteError
+from spark.crash_points import Point, reach
+from spark.errors import FencedError, MalformedError, PositionError, WriteError
 from spark.events import PartitionFenced
-
-_GAP_WAIT_MS: Final = 1_000
-_GAP_READS_MAX: Final = 20
+from spark.worker.incarnations import REMEDY, Incarnations
+from spark.worker.spans import read_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +46,8 @@ class Tenure:
     unacknowledged: int = 0
     #: Records of earlier epochs that landed after our fence, not yet taken by the owner.
     foreign: list[Record] = field(default_factory=list)
+    #: The topics that the holder depends on.
+    incarnations: Incarnations | None = None
 
     async def write(self, records: Sequence[Outgoing]) -> list[int]:
         """
@@ -63,17 +64,21 @@ class Tenure:
         self.unacknowledged += 1
         try:
             offsets = await self.writer.write(records)
-            for offset in offsets:
-                if offset < self.expected:
-                    # After a repeated produce the broker may not know where the
-                    # first one stands; then nothing is proved, and a restart reads it.
-                    raise WriteError(f"{self.partition}: the broker cannot say where a record is")
-                if offset > self.expected:
-                    await self._explain_gap(self.expected, offset)
-                self.expected = offset + 1
+            await self.confirm(offsets)
         finally:
             self.unacknowledged -= 1
         return offsets
+
+    async def confirm(self, offsets: Sequence[int]) -> None:
+        """Look where one's own records came to stand; raises as `write`."""
+        for offset in offsets:
+            if offset < self.expected:
+                # After a repeated produce the broker may not know where the
+                # first one stands; then nothing is proved, and a restart reads it.
+                raise WriteError(f"{self.partition}: the broker cannot say where a record is")
+            if offset > self.expected:
+                await self._explain_gap(self.expected, offset)
+            self.expected = offset + 1
 
     async def check(self) -> None:
         """
@@ -81,9 +86,11 @@ class Tenure:
 
         Raises:
             FencedError: another instance took the partition.
-            PositionError: the log was cut.
+            PositionError: the log was cut, or a topic was created again or deleted.
 
         """
+        if self.incarnations is not None:
+            await self.incarnations.look()
         expected = self.expected
         if self.unacknowledged:
             return  # that write will look for itself
@@ -94,7 +101,7 @@ class Tenure:
             await self._explain_gap(expected, end)
             self.expected = max(self.expected, end)
         elif end < self.expected:
-            raise PositionError(f"{self.partition}: the log was cut to {end}")
+            raise PositionError(f"{self.partition}: the log was cut to {end}; {REMEDY}")
 
     def _is_idle_at(self, expected: int) -> bool:
         return not self.unacknowledged and self.expected == expected
@@ -129,30 +136,9 @@ async def take(
         fenced_ns=clock.wall_ns(),
     )
     offset = (await writer.write([Outgoing(partition, None, encode(fence))]))[0]
-    return Tenure(bus, writer, partition, offset, offset + 1)
-
-
-async def read_between(bus: Bus, partition: Partition, *, start: int, end: int) -> list[Record]:
-    """
-    Read exactly the records of `[start, end)`.
-
-    Raises:
-        PositionError: the log was cut.
-        BusUnavailable: they do not come; a restart asks again.
-
-    """
-    if start >= end:
-        return []
-    reader = await bus.reader({partition: start}, Pace.HOT)
-    found: list[Record] = []
-    try:
-        for _ in range(_GAP_READS_MAX):
-            found.extend(r for r in await reader.read(_GAP_WAIT_MS) if r.offset < end)
-            if found and found[-1].offset == end - 1:
-                return found
-    finally:
-        await reader.close()
-    raise BusUnavailable(f"{partition}: records {start} to {end - 1} do not come")
+    reach(Point.FENCED)
+    watch = Incarnations(bus, holder.topic_ids)
+    return Tenure(bus, writer, partition, offset, offset + 1, incarnations=watch)
 
 
 def is_fence(record: Record) -> bool:

@@ -3,9 +3,10 @@ The kill latch: anything there kills, any doubt kills, and what was seen stays.
 """
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import orjson
@@ -17,6 +18,7 @@ from spark.worker.halts import shortened
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy, make_empty_copy
 from spark.worker.latch_pull import pull_latch
+from tests.disks import small_disk_or_skip
 
 #: What the latch's clock says, to name doubts by.
 NOW = 77
@@ -311,7 +313,19 @@ def test_what_is_said_of_kills_fits_into_a_record() -> None:
     """R10: however many there are and however long their names, a pulse can be written."""
     found = shortened(f"{number}{'x' * 1_000}" for number in range(1_000))
     assert len(orjson.dumps(found)) < BY_NAME[CONTROL_PULSE].message_bytes_max
+    for worst in ("\x01", "₺", "\U0001f600", '"'):
+        found = shortened(worst * 1_000 for _ in range(1_000))
+        assert found
+        assert len(orjson.dumps(found)) < BY_NAME[CONTROL_PULSE].message_bytes_max * 0.75
     assert shortened(["latch:a@1", "environment"]) == ("latch:a@1", "environment")
+
+
+def test_s10_a_copy_of_more_than_a_latch_keeps_is_rubbish(directory: Path, own: Path) -> None:
+    """S10, R20: its names go into every decision, so who wrote too many of them gets one kill."""
+    for found in (["k"] * 101, ["k" * 301]):
+        (own / "kills.json").write_bytes(orjson.dumps(found))
+        (kill,) = latch(directory, own).in_force()
+        assert kill.startswith("latch:own copy: rubbish")
 
 
 def test_a_pulled_latch_is_one_kill_from_the_first_look_on(directory: Path) -> None:
@@ -359,3 +373,17 @@ def test_an_entry_that_goes_while_it_is_looked_at_is_the_kill_it_was(
     monkeypatch.setattr(os, "scandir", lambda _: nullcontext(entries))
     assert watched.in_force() == ()
     assert latch(directory).in_force() == (f"latch:kill-1@{NOW}",), "never seen before: it kills"
+
+
+def test_s10_a_latch_is_pulled_on_a_full_disk(directory: Path, own: Path) -> None:
+    """S10, K2: an entry without a word in it kills all the same."""
+    watched = latch(directory, own)
+    with small_disk_or_skip(directory, 64 * 1024):
+        assert watched.in_force() == ()
+        # Without a name, because any entry in here kills.
+        with tempfile.TemporaryFile(dir=directory) as ballast:
+            with suppress(OSError):
+                while os.write(ballast.fileno(), bytes(4096)):
+                    pass
+            pull_latch(directory, "kill-1", b"why")
+            assert watched.in_force() == (named(directory / "kill-1"),)
