@@ -9,8 +9,10 @@ get wrong"). Errors carry a class and a status, never a URL: the URL is signed (
 import socket
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -19,17 +21,30 @@ from yarl import URL
 
 from spark.clock import Clock
 from spark.errors import VenueUnavailable
-from spark.exchanges.port import LastCheck, NotSentError, SignedRequest
+from spark.exchanges.answers import OK, RateLimited
+from spark.exchanges.port import LastCheck, NotSentError, Outcome, SignedRequest
+from spark.exchanges.proof import Times
 
 _CONNECT_S_MAX: Final = 3.0
 _KEEPALIVE_S: Final = 60.0
 #: A peer that drips bytes begins its silence anew with each; this many silences are all it gets.
 _SILENCES_MAX: Final = 3
-_OK: Final = 200
 RATE_LIMITED: Final = frozenset({418, 429})
 RETRY_AFTER: Final = "Retry-After"
-#: More digits than the longest ban has are noise, yet still mean: wait long.
+_DATE: Final = "Date"
+#: The longest ban that any exchange documents; who wants more of us says so again by then.
+RETRY_AFTER_S_MAX: Final = 3 * 86_400
+#: More digits than that are noise, yet still mean: wait long.
 _RETRY_AFTER_DIGITS_MAX: Final = 9
+_DATE_LENGTH_MAX: Final = 40
+
+
+class Refused(Protocol):
+    """An answer that is of no use, and can be said in an error: never a message, never a body."""
+
+    @property
+    def words(self) -> str:
+        """Give its token or its doubt, and its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +53,9 @@ class Reply:
 
     #: 0 where nothing came back whole.
     status: int
-    body: bytes
-    headers: Mapping[str, str]
+    #: Neither is for showing: what stands there is not ours (S18).
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     #: Why nothing did: `timeout` or `connection_lost`; empty where it did.
     cause: str
     #: First byte out and reply in, by our clock.
@@ -47,14 +63,29 @@ class Reply:
     answered_ns: int
 
     @property
-    def retry_after(self) -> str | None:
-        """Give the header of that name."""
-        return self.headers.get(RETRY_AFTER)
+    def retry_after_s(self) -> int:
+        """Give how long the exchange asks to stay away; 0 where it asks for nothing."""
+        return seconds_away(self.headers)
 
     @property
-    def retry_after_s(self) -> int:
-        """Read it; 0 for none."""
-        return whole_seconds(self.retry_after)
+    def times(self) -> Times:
+        """Give when it left and when it was answered."""
+        return Times(self.sent_ns, self.answered_ns)
+
+    def heeded(self, outcome: Outcome) -> Outcome:
+        """Add what the headers ask for, whatever the status, to what the content proves (A4)."""
+        wait_s = self.retry_after_s
+        if wait_s == 0 or outcome.retry_after_s:
+            return outcome
+        # Whose pause it is was not said, so it is everybody's.
+        return replace(outcome, retry_after_s=wait_s, is_address_limited=True)
+
+    def refused(self, what: str, refusal: Refused) -> VenueUnavailable:
+        """Make the error of a question that was refused; raised by whoever asked."""
+        error = unavailable(f"{what}: {refusal.words}", self.headers)
+        if isinstance(refusal, RateLimited):
+            error.is_address_limited = refusal.is_address_limited
+        return error
 
 
 @dataclass(slots=True)
@@ -135,7 +166,8 @@ class HttpLink:
     def __init__(
         self, venue: str, url: str, clock: Clock, *, connections_max: int, reply_ms_max: int
     ) -> None:
-        self._venue = venue
+        #: As errors name it.
+        self.venue = venue
         self._url = url.rstrip("/")
         self._clock = clock
         self._session = _session(connections_max, reply_ms_max)
@@ -151,6 +183,7 @@ class HttpLink:
         flight = _Flight(check, self._clock, bool(request.body))
         token = _flight.set(flight)
         query = f"?{request.query}" if request.query else ""
+        headers: Mapping[str, str] = {}
         try:
             async with self._session.request(
                 request.method,
@@ -159,15 +192,17 @@ class HttpLink:
                 headers=request.headers,
                 allow_redirects=False,
             ) as response:
+                # A body that is lost takes what the head asked for with it no more.
+                headers = response.headers
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if not flight.sent_ns:
                 raise NotSentError from None
             cause = "timeout" if isinstance(error, TimeoutError) else "connection_lost"
-            return self._reply(0, b"", {}, flight=flight, cause=cause)
+            return self._reply(0, b"", headers, flight=flight, cause=cause)
         finally:
             _flight.reset(token)
-        return self._reply(response.status, body, response.headers, flight=flight)
+        return self._reply(response.status, body, headers, flight=flight)
 
     async def ask(self, request: SignedRequest) -> Reply:
         """
@@ -180,9 +215,9 @@ class HttpLink:
         try:
             reply = await self.send_once(request, lambda: True)
         except NotSentError:
-            raise VenueUnavailable(f"{self._venue} cannot be reached") from None
+            raise VenueUnavailable(f"{self.venue} cannot be reached") from None
         if reply.cause:
-            raise VenueUnavailable(f"{self._venue} {request.path}: {reply.cause}")
+            raise unavailable(f"{self.venue} {request.path}: {reply.cause}", reply.headers)
         return reply
 
     async def get(self, path: str) -> bytes:
@@ -198,20 +233,22 @@ class HttpLink:
         """
         # Repeated by nobody here, as any other: each costs of what the exchange allows.
         token = _flight.set(_Flight(lambda: True, self._clock, has_body=False))
+        headers: Mapping[str, str] = {}
         try:
             async with self._session.get(
                 URL(self._url + path, encoded=True), allow_redirects=False
             ) as response:
+                headers = response.headers
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise VenueUnavailable(f"{self._venue} {path}: {type(error).__name__}") from None
+            raise unavailable(f"{self.venue} {path}: {type(error).__name__}", headers) from None
         finally:
             _flight.reset(token)
-        if response.status != _OK:
-            raise VenueUnavailable(
-                f"{self._venue} {path}: HTTP {response.status}",
-                retry_after_s=whole_seconds(response.headers.get(RETRY_AFTER)),
-                is_address_limited=response.status in RATE_LIMITED,
+        if response.status != OK:
+            raise unavailable(
+                f"{self.venue} {path}: HTTP {response.status}",
+                headers,
+                is_limited=response.status in RATE_LIMITED,
             )
         return body
 
@@ -238,8 +275,38 @@ class HttpLink:
         )
 
 
-def whole_seconds(retry_after: str | None) -> int:
-    """Read a `Retry-After`; 0 where there is none that is a number."""
-    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
+def unavailable(
+    words: str, headers: Mapping[str, str], *, is_limited: bool = False
+) -> VenueUnavailable:
+    """Make the error of a question without a usable answer, with what the headers ask for (A4)."""
+    wait_s = seconds_away(headers)
+    # Whose pause it is was not said, so it is everybody's.
+    is_address_limited = is_limited or wait_s > 0
+    return VenueUnavailable(words, retry_after_s=wait_s, is_address_limited=is_address_limited)
+
+
+def seconds_away(headers: Mapping[str, str]) -> int:
+    """
+    Read how long an exchange asks to stay away, in whole seconds.
+
+    Returns: 0 where it asks for nothing that can be read.
+
+    Source: RFC 9110 §10.2.3: a number of seconds, or a date, which is compared with the
+    date of the reply itself, because the exchange's clock is not ours.
+    """
+    said = headers.get(RETRY_AFTER, "").strip()
+    if said.isascii() and said.isdigit():
+        return min(int(said[:_RETRY_AFTER_DIGITS_MAX]), RETRY_AFTER_S_MAX)
+    until_s, now_s = _date_s(said), _date_s(headers.get(_DATE, ""))
+    if until_s is None or now_s is None:
         return 0
-    return int(retry_after[:_RETRY_AFTER_DIGITS_MAX])
+    return min(max(0, until_s - now_s), RETRY_AFTER_S_MAX)
+
+
+def _date_s(written: str) -> int | None:
+    """Read a date as seconds since 1970; None where it is none."""
+    try:
+        read = parsedate_to_datetime(written[:_DATE_LENGTH_MAX])
+    except (ValueError, OverflowError):
+        return None
+    return int(read.replace(tzinfo=read.tzinfo or UTC).timestamp())

@@ -7,25 +7,16 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from spark.clock import Clock
-from spark.errors import VenueUnavailable
+from spark.exchanges.answers import Accepted
 from spark.exchanges.binance import wire_account
-from spark.exchanges.binance.wire_answers import (
-    Accepted,
-    ClockRefused,
-    RateLimited,
-    Refusal,
-    Rejected,
-    Unknown,
-    classify_as,
-    weight_used,
-)
+from spark.exchanges.binance.wire import NAME
+from spark.exchanges.binance.wire_answers import Rejected, classify_as, weight_used
 from spark.exchanges.binance.wire_orders import ORDER_PATH
 from spark.exchanges.http import HttpLink
 from spark.exchanges.port import BalanceSeen, FillSeen, OrderSeen, SignedRequest
 
 _T = TypeVar("_T")
 
-_VENUE: Final = "Binance"
 #: Questions at a time.
 _QUESTIONS_MAX: Final = 2
 #: No such order, or one that is so old that it was put away.
@@ -37,7 +28,7 @@ class BinanceAccount:
 
     def __init__(self, rest_url: str, clock: Clock, *, reply_ms_max: int) -> None:
         self._link = HttpLink(
-            _VENUE, rest_url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max
+            NAME, rest_url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max
         )
         #: Of the address in this minute, as the last reply said; -1 for nothing said.
         self.weight_used = -1
@@ -73,30 +64,10 @@ class BinanceAccount:
     ) -> _T:
         reply = await self._link.ask(request)
         self.weight_used = weight_used(reply.headers)
-        match classify_as(read, reply.status, reply.body, retry_after=reply.retry_after):
+        match classify_as(read, reply.status, reply.body, retry_after_s=reply.retry_after_s):
             case Accepted(reply=found):
                 return found
             case Rejected(code=code) if code in _ABSENT and where_absent is not None:
                 return where_absent
             case refusal:
-                raise _unavailable(request.path, refusal)
-
-
-def _unavailable(path: str, refusal: Refusal) -> VenueUnavailable:
-    match refusal:
-        case RateLimited():
-            return VenueUnavailable(
-                f"{_VENUE} {path}: HTTP {refusal.http_status}",
-                retry_after_s=refusal.retry_after_s or 0,
-                is_address_limited=refusal.is_address_limited,
-            )
-        case Rejected():
-            return VenueUnavailable(f"{_VENUE} {path}: {refusal.token}, HTTP {refusal.http_status}")
-        case ClockRefused():
-            return VenueUnavailable(f"{_VENUE} {path}: INVALID_TIMESTAMP")
-        case Unknown():
-            return VenueUnavailable(
-                f"{_VENUE} {path}: {refusal.doubt}, HTTP {refusal.http_status}",
-                retry_after_s=refusal.retry_after_s or 0,
-                is_address_limited=refusal.retry_after_s is not None,
-            )
+                raise reply.refused(f"{NAME} {request.path}", refusal)

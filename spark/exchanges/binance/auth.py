@@ -9,11 +9,11 @@ Source: binance-spot-api-docs rest-api.md "SIGNED endpoint security",
 web-socket-api.md "Signing"; encoding before signing since 2026-01-15 (CHANGELOG).
 """
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import quote
+
+from spark.exchanges.keyed import KeyedSecret
 
 #: One request's parameters in the order in which they are signed and sent.
 Params = tuple[tuple[str, str], ...]
@@ -22,34 +22,14 @@ API_KEY_HEADER: Final = "X-MBX-APIKEY"
 _SIGNATURE: Final = "signature"
 
 
-class SecretKey:
-    """
-    One API secret, held inside one HMAC object and nowhere else.
+class SecretKey(KeyedSecret):
+    """One API secret of Binance."""
 
-    A `bytearray` is wiped once it is keyed, so that the caller's frame holds no
-    copy. It neither prints nor pickles its secret.
-    """
-
-    __slots__ = ("_keyed",)
-
-    def __init__(self, secret: bytes | bytearray) -> None:
-        if not secret:
-            raise ValueError("an API secret is not empty")
-        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
-        if isinstance(secret, bytearray):
-            secret[:] = bytes(len(secret))
+    __slots__ = ()
 
     def sign(self, payload: str) -> str:
         """Return the hex signature over `payload`."""
-        keyed = self._keyed.copy()
-        keyed.update(payload.encode("ascii"))
-        return keyed.hexdigest()
-
-    def __repr__(self) -> str:
-        return "SecretKey()"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret key does not leave its process")
+        return self._signed(payload).hexdigest()
 
 
 def payload_of(params: Iterable[tuple[str, str]]) -> str:

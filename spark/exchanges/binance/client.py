@@ -8,15 +8,14 @@ from dataclasses import replace
 from typing import Final
 
 from spark.clock import Clock
-from spark.errors import VenueUnavailable, WireError
 from spark.events import InstrumentPublished, Mark
 from spark.exchanges.binance import evidence
+from spark.exchanges.binance.wire import NAME
 from spark.exchanges.binance.wire_answers import Answer as Reply
 from spark.exchanges.binance.wire_answers import classify, weight_used
 from spark.exchanges.binance.wire_info import (
     EXCHANGE_INFO_PATH,
     TIME_PATH,
-    Instrument,
     exchange_info,
     server_time,
 )
@@ -40,10 +39,10 @@ from spark.exchanges.port import (
     Outcome,
     SignedRequest,
 )
+from spark.exchanges.public import compare_clocks, usable
 from spark.names import Symbol, Venue
 
 _NS_PER_MS: Final = 1_000_000
-_VENUE: Final = "Binance"
 #: Public questions at a time.
 _PUBLIC_CONNECTIONS_MAX: Final = 2
 #: A side; costs 50 of the minute's weight.
@@ -57,22 +56,22 @@ class BinanceOrders:
         self, rest_url: str, clock: Clock, *, concurrency_max: int, reply_ms_max: int
     ) -> None:
         self._link = HttpLink(
-            _VENUE, rest_url, clock, connections_max=concurrency_max, reply_ms_max=reply_ms_max
+            NAME, rest_url, clock, connections_max=concurrency_max, reply_ms_max=reply_ms_max
         )
 
     async def place(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a place once."""
         reply = await self._link.send_once(request, check)
         if reply.cause:
-            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
-        return _weighed(evidence.of_place(_classified(reply), about, _times(reply)), reply)
+            return _weighed(Outcome(answer=Answer.UNKNOWN, cause=reply.cause), reply)
+        return _weighed(evidence.of_place(_classified(reply), about, reply.times), reply)
 
     async def cancel(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a cancel once."""
         reply = await self._link.send_once(request, check)
         if reply.cause:
-            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
-        return _weighed(evidence.of_cancel(_classified(reply), about, _times(reply)), reply)
+            return _weighed(Outcome(answer=Answer.UNKNOWN, cause=reply.cause), reply)
+        return _weighed(evidence.of_cancel(_classified(reply), about, reply.times), reply)
 
     async def query(self, request: SignedRequest, about: About) -> Outcome:
         """Ask for one order."""
@@ -90,7 +89,7 @@ class BinancePublic:
     def __init__(self, rest_url: str, clock: Clock, *, reply_ms_max: int) -> None:
         self._clock = clock
         self._link = HttpLink(
-            _VENUE,
+            NAME,
             rest_url,
             clock,
             connections_max=_PUBLIC_CONNECTIONS_MAX,
@@ -99,38 +98,24 @@ class BinancePublic:
 
     async def clock(self) -> ClockReading:
         """Compare clocks: the reply's time belongs to the middle of the round trip."""
-        before_ns = self._clock.wall_ns()
-        body = await self._link.get(TIME_PATH)
-        after_ns = self._clock.wall_ns()
-        try:
-            exchange_ns = server_time(body) * _NS_PER_MS
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's time: {error}") from None
-        half_ns = (after_ns - before_ns) // 2
-        return ClockReading(
-            offset_ns=exchange_ns - (before_ns + half_ns),
-            # The reply counts whole milliseconds.
-            uncertainty_ns=half_ns + _NS_PER_MS,
-        )
+        return await compare_clocks(self._link, TIME_PATH, self._clock, read=server_time)
 
     async def instruments(self, symbols: tuple[Symbol, ...]) -> tuple[InstrumentPublished, ...]:
         """Ask for symbols' rules."""
         body = await self._link.get(EXCHANGE_INFO_PATH)
-        try:
-            info = exchange_info(body)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's exchangeInfo: {error}") from None
+        info = usable(f"{NAME}'s exchangeInfo", lambda: exchange_info(body))
         now_ns = self._clock.wall_ns()
-        return tuple(_published(one, now_ns) for one in info.instruments if one.symbol in symbols)
+        return tuple(
+            one.published(Venue.BINANCE, now_ns)
+            for one in info.instruments
+            if one.symbol in symbols
+        )
 
     async def marks(self, symbols: tuple[Symbol, ...]) -> tuple[Mark, ...]:
         """Ask for best prices; they are as old as the question."""
         asked_ns = self._clock.wall_ns()
         body = await self._link.get(book_tickers_path(symbols))
-        try:
-            found = book_tickers(body, asked_ns)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's prices: {error}") from None
+        found = usable(f"{NAME}'s prices", lambda: book_tickers(body, asked_ns))
         return tuple(mark for mark in found if mark.symbol in symbols)
 
     async def klines(
@@ -138,26 +123,17 @@ class BinancePublic:
     ) -> tuple[Candle, ...]:
         """Ask for candles, the newest or those since a time; raises as `clock`."""
         body = await self._link.get(klines_path(symbol, interval, since_ms))
-        try:
-            return klines(body)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's candles: {error}") from None
+        return usable(f"{NAME}'s candles", lambda: klines(body))
 
     async def trades(self, symbol: Symbol) -> tuple[PublicTrade, ...]:
         """Ask for a symbol's last trades; raises as `clock`."""
         body = await self._link.get(trades_path(symbol))
-        try:
-            return public_trades(body)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's trades: {error}") from None
+        return usable(f"{NAME}'s trades", lambda: public_trades(body))
 
     async def depth(self, symbol: Symbol) -> DepthSnapshot:
         """Ask for a symbol's book, as deep as one request of moderate weight goes."""
         body = await self._link.get(f"{DEPTH_PATH}?symbol={symbol}&limit={_DEPTH_LEVELS}")
-        try:
-            return depth_snapshot(body)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's book: {error}") from None
+        return usable(f"{NAME}'s book", lambda: depth_snapshot(body))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -165,30 +141,9 @@ class BinancePublic:
 
 
 def _classified(reply: HttpReply) -> Reply:
-    return classify(reply.status, reply.body, retry_after=reply.retry_after)
-
-
-def _times(reply: HttpReply) -> evidence.Times:
-    return evidence.Times(reply.sent_ns, reply.answered_ns)
+    return classify(reply.status, reply.body, retry_after_s=reply.retry_after_s)
 
 
 def _weighed(outcome: Outcome, reply: HttpReply) -> Outcome:
-    return replace(outcome, weight_used=weight_used(reply.headers))
-
-
-def _published(one: Instrument, now_ns: int) -> InstrumentPublished:
-    return InstrumentPublished(
-        venue=Venue.BINANCE,
-        symbol=Symbol(one.symbol),
-        base_asset=one.base_asset,
-        quote_asset=one.quote_asset,
-        is_trading=one.is_trading,
-        tick_size=one.tick_size,
-        price_min=one.price_min,
-        price_max=one.price_max,
-        step_size=one.step_size,
-        quantity_min=one.quantity_min,
-        quantity_max=one.quantity_max,
-        notional_min=one.notional_min,
-        published_ns=now_ns,
-    )
+    """Add what the headers say to what the content proves."""
+    return replace(reply.heeded(outcome), weight_used=weight_used(reply.headers))

@@ -2,52 +2,40 @@
 Turns a classified Binance reply into what it proves. Pure.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from spark.events import (
-    CancelRejected,
-    Evidence,
-    OrderAcked,
-    OrderCancelled,
-    OrderExpired,
-    OrderFilled,
-    OrderRejected,
-)
-from spark.exchanges.binance.wire_answers import (
-    Accepted,
-    ClockRefused,
-    RateLimited,
-    Rejected,
-    Unknown,
-)
+from spark.events import Evidence, OrderFilled
+from spark.exchanges.answers import Accepted, RateLimited, Unknown
 from spark.exchanges.binance.wire_answers import Answer as Reply
+from spark.exchanges.binance.wire_answers import ClockRefused, Rejected
 from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress, VenueStatus
 from spark.exchanges.port import About, Answer, Outcome
-from spark.names import IntentId
+from spark.exchanges.proof import (
+    GARBLED,
+    LIMIT_CODE,
+    Times,
+    acked,
+    cancel_rejected,
+    cancelled,
+    expired,
+    limited,
+    refused,
+    rejected,
+)
 
 _NS_PER_MS: Final = 1_000_000
 _NO_SUCH_ORDER: Final = -2013
 #: What only an order that was there before can be told; of a new one it says nothing.
 _NOT_OF_A_PLACE: Final = frozenset({-2011, -2013, -2026})
 _CLOCK_CODE: Final = "-1021"
-_LIMIT_CODE: Final = "RATE_LIMIT"
 _BAD_REQUEST: Final = 400
 _ENDED: Final = frozenset({VenueStatus.EXPIRED, VenueStatus.EXPIRED_IN_MATCH, VenueStatus.REJECTED})
 _NO_TRADE_ID: Final = -1
 #: Places after the point that an average price is given with.
 _AVERAGE_QUANTUM: Final = Decimal("1e-10")
-
-
-class Times:
-    """When a request left and when its answer was there, by our clock."""
-
-    __slots__ = ("answered_ns", "sent_ns")
-
-    def __init__(self, sent_ns: int, answered_ns: int) -> None:
-        self.sent_ns = sent_ns
-        self.answered_ns = answered_ns
+#: Of a question's answer: no request of the order's own left with it.
+_ASKED: Final = Times(0, 0)
 
 
 def of_place(reply: Reply, about: About, times: Times) -> Outcome:
@@ -55,16 +43,15 @@ def of_place(reply: Reply, about: About, times: Times) -> Outcome:
     match reply:
         case Accepted(reply=order):
             if order.client_order_id != about.client_order_id or order.symbol != about.symbol:
-                return Outcome(answer=Answer.UNKNOWN, cause="garbled")
+                return GARBLED
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, times))
         case Unknown(doubt=doubt):
-            return _limited(Outcome(answer=Answer.UNKNOWN, cause=doubt.value), reply)
+            return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
         case Rejected(code=code) if code in _NOT_OF_A_PLACE:
-            return Outcome(answer=Answer.UNKNOWN, cause="garbled")
+            return GARBLED
         case _:
             token, status = _refusal(reply)
-            rejected = _rejected(about, times, code=token, status=status)
-            return _limited(Outcome(answer=Answer.REJECTED, evidence=(rejected,)), reply)
+            return _limited(refused(rejected(about, token, status=status, times=times)), reply)
 
 
 def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
@@ -72,44 +59,24 @@ def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
     match reply:
         case Accepted(reply=order) if order.client_order_id == about.client_order_id:
             executed = order.progress.executed if order.progress else Decimal(0)
-            cancelled = OrderCancelled(
-                account=about.account,
-                strategy=about.strategy,
-                intent_id=about.intent_id,
-                client_order_id=about.client_order_id,
-                symbol=about.symbol,
-                cancel_intent_id=about.cancel_intent_id,
-                filled=executed,
-                exchange_ns=order.at_ms * _NS_PER_MS,
-                sent_ns=times.sent_ns,
-                answered_ns=times.answered_ns,
-            )
-            return Outcome(answer=Answer.DEFINITE, evidence=(cancelled,))
+            at_ns = order.at_ms * _NS_PER_MS
+            ended = cancelled(about, filled=executed, exchange_ns=at_ns, times=times)
+            return Outcome(answer=Answer.DEFINITE, evidence=(ended,))
         case Accepted():
-            return Outcome(answer=Answer.UNKNOWN, cause="garbled")
+            return GARBLED
         case Unknown(doubt=doubt):
-            return _limited(Outcome(answer=Answer.UNKNOWN, cause=doubt.value), reply)
+            return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
         case _:
-            code, status = _refusal(reply)
-            refused = CancelRejected(
-                account=about.account,
-                strategy=about.strategy,
-                intent_id=IntentId(about.cancel_intent_id),
-                client_order_id=about.client_order_id,
-                symbol=about.symbol,
-                code=code,
-                http_status=status,
-                sent_ns=times.sent_ns,
-                answered_ns=times.answered_ns,
-            )
-            return _limited(Outcome(answer=Answer.REJECTED, evidence=(refused,)), reply)
+            token, status = _refusal(reply)
+            told = cancel_rejected(about, token, status=status, times=times)
+            return _limited(refused(told), reply)
 
 
 def of_query(reply: Reply, about: About) -> Outcome:
     """Read what the answer to a question about one order proves."""
     match reply:
         case Accepted(reply=order) if order.client_order_id == about.client_order_id:
-            return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, Times(0, 0)))
+            return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, _ASKED))
         case Rejected(code=code) if code == _NO_SUCH_ORDER:
             return Outcome(answer=Answer.ABSENT)
         case _:
@@ -118,48 +85,16 @@ def of_query(reply: Reply, about: About) -> Outcome:
 
 def _life(order: OrderReply, about: About, times: Times) -> tuple[Evidence, ...]:
     at_ns = order.at_ms * _NS_PER_MS
-    acked = OrderAcked(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        exchange_order_id=str(order.order_id),
-        exchange_ns=at_ns,
-        sent_ns=times.sent_ns,
-        answered_ns=times.answered_ns,
-    )
+    begun = acked(about, str(order.order_id), exchange_ns=at_ns, times=times)
     progress = order.progress
     if progress is None:
-        return (acked,)
-    life: list[Evidence] = [acked, *_fills(order, progress, about, at_ns=at_ns)]
+        return (begun,)
+    life: list[Evidence] = [begun, *_fills(order, progress, about, at_ns=at_ns)]
+    filled = progress.executed
     if progress.status is VenueStatus.CANCELED:
-        life.append(
-            OrderCancelled(
-                account=about.account,
-                strategy=about.strategy,
-                intent_id=about.intent_id,
-                client_order_id=about.client_order_id,
-                symbol=about.symbol,
-                cancel_intent_id=about.cancel_intent_id,
-                filled=progress.executed,
-                exchange_ns=at_ns,
-                sent_ns=times.sent_ns,
-                answered_ns=times.answered_ns,
-            )
-        )
+        life.append(cancelled(about, filled=filled, exchange_ns=at_ns, times=times))
     elif progress.status in _ENDED:
-        life.append(
-            OrderExpired(
-                account=about.account,
-                strategy=about.strategy,
-                intent_id=about.intent_id,
-                client_order_id=about.client_order_id,
-                symbol=about.symbol,
-                filled=progress.executed,
-                exchange_ns=at_ns,
-            )
-        )
+        life.append(expired(about, filled=filled, exchange_ns=at_ns))
     return tuple(life)
 
 
@@ -199,26 +134,12 @@ def _fills(order: OrderReply, progress: Progress, about: About, *, at_ns: int) -
     return fills
 
 
-def _rejected(about: About, times: Times, *, code: str, status: int) -> OrderRejected:
-    return OrderRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code=code,
-        http_status=status,
-        sent_ns=times.sent_ns,
-        answered_ns=times.answered_ns,
-    )
-
-
 def _refusal(reply: Reply) -> tuple[str, int]:
     match reply:
         case Rejected():
             return reply.token, reply.http_status
         case RateLimited():
-            return _LIMIT_CODE, reply.http_status
+            return LIMIT_CODE, reply.http_status
         case ClockRefused():
             return _CLOCK_CODE, _BAD_REQUEST
         case _:
@@ -226,12 +147,4 @@ def _refusal(reply: Reply) -> tuple[str, int]:
 
 
 def _limited(outcome: Outcome, reply: Reply) -> Outcome:
-    match reply:
-        case RateLimited(retry_after_s=wait_s, is_address_limited=is_address_limited):
-            return replace(
-                outcome, retry_after_s=wait_s or 0, is_address_limited=is_address_limited
-            )
-        case Unknown(retry_after_s=int() as wait_s):
-            # Whose it is was not said, so it is everybody's.
-            return replace(outcome, retry_after_s=wait_s, is_address_limited=True)
-    return outcome
+    return limited(outcome, reply) if isinstance(reply, RateLimited) else outcome

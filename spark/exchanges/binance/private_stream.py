@@ -12,7 +12,7 @@ from typing import Final
 
 from spark.clock import Clock
 from spark.errors import VenueUnavailable, WireError
-from spark.exchanges.binance.stream import Sockets, StreamSocket
+from spark.exchanges.binance.wire import NAME
 from spark.exchanges.binance.wire_private import (
     LOGIN_ID,
     STATUS_REQUEST,
@@ -23,6 +23,7 @@ from spark.exchanges.binance.wire_private import (
 )
 from spark.exchanges.http import RATE_LIMITED
 from spark.exchanges.port import News, SignedRequest
+from spark.exchanges.sockets import Socket, Sockets
 
 _PATH: Final = "/ws-api/v3"
 _LOGIN_S_MAX: Final = 5.0
@@ -42,7 +43,7 @@ class BinancePrivateStream:
     def __init__(
         self, ws_api_url: str, clock: Clock, *, silence_s_max: float = _SILENCE_S_MAX
     ) -> None:
-        self._sockets = Sockets(ws_api_url)
+        self._sockets = Sockets(NAME, ws_api_url)
         self._clock = clock
         self._silence_ns = int(silence_s_max * _NS_PER_S)
         #: Monotonic times: of the last frame, and of the next question.
@@ -70,7 +71,7 @@ class BinancePrivateStream:
         await self._sockets.close()
 
     async def _log_in(
-        self, connection: StreamSocket, login: Callable[[], Awaitable[SignedRequest]]
+        self, connection: Socket, login: Callable[[], Awaitable[SignedRequest]]
     ) -> None:
         request = await login()
         await connection.send(request.body)
@@ -99,7 +100,7 @@ class BinancePrivateStream:
             raise VenueUnavailable("Binance's private stream is open, and subscribed to nothing")
         return ()
 
-    async def _read(self, connection: StreamSocket) -> PrivateFrame:
+    async def _read(self, connection: Socket) -> PrivateFrame:
         """Take the next frame, and ask for a sign of life while none comes."""
         while True:
             now_ns = self._clock.monotonic_ns()
@@ -116,15 +117,16 @@ class BinancePrivateStream:
             except TimeoutError:
                 continue
 
-    async def _receive(self, connection: StreamSocket) -> PrivateFrame:
+    async def _receive(self, connection: Socket) -> PrivateFrame:
         data = await connection.receive()
         if data is None:
             # A ping says that the socket lives, and nothing of what it carries.
             return ()
         try:
             frame = private_frame(data)
-        except WireError as error:
-            raise VenueUnavailable(f"Binance's stream is not to be read: {error}") from None
+        except WireError:
+            # Not what stands there: on a socket that was logged in on, it may be the login (S18).
+            raise VenueUnavailable("Binance's stream is not to be read") from None
         self._heard_ns = self._clock.monotonic_ns()
         if isinstance(frame, ApiReply):
             self.weight_used = max(frame.weight_used, -1)

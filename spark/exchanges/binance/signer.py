@@ -40,6 +40,7 @@ from spark.exchanges.binance.wire_orders import (
     query_params,
 )
 from spark.exchanges.binance.wire_private import login_message
+from spark.exchanges.keyed import ApiKey
 from spark.exchanges.port import Asked, Question, SignedRequest, VenueCannotError
 
 _NS_PER_MS: Final = 1_000_000
@@ -55,15 +56,10 @@ DUMMY_SECRET: Final = b"a public secret that opens nothing"
 _CLOCK_ERROR_NS_MAX: Final = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class BinanceKey:
-    """One API key; the secret lives inside a keyed object."""
+class BinanceKey(ApiKey[SecretKey]):
+    """One API key of Binance."""
 
-    api_key: str
-    secret: SecretKey
-
-    def __repr__(self) -> str:
-        return "BinanceKey()"
+    __slots__ = ()
 
 
 def dummy_key() -> BinanceKey:

@@ -1,94 +1,32 @@
 """
-How Binance writes JSON: strict readers for single fields. Pure.
-
-Each reader takes a decoded object and a field's name, and raises `WireError`
-unless the field is there and of the documented form. Fields that the documents
-do not name are let through: Binance adds some without notice.
+How Binance writes amounts, ids and words in JSON. Pure.
 """
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
 
-import orjson
+from spark.exchanges.fields import Object, wrong
 
-from spark.errors import WireError
-
-Object = Mapping[str, object]
 _Word = TypeVar("_Word", bound=StrEnum)
 
+#: What errors call it.
+NAME: Final = "Binance"
 #: An amount as the venue writes and accepts it.
 AMOUNT: Final = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+#: Above every market's prices; as an average it keeps its ten places.
+PRICE_MAX: Final = Decimal(10) ** 15
+_ZERO: Final = Decimal(0)
 #: The venue's rule for ids that clients choose.
 CLIENT_ORDER_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,36}")
-#: Bytes of an offending value that an error shows.
-SHOWN_MAX: Final = 60
-
-
-def decode(body: bytes | str) -> object:
-    """
-    Decode JSON.
-
-    Raises:
-        WireError: not JSON.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise WireError(f"not JSON: {error}") from None
-
-
-def encode(value: object) -> str:
-    """Write JSON, for a request over a socket."""
-    return orjson.dumps(value).decode()
-
-
-def as_object(value: object, what: str) -> Object:
-    """Return `value` as an object, or raise `WireError` naming `what`."""
-    if not isinstance(value, dict):
-        raise WireError(f"{what} is not an object")
-    return value
-
-
-def as_list(value: object, what: str) -> list[object]:
-    """Return `value` as a list, or raise `WireError` naming `what`."""
-    if not isinstance(value, list):
-        raise WireError(f"{what} is not a list")
-    return value
-
-
-def text(fields: Object, name: str) -> str:
-    """Read a string."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise _wrong(fields, name, "a string")
-    return value
-
-
-def whole(fields: Object, name: str) -> int:
-    """Read an integer of at least zero."""
-    value = fields.get(name)
-    # A bool is an int to Python, not to the venue.
-    if type(value) is not int or value < 0:
-        raise _wrong(fields, name, "a whole number")
-    return value
-
-
-def flag(fields: Object, name: str) -> bool:
-    """Read a boolean."""
-    value = fields.get(name)
-    if not isinstance(value, bool):
-        raise _wrong(fields, name, "true or false")
-    return value
 
 
 def amount_text(fields: Object, name: str) -> str:
     """Read an amount as the string that it is on the wire."""
     value = fields.get(name)
     if not isinstance(value, str) or not AMOUNT.fullmatch(value):
-        raise _wrong(fields, name, "an amount")
+        raise wrong(fields, name, "an amount")
     return value
 
 
@@ -101,15 +39,27 @@ def signed_amount(fields: Object, name: str) -> Decimal:
     """Read an amount that may be below zero."""
     value = fields.get(name)
     if not isinstance(value, str) or not AMOUNT.fullmatch(value.removeprefix("-")):
-        raise _wrong(fields, name, "an amount")
+        raise wrong(fields, name, "an amount")
     return Decimal(value)
+
+
+def worth(fields: Object, name: str, quantity: Decimal) -> Decimal:
+    """
+    Read what a quantity was paid with in all; its average is then a price that has a spelling.
+
+    Below zero it is the venue's way to say that it does not know.
+    """
+    value = signed_amount(fields, name)
+    if value > quantity * PRICE_MAX > _ZERO:
+        raise wrong(fields, name, f"what {quantity:f} may have cost")
+    return value
 
 
 def word(fields: Object, name: str, words: type[_Word]) -> _Word:
     """Read one of a closed set of words."""
     value = fields.get(name)
     if not isinstance(value, str) or value not in words.__members__:
-        raise _wrong(fields, name, f"one of {', '.join(words)}")
+        raise wrong(fields, name, f"one of {', '.join(words)}")
     return words(value)
 
 
@@ -118,9 +68,3 @@ def plain(value: Decimal) -> str:
     written = f"{value:f}"
     assert AMOUNT.fullmatch(written), "an amount that no check has seen"
     return written
-
-
-def _wrong(fields: Object, name: str, wanted: str) -> WireError:
-    if name not in fields:
-        return WireError(f"{name} is missing, {wanted} is due")
-    return WireError(f"{name} is {str(fields[name])[:SHOWN_MAX]!r}, {wanted} is due")

@@ -7,19 +7,8 @@ Source: binance-spot-api-docs rest-api.md "Account endpoints"; faqs/commission_f
 from decimal import Decimal
 from typing import Final
 
-from spark.errors import WireError
 from spark.exchanges.binance.auth import Params
-from spark.exchanges.binance.wire import (
-    Object,
-    amount,
-    as_list,
-    as_object,
-    flag,
-    signed_amount,
-    text,
-    whole,
-    word,
-)
+from spark.exchanges.binance.wire import amount, word, worth
 from spark.exchanges.binance.wire_orders import (
     ROWS_MAX,
     Stamp,
@@ -28,12 +17,33 @@ from spark.exchanges.binance.wire_orders import (
     execution,
     timing,
 )
-from spark.exchanges.port import BalanceSeen, FillSeen, OrderSeen
+from spark.exchanges.fields import (
+    Object,
+    as_list,
+    as_object,
+    flag,
+    moment_ms,
+    text,
+    whole,
+)
+from spark.exchanges.funds import balances_of
+from spark.exchanges.port import Asked, BalanceSeen, FillSeen, OrderSeen, Question
 from spark.names import Side, Symbol, VenueOrderState
 
 ACCOUNT_PATH: Final = "/api/v3/account"
 TRADES_PATH: Final = "/api/v3/myTrades"
 COMMISSION_PATH: Final = "/api/v3/account/commission"
+#: What a question weighs, of one symbol where it can be asked so.
+_WEIGHTS: Final = {
+    Question.ORDER: 4,
+    Question.OPEN_ORDERS: 6,
+    Question.ORDERS: 20,
+    Question.FILLS: 20,
+    Question.BALANCES: 20,
+    Question.FEES: 20,
+    Question.LOGIN: 2,
+}
+_ALL_OPEN_ORDERS_WEIGHT: Final = 80
 _MARKET: Final = "MARKET"
 _COMMISSIONS: Final = ("standardCommission", "specialCommission", "taxCommission")
 _NS_PER_MS: Final = 1_000_000
@@ -50,6 +60,13 @@ _STATES: Final = {
     VenueStatus.EXPIRED: VenueOrderState.EXPIRED,
     VenueStatus.EXPIRED_IN_MATCH: VenueOrderState.EXPIRED,
 }
+
+
+def weight_of(asked: Asked) -> int:
+    """Say what a question takes of the address's weight."""
+    if asked.question is Question.OPEN_ORDERS and not asked.symbol:
+        return _ALL_OPEN_ORDERS_WEIGHT
+    return _WEIGHTS[asked.question]
 
 
 def account_params(stamp: Stamp) -> Params:
@@ -92,9 +109,9 @@ def state_of(fields: Object, name: str) -> VenueOrderState:
     return _STATES[word(fields, name, VenueStatus)]
 
 
-def quote_of(fields: Object, name: str) -> Decimal | None:
+def quote_of(fields: Object, name: str, filled: Decimal) -> Decimal | None:
     """Read what was paid or got; the venue writes -1 for old orders of which it does not know."""
-    found = signed_amount(fields, name)
+    found = worth(fields, name, filled)
     return None if found < _ZERO else found
 
 
@@ -107,6 +124,7 @@ def price_of(fields: Object, names: tuple[str, str]) -> Decimal | None:
 def order(value: object) -> OrderSeen:
     """Read one order of a query or a list; raises `WireError`."""
     fields = as_object(value, "an order")
+    filled = amount(fields, "executedQty")
     return OrderSeen(
         symbol=Symbol(text(fields, "symbol")),
         exchange_order_id=str(whole(fields, "orderId")),
@@ -114,10 +132,10 @@ def order(value: object) -> OrderSeen:
         side=side_of(fields, "side"),
         state=state_of(fields, "status"),
         quantity=amount(fields, "origQty"),
-        filled=amount(fields, "executedQty"),
-        quote_filled=quote_of(fields, "cummulativeQuoteQty"),
+        filled=filled,
+        quote_filled=quote_of(fields, "cummulativeQuoteQty", filled),
         price=price_of(fields, ("price", "type")),
-        exchange_ns=whole(fields, "updateTime") * _NS_PER_MS,
+        exchange_ns=moment_ms(fields, "updateTime") * _NS_PER_MS,
     )
 
 
@@ -149,23 +167,17 @@ def _fill(fields: Object) -> FillSeen:
         price=part.price,
         commission=part.commission,
         commission_asset=part.commission_asset,
-        exchange_ns=whole(fields, "time") * _NS_PER_MS,
+        exchange_ns=moment_ms(fields, "time") * _NS_PER_MS,
     )
 
 
 def balances(value: object) -> tuple[BalanceSeen, ...]:
     """Read `account`; raises `WireError`."""
     fields = as_object(value, "the account")
-    found: dict[str, BalanceSeen] = {}
-    for row in as_list(fields.get("balances"), "balances"):
-        one = as_object(row, "a balance")
-        asset = text(one, "asset")
-        if asset in found:
-            raise WireError(f"the balance of {asset[:20]!r} stands there twice")
-        found[asset] = BalanceSeen(
-            asset=asset, free=amount(one, "free"), locked=amount(one, "locked")
-        )
-    return tuple(found.values())
+    rows = [as_object(row, "a balance") for row in as_list(fields.get("balances"), "balances")]
+    return balances_of(
+        (text(one, "asset"), amount(one, "free"), amount(one, "locked")) for one in rows
+    )
 
 
 def fees(value: object) -> tuple[Decimal, Decimal]:

@@ -8,32 +8,35 @@ evidence, never by sending again.
 Source: binance-spot-api-docs errors.md (2026-07) and rest-api.md "HTTP return codes".
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from spark.errors import WireError
-from spark.exchanges.binance.wire import as_object, decode, text
+from spark.exchanges.answers import (
+    MESSAGE_MAX,
+    OK,
+    Accepted,
+    Doubt,
+    RateLimited,
+    Unknown,
+    doubtful,
+)
 from spark.exchanges.binance.wire_orders import OrderReply, order_reply
+from spark.exchanges.fields import (
+    as_object,
+    decode,
+    signed_whole,
+    text,
+)
 
 T = TypeVar("T")
 
-#: Characters of the venue's own message that an answer keeps.
-MESSAGE_MAX: Final = 200
-RETRY_AFTER_S_MAX: Final = 3 * 86_400
-
 _USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
 _WEIGHT_DIGITS_MAX: Final = 9
-_OK: Final = 200
-_BAD_REQUEST: Final = 400
-_SERVER_ERROR: Final = 500
 _BANNED: Final = 418
 _RATE_LIMITS: Final = frozenset({_BANNED, 429})
-_FIREWALL: Final = 403
-#: The firewall may answer for a request that went through; 408 and 409 say that
-#: something happened, not what.
-_INDEFINITE: Final = frozenset({_FIREWALL, 408, 409})
 _CLOCK: Final = -1021
 #: Refused for too many requests, orders or connections: the request was not taken.
 _LIMIT_CODES: Final = frozenset({-1003, -1015, -1034})
@@ -49,7 +52,8 @@ _TIRED_CODES: Final = _UNKNOWN_CODES | _BUSY_CODES
 #: The text of an engine's refusal, which says what its code alone does not.
 _ENGINE_CODES: Final = frozenset({-1010, -2010, -2011})
 _DUPLICATE: Final = "duplicate order sent"
-_FILTER: Final = "Filter failure: "
+#: Whose word becomes the token; of another text nothing is repeated (S18).
+_FILTER: Final = re.compile(r"Filter failure: ([A-Z][A-Z0-9_]{2,63})\.?")
 
 _TOKENS: Final = {
     -1002: "UNAUTHORIZED",
@@ -164,27 +168,6 @@ _ENGINE_TOKENS: Final = (
 )
 
 
-class Doubt(StrEnum):
-    """Why an answer proves nothing."""
-
-    SERVER_ERROR = "server_error"
-    STATUS_UNKNOWN = "status_unknown"
-    #: The venue asks to try again; that nothing was done it does not say.
-    BUSY = "busy"
-    UNREADABLE = "unreadable"
-    FIREWALL = "firewall"
-    DUPLICATE = "duplicate"
-    UNDOCUMENTED = "undocumented"
-    UNEXPECTED_STATUS = "unexpected_status"
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted(Generic[T]):
-    """The venue did what was asked."""
-
-    reply: T
-
-
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """The venue definitely did not do it."""
@@ -195,21 +178,10 @@ class Rejected:
     message: str
     http_status: int
 
-
-@dataclass(frozen=True, slots=True)
-class RateLimited:
-    """Not done, and nothing may be sent for a while."""
-
-    http_status: int
-    #: None where the venue named no time.
-    retry_after_s: int | None
-    #: Whether the address must stay away, rather than the account alone.
-    is_address_limited: bool = True
-
     @property
-    def is_banned(self) -> bool:
-        """Whether the address is banned for having gone on."""
-        return self.http_status == _BANNED
+    def words(self) -> str:
+        """Say it in an error."""
+        return f"{self.token}, HTTP {self.http_status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,32 +190,26 @@ class ClockRefused:
 
     message: str
 
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may have been done; only evidence can tell."""
-
-    doubt: Doubt
-    http_status: int
-    code: int | None = None
-    #: None where the venue named no time.
-    retry_after_s: int | None = None
+    @property
+    def words(self) -> str:
+        """Say it in an error."""
+        return "INVALID_TIMESTAMP"
 
 
 Refusal: TypeAlias = Rejected | RateLimited | ClockRefused | Unknown
 Answer: TypeAlias = Accepted[OrderReply] | Refusal
 
 
-def classify(status: int, body: bytes, *, retry_after: str | None = None) -> Answer:
+def classify(status: int, body: bytes, *, retry_after_s: int = 0) -> Answer:
     """
     Classify the reply to a place, a cancel or a query of one order.
 
     Args:
         status: HTTP status.
         body: as received, whole or cut.
-        retry_after: the header of that name.
+        retry_after_s: from the header of that name; 0 for none.
     """
-    return classify_as(order_reply, status, body, retry_after=retry_after)
+    return classify_as(order_reply, status, body, retry_after_s=retry_after_s)
 
 
 def weight_used(headers: Mapping[str, str]) -> int:
@@ -254,35 +220,29 @@ def weight_used(headers: Mapping[str, str]) -> int:
 
 
 def classify_as(
-    read: Callable[[object], T], status: int, body: bytes, *, retry_after: str | None = None
+    read: Callable[[object], T], status: int, body: bytes, *, retry_after_s: int = 0
 ) -> Accepted[T] | Refusal:
     """Classify a reply whose good form `read` knows (it raises `WireError` otherwise)."""
     if status in _RATE_LIMITS:
-        return _limited(status, body, retry_after)
-    if status == _OK:
-        try:
-            return Accepted(read(decode(body)))
-        except WireError:
-            return Unknown(Doubt.UNREADABLE, status)
-    if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _INDEFINITE:
-        return _refusal(status, body, retry_after)
-    return Unknown(_doubtful_status(status), status, retry_after_s=_seconds(retry_after))
+        return _limited(status, body, retry_after_s)
+    doubt = doubtful(status)
+    if doubt is not None:
+        return Unknown(doubt, status)
+    if status != OK:
+        return _refusal(status, body, retry_after_s)
+    try:
+        return Accepted(read(decode(body)))
+    except WireError:
+        return Unknown(Doubt.UNREADABLE, status)
 
 
-def _doubtful_status(status: int) -> Doubt:
-    if status >= _SERVER_ERROR:
-        return Doubt.SERVER_ERROR
-    # Below 400: 1xx, another 2xx, or a redirect that nobody followed.
-    return Doubt.FIREWALL if status == _FIREWALL else Doubt.UNEXPECTED_STATUS
-
-
-def _refusal(status: int, body: bytes, retry_after: str | None) -> Refusal:
+def _refusal(status: int, body: bytes, retry_after_s: int) -> Refusal:
     try:
         code, message = _error(body)
     except WireError:
         return Unknown(Doubt.UNREADABLE, status)
     if code in _LIMIT_CODES:
-        return _limited(status, body, retry_after)
+        return _limited(status, body, retry_after_s)
     if code == _CLOCK:
         return ClockRefused(message)
     doubt = _doubtful_error(code, message)
@@ -291,25 +251,22 @@ def _refusal(status: int, body: bytes, retry_after: str | None) -> Refusal:
     return Rejected(code, _token(code, message), message, status)
 
 
-def _limited(status: int, body: bytes, retry_after: str | None) -> Refusal:
+def _limited(status: int, body: bytes, retry_after_s: int) -> Refusal:
     try:
         code, message = _error(body)
     except WireError:
         code, message = 0, ""
     doubt = _doubtful_error(code, message) if code in _TIRED_CODES else None
     if doubt is not None:
-        return Unknown(doubt, status, code, _seconds(retry_after))
+        return Unknown(doubt, status, code)
     # A ban is the address's, whatever it was earned with.
     is_account = status != _BANNED and code in _ACCOUNT_LIMITS
-    return RateLimited(status, _seconds(retry_after), is_address_limited=not is_account)
+    return RateLimited(status, retry_after_s, is_address_limited=not is_account)
 
 
 def _error(body: bytes) -> tuple[int, str]:
     fields = as_object(decode(body), "an error")
-    code = fields.get("code")
-    if type(code) is not int:
-        raise WireError("an error has no code")
-    return code, text(fields, "msg")[:MESSAGE_MAX]
+    return signed_whole(fields, "code"), text(fields, "msg")[:MESSAGE_MAX]
 
 
 def _doubtful_error(code: int, message: str) -> Doubt | None:
@@ -324,17 +281,10 @@ def _doubtful_error(code: int, message: str) -> Doubt | None:
 
 
 def _token(code: int, message: str) -> str:
-    if message.startswith(_FILTER):
-        return f"FILTER_{message.removeprefix(_FILTER)}"
+    if found := _FILTER.fullmatch(message):
+        return f"FILTER_{found[1]}"
     if code in _ENGINE_CODES:
         for start, token in _ENGINE_TOKENS:
             if message.startswith(start):
                 return token
     return _TOKENS[code]
-
-
-def _seconds(retry_after: str | None) -> int | None:
-    if retry_after is None or not (retry_after.isascii() and retry_after.isdigit()):
-        return None
-    # Longer digits than any documented ban are noise, yet still mean: wait long.
-    return min(int(retry_after[:9]), RETRY_AFTER_S_MAX)

@@ -10,15 +10,17 @@ from decimal import Decimal
 from typing import Final
 
 from spark.errors import WireError
-from spark.exchanges.binance.wire import (
+from spark.exchanges.binance.wire import amount
+from spark.exchanges.fields import (
     Object,
-    amount,
     as_list,
     as_object,
     decode,
+    moment_ms,
     text,
     whole,
 )
+from spark.exchanges.rules import Rules
 
 TIME_PATH: Final = "/api/v3/time"
 EXCHANGE_INFO_PATH: Final = "/api/v3/exchangeInfo"
@@ -27,24 +29,12 @@ _ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
-    """One symbol's rules; 0 where the venue has no such rule."""
+class Instrument(Rules):
+    """One symbol's rules at Binance."""
 
-    symbol: str
-    base_asset: str
-    quote_asset: str
-    #: `TRADING`, `HALT`, `BREAK`, `END_OF_DAY`, `CANCEL_ONLY`, …
-    status: str
     order_types: frozenset[str]
-    tick_size: Decimal
-    price_min: Decimal
-    price_max: Decimal
-    step_size: Decimal
-    quantity_min: Decimal
-    quantity_max: Decimal
     #: The tighter of the two lot filters, for market orders.
     market_quantity_max: Decimal
-    notional_min: Decimal
     notional_max: Decimal
     open_orders_max: int
 
@@ -83,7 +73,7 @@ def server_time(body: bytes) -> int:
     Raises:
         WireError: not a server time.
     """
-    return whole(as_object(decode(body), "the server time"), "serverTime")
+    return moment_ms(as_object(decode(body), "the server time"), "serverTime")
 
 
 def exchange_info(body: bytes) -> ExchangeInfo:
@@ -95,7 +85,7 @@ def exchange_info(body: bytes) -> ExchangeInfo:
     """
     fields = as_object(decode(body), "exchangeInfo")
     return ExchangeInfo(
-        server_time_ms=whole(fields, "serverTime"),
+        server_time_ms=moment_ms(fields, "serverTime"),
         rate_limits=tuple(
             _rate_limit(as_object(row, "a rate limit"))
             for row in as_list(fields.get("rateLimits"), "rateLimits")
@@ -107,6 +97,8 @@ def exchange_info(body: bytes) -> ExchangeInfo:
     )
 
 
+#: Of one budget; far above every one there is.
+_INTERVALS_MAX: Final = 1_000_000
 _INTERVAL_S: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
 
 
@@ -116,7 +108,7 @@ def _rate_limit(fields: Object) -> RateLimit:
         raise WireError(f"interval is {interval[:20]!r}, one of {', '.join(_INTERVAL_S)} is due")
     return RateLimit(
         text(fields, "rateLimitType"),
-        _INTERVAL_S[interval] * whole(fields, "intervalNum"),
+        _INTERVAL_S[interval] * whole(fields, "intervalNum", _INTERVALS_MAX),
         whole(fields, "limit"),
     )
 

@@ -9,7 +9,14 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from spark.errors import WireError
-from spark.exchanges.binance.wire import amount, as_list, as_object, decode, flag, whole
+from spark.exchanges.binance.wire import amount
+from spark.exchanges.fields import (
+    as_list,
+    as_object,
+    decode,
+    flag,
+    whole,
+)
 from spark.names import Symbol
 
 KLINES_PATH: Final = "/api/v3/klines"

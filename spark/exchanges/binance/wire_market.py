@@ -14,11 +14,9 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 from spark.errors import WireError
-from spark.exchanges.binance.wire import (
-    AMOUNT,
-    SHOWN_MAX,
+from spark.exchanges.binance.wire import AMOUNT, amount_text
+from spark.exchanges.fields import (
     Object,
-    amount_text,
     as_list,
     as_object,
     decode,
@@ -26,6 +24,7 @@ from spark.exchanges.binance.wire import (
     text,
     whole,
 )
+from spark.quoting import shown
 
 DEPTH_PATH: Final = "/api/v3/depth"
 
@@ -108,7 +107,7 @@ def parse_frame(frame: bytes | str) -> MarketEvent:
     name = stream.partition("@")[2].partition("@")[0] or stream
     read = _READERS.get(name)
     if read is None:
-        raise WireError(f"stream {stream[:SHOWN_MAX]!r} was not asked for")
+        raise WireError(f"stream {shown(stream)} was not asked for")
     return read(as_object(fields.get("data"), "data"))
 
 
@@ -187,7 +186,7 @@ def _request_id(fields: Object) -> int:
 
 def _expect(data: Object, event: str) -> None:
     if data.get("e") != event:
-        raise WireError(f"event is {str(data.get('e'))[:SHOWN_MAX]!r}, {event} is due")
+        raise WireError(f"event is {shown(data.get('e'))}, {event} is due")
 
 
 def _levels(fields: Object, name: str) -> Levels:

@@ -14,7 +14,13 @@ from urllib.parse import quote
 
 from spark.errors import WireError
 from spark.events import Mark
-from spark.exchanges.binance.wire import AMOUNT, amount_text, as_list, as_object, decode, text
+from spark.exchanges.binance.wire import AMOUNT, amount_text
+from spark.exchanges.fields import (
+    as_list,
+    as_object,
+    decode,
+    text,
+)
 from spark.names import Symbol
 
 BOOK_TICKER_PATH: Final = "/api/v3/ticker/bookTicker"

@@ -11,16 +11,15 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from spark.exchanges.binance.auth import Params
-from spark.exchanges.binance.wire import (
-    CLIENT_ORDER_ID,
+from spark.exchanges.binance.wire import CLIENT_ORDER_ID, amount, plain, word, worth
+from spark.exchanges.fields import (
     Object,
-    amount,
     as_list,
     as_object,
-    plain,
+    moment_ms,
     text,
     whole,
-    word,
+    wrong,
 )
 from spark.names import OrderType, Side, TimeInForce
 
@@ -29,6 +28,7 @@ OPEN_ORDERS_PATH: Final = "/api/v3/openOrders"
 ALL_ORDERS_PATH: Final = "/api/v3/allOrders"
 #: Rows of one reply; the venue gives no more.
 ROWS_MAX: Final = 1_000
+_ZERO: Final = Decimal(0)
 
 
 class VenueStatus(StrEnum):
@@ -201,7 +201,7 @@ def order_reply(value: object) -> OrderReply:
         symbol=text(fields, "symbol"),
         order_id=whole(fields, "orderId"),
         client_order_id=text(fields, own_id),
-        at_ms=whole(fields, "transactTime" if "transactTime" in fields else "updateTime"),
+        at_ms=moment_ms(fields, "transactTime" if "transactTime" in fields else "updateTime"),
         progress=_progress(fields) if "status" in fields else None,
         executions=tuple(
             execution(as_object(row, "a fill"), "tradeId")
@@ -212,13 +212,17 @@ def order_reply(value: object) -> OrderReply:
 
 def _progress(fields: Object) -> Progress:
     side = word(fields, "side", VenueSide)
+    executed = amount(fields, "executedQty")
+    paid = worth(fields, "cummulativeQuoteQty", executed)
+    if paid < _ZERO:
+        raise wrong(fields, "cummulativeQuoteQty", "an amount")
     return Progress(
         status=word(fields, "status", VenueStatus),
         side=Side.BUY if side is VenueSide.BUY else Side.SELL,
         price=amount(fields, "price"),
         quantity=amount(fields, "origQty"),
-        executed=amount(fields, "executedQty"),
-        quote_executed=amount(fields, "cummulativeQuoteQty"),
+        executed=executed,
+        quote_executed=paid,
     )
 
 

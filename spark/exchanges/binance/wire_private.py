@@ -12,22 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from spark.errors import WireError
 from spark.exchanges.binance.auth import SecretKey, signed_message
-from spark.exchanges.binance.wire import (
-    SHOWN_MAX,
+from spark.exchanges.binance.wire import amount, signed_amount
+from spark.exchanges.binance.wire_account import price_of, quote_of, side_of, state_of
+from spark.exchanges.binance.wire_orders import Stamp
+from spark.exchanges.fields import (
     Object,
-    amount,
     as_list,
     as_object,
     decode,
     encode,
-    signed_amount,
+    moment_ms,
+    signed_whole,
     text,
     whole,
 )
-from spark.exchanges.binance.wire_account import price_of, quote_of, side_of, state_of
-from spark.exchanges.binance.wire_orders import Stamp
 from spark.exchanges.port import (
     BalancesChanged,
     BalanceSeen,
@@ -140,9 +139,7 @@ def _reply(fields: Object) -> ApiReply:
 
 
 def _error(error: Object) -> tuple[int, int]:
-    code = error.get("code")
-    if type(code) is not int:
-        raise WireError("an error has no code")
+    code = signed_whole(error, "code")
     data = error.get("data")
     if not isinstance(data, dict) or "retryAfter" not in data:
         return code, 0
@@ -164,6 +161,7 @@ def _report(event: Object) -> tuple[News, ...]:
     state = state_of(event, "X")
     if state is VenueOrderState.REJECTED and text(event, "r") not in _REASONS:
         return ()
+    filled = amount(event, "z")
     seen = OrderSeen(
         symbol=Symbol(text(event, "s")),
         exchange_order_id=_order_id(event),
@@ -171,10 +169,10 @@ def _report(event: Object) -> tuple[News, ...]:
         side=side_of(event, "S"),
         state=state,
         quantity=amount(event, "q"),
-        filled=amount(event, "z"),
-        quote_filled=quote_of(event, "Z"),
+        filled=filled,
+        quote_filled=quote_of(event, "Z", filled),
         price=price_of(event, ("p", "o")),
-        exchange_ns=whole(event, "T") * _NS_PER_MS,
+        exchange_ns=moment_ms(event, "T") * _NS_PER_MS,
     )
     if text(event, "x") != _TRADE:
         return (seen,)
@@ -203,9 +201,7 @@ def _asset(event: Object) -> str:
 
 
 def _order_id(event: Object) -> str:
-    number = event.get("i")
-    if type(number) is not int:
-        raise WireError(f"i is {str(number)[:SHOWN_MAX]!r}, an order's id is due")
+    number = signed_whole(event, "i")
     # What never was an order may have no id.
     return str(number) if number >= 0 else ""
 
@@ -216,7 +212,7 @@ def _position(event: Object) -> tuple[News, ...]:
         BalanceSeen(asset=text(row, "a"), free=amount(row, "f"), locked=amount(row, "l"))
         for row in rows
     )
-    return (BalancesChanged(balances=balances, exchange_ns=whole(event, "u") * _NS_PER_MS),)
+    return (BalancesChanged(balances=balances, exchange_ns=moment_ms(event, "u") * _NS_PER_MS),)
 
 
 def _moved(event: Object) -> tuple[News, ...]:
@@ -230,7 +226,7 @@ def _locked(event: Object) -> tuple[News, ...]:
 
 
 def _at_ns(event: Object) -> int:
-    return whole(event, "T") * _NS_PER_MS
+    return moment_ms(event, "T") * _NS_PER_MS
 
 
 _READERS: Final[dict[str, Callable[[Object], tuple[News, ...]]]] = {

@@ -8,6 +8,8 @@ are covered begin after that (`FIRST_DAY`), so one constant is the whole zone.
 import re
 from typing import Final
 
+from spark.quoting import shown
+
 #: The first whole year at UTC+3.
 FIRST_DAY: Final = "2017-01-01"
 _DAY: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
@@ -38,7 +40,7 @@ def day_number(day: str) -> int:
     """
     match = _DAY.fullmatch(day)
     if match is None:
-        raise ValueError(f"{day!r} is no day; write 2026-10-28")
+        raise ValueError(f"{shown(day)} is no day; write 2026-10-28")
     year, month, date = map(int, match.groups())
     shifted = year - (month < _MARCH)
     era, of_era = divmod(shifted, _YEARS_PER_ERA)
@@ -76,7 +78,7 @@ def minute_of(text: str) -> int:
     """
     match = _MINUTE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no time of day; write 09:30")
+        raise ValueError(f"{shown(text)} is no time of day; write 09:30")
     return int(match[1]) * 60 + int(match[2])
 
 

@@ -8,12 +8,13 @@ One line of TOML a day:
 """
 
 import re
-import tomllib
 from typing import Any, Final
 
 from spark.errors import SettingError
 from spark.exchanges.bist.days import FIRST_DAY, day_number, minute_of
 from spark.exchanges.bist.sessions import Override
+from spark.quoting import shown
+from spark.toml import read_toml
 
 FILE_BYTES_MAX: Final = 256 * 1024
 _REASON_CHARS_MAX: Final = 200
@@ -36,16 +37,11 @@ def read_overrides(data: bytes, name: str) -> tuple[Override, ...]:
         raise SettingError(f"{name}: {len(data)} bytes, at most {FILE_BYTES_MAX}")
     try:
         text = data.decode()
-        entries = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise SettingError(f"{name}, line {line}: not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{name}: {error}") from None
-    except RecursionError:
-        raise SettingError(f"{name}: nested too deeply") from None
     found = []
-    for day, entry in entries.items():
+    for day, entry in read_toml(text, name).items():
         try:
             found.append(_override(day, entry))
         except ValueError as error:
@@ -61,7 +57,7 @@ def _override(day: str, entry: Any) -> Override:  # noqa: ANN401  (whatever stan
         # One kind of error, whatever is wrong with the file: it gets its line above.
         raise ValueError('say { closed = true, reason = "…" } or { opens, closes, reason }')  # noqa: TRY004
     if unknown := sorted(entry.keys() - _FIELDS):
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_FIELDS))}")
+        raise ValueError(f"{shown(unknown[0])} is none of {', '.join(sorted(_FIELDS))}")
     return Override(day=day, hours=_hours(entry), reason=_reason(entry))
 
 
@@ -100,4 +96,4 @@ def _place(text: str, key: str) -> str:
     for number, line in enumerate(text.splitlines(), 1):
         if begins.match(line):
             return f"line {number}"
-    return f"entry {key!r}"
+    return f"entry {shown(key)}"

@@ -10,9 +10,9 @@ facts: exchanges.md §1.3.
 """
 
 import base64
-import hashlib
-import hmac
-from typing import Final, NoReturn
+from typing import Final
+
+from spark.exchanges.keyed import KeyedSecret
 
 KEY_HEADER: Final = "X-PCK"
 STAMP_HEADER: Final = "X-Stamp"
@@ -23,38 +23,24 @@ CONTENT_TYPE: Final = ("Content-Type", "application/json")
 LOGIN_NONCE: Final = 3000
 
 
-class SecretKey:
-    """
-    One API secret, held inside one HMAC object and nowhere else.
+class SecretKey(KeyedSecret):
+    """One API secret of BTCTurk, given as the base64 text that the venue shows."""
 
-    It is given as the base64 text that the venue shows. A `bytearray` is wiped once it is
-    keyed, so that the caller's frame holds no copy. It neither prints nor pickles its secret.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_keyed",)
-
-    def __init__(self, secret: bytes | bytearray) -> None:
+    @staticmethod
+    def _key_of(secret: bytes | bytearray) -> bytes:
         try:
             decoded = base64.b64decode(bytes(secret).strip(), validate=True)
         except ValueError:
             decoded = b""
         if not decoded:
             raise ValueError("an API secret of BTCTurk is base64, and not empty")
-        self._keyed = hmac.new(decoded, digestmod=hashlib.sha256)
-        if isinstance(secret, bytearray):
-            secret[:] = bytes(len(secret))
+        return decoded
 
     def sign(self, payload: str) -> str:
         """Return the base64 signature over `payload`."""
-        keyed = self._keyed.copy()
-        keyed.update(payload.encode("ascii"))
-        return base64.b64encode(keyed.digest()).decode("ascii")
-
-    def __repr__(self) -> str:
-        return "SecretKey()"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret key does not leave its process")
+        return base64.b64encode(self._signed(payload).digest()).decode("ascii")
 
 
 def signed_headers(key: SecretKey, api_key: str, stamp_ms: int) -> dict[str, str]:

@@ -10,22 +10,15 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from spark.clock import Clock
-from spark.errors import VenueUnavailable, WireError
+from spark.errors import VenueUnavailable
 from spark.events import InstrumentPublished, Mark
+from spark.exchanges.answers import Accepted
 from spark.exchanges.btcturk import evidence, wire_account, wire_market, wire_orders
-from spark.exchanges.btcturk.wire_answers import (
-    Accepted,
-    RateLimited,
-    Refusal,
-    Rejected,
-    Unknown,
-    Worth,
-    classify_as,
-)
+from spark.exchanges.btcturk.wire import NAME
+from spark.exchanges.btcturk.wire_answers import Refusal, Rejected, Worth, classify_as
 from spark.exchanges.btcturk.wire_info import (
     EXCHANGE_INFO_PATH,
     TIME_PATH,
-    Instrument,
     exchange_info,
     server_time,
 )
@@ -43,11 +36,11 @@ from spark.exchanges.port import (
     SignedRequest,
     VenueCannotError,
 )
+from spark.exchanges.public import compare_clocks, usable
 from spark.names import Symbol, Venue
 
 _T = TypeVar("_T")
 
-_VENUE: Final = "BTCTurk"
 _NS_PER_MS: Final = 1_000_000
 #: Questions at a time, to each host.
 _QUESTIONS_MAX: Final = 2
@@ -60,22 +53,24 @@ class BtcturkOrders:
         self, rest_url: str, clock: Clock, *, concurrency_max: int, reply_ms_max: int
     ) -> None:
         self._link = HttpLink(
-            _VENUE, rest_url, clock, connections_max=concurrency_max, reply_ms_max=reply_ms_max
+            NAME, rest_url, clock, connections_max=concurrency_max, reply_ms_max=reply_ms_max
         )
 
     async def place(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a place once."""
         reply = await self._link.send_once(request, check)
         if reply.cause:
-            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
-        return evidence.of_place(_read(wire_orders.submitted, reply), about, _times(reply))
+            return reply.heeded(Outcome(answer=Answer.UNKNOWN, cause=reply.cause))
+        read = _read(wire_orders.submitted, reply)
+        return reply.heeded(evidence.of_place(read, about, reply.times))
 
     async def cancel(self, request: SignedRequest, about: About, check: LastCheck) -> Outcome:
         """Send a cancel once."""
         reply = await self._link.send_once(request, check)
         if reply.cause:
-            return Outcome(answer=Answer.UNKNOWN, cause=reply.cause)
-        return evidence.of_cancel(_read(wire_orders.cancelled, reply), about, _times(reply))
+            return reply.heeded(Outcome(answer=Answer.UNKNOWN, cause=reply.cause))
+        read = _read(wire_orders.cancelled, reply)
+        return reply.heeded(evidence.of_cancel(read, about, reply.times))
 
     async def query(self, request: SignedRequest, about: About) -> Outcome:
         """Ask for one order, which this venue cannot by the client's id."""
@@ -94,7 +89,7 @@ class BtcturkAccount:
 
     def __init__(self, rest_url: str, clock: Clock, *, reply_ms_max: int) -> None:
         self._link = HttpLink(
-            _VENUE, rest_url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max
+            NAME, rest_url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max
         )
 
     async def orders(self, request: SignedRequest) -> tuple[OrderSeen, ...]:
@@ -135,7 +130,7 @@ class BtcturkAccount:
             case Rejected(worth=Worth.ABSENT) if where_absent is not None:
                 return where_absent
             case refusal:
-                raise _unavailable(request.path, refusal)
+                raise reply.refused(f"{NAME} {request.path}", refusal)
 
 
 class BtcturkPublic:
@@ -144,57 +139,48 @@ class BtcturkPublic:
     def __init__(self, rest_url: str, graph_url: str, clock: Clock, *, reply_ms_max: int) -> None:
         self._clock = clock
         self._link, self._graph = (
-            HttpLink(_VENUE, url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max)
+            HttpLink(NAME, url, clock, connections_max=_QUESTIONS_MAX, reply_ms_max=reply_ms_max)
             for url in (rest_url, graph_url)
         )
 
     async def clock(self) -> ClockReading:
         """Compare clocks: the reply's time belongs to the middle of the round trip."""
-        before_ns = self._clock.wall_ns()
-        body = await self._link.get(TIME_PATH)
-        after_ns = self._clock.wall_ns()
-        exchange_ns = _usable("time", lambda: server_time(body)) * _NS_PER_MS
-        half_ns = (after_ns - before_ns) // 2
-        return ClockReading(
-            offset_ns=exchange_ns - (before_ns + half_ns),
-            # The reply counts whole milliseconds.
-            uncertainty_ns=half_ns + _NS_PER_MS,
-        )
+        return await compare_clocks(self._link, TIME_PATH, self._clock, read=server_time)
 
     async def instruments(self, symbols: tuple[Symbol, ...]) -> tuple[InstrumentPublished, ...]:
         """Ask for symbols' rules."""
         body = await self._link.get(EXCHANGE_INFO_PATH)
-        found = _usable("exchangeinfo", lambda: exchange_info(body, symbols))
+        found = usable(f"{NAME}'s exchangeinfo", lambda: exchange_info(body, symbols))
         now_ns = self._clock.wall_ns()
-        return tuple(_published(one, now_ns) for one in found)
+        return tuple(one.published(Venue.BTCTURK, now_ns) for one in found)
 
     async def marks(self, symbols: tuple[Symbol, ...]) -> tuple[Mark, ...]:
         """Ask for best prices; they are as old as the question, and up to 2 s older there."""
         asked_ns = self._clock.wall_ns()
         body = await self._link.get(wire_market.tickers_path(symbols))
-        return _usable("prices", lambda: wire_market.marks(body, symbols, asked_ns))
+        return usable(f"{NAME}'s prices", lambda: wire_market.marks(body, symbols, asked_ns))
 
     async def order_book(self, symbol: Symbol) -> wire_market.OrderBook:
         """Ask for a symbol's book, 100 levels a side; raises as `clock`."""
         body = await self._link.get(wire_market.order_book_path(symbol))
-        return _usable("book", lambda: wire_market.order_book(body))
+        return usable(f"{NAME}'s book", lambda: wire_market.order_book(body))
 
     async def trades(self, symbol: Symbol) -> tuple[wire_market.PublicTrade, ...]:
         """Ask for a symbol's last 50 trades; raises as `clock`."""
         body = await self._link.get(wire_market.trades_path(symbol))
-        return _usable("trades", lambda: wire_market.trades(body))
+        return usable(f"{NAME}'s trades", lambda: wire_market.trades(body))
 
     async def klines(
         self, symbol: Symbol, resolution: str, span: wire_market.Span
     ) -> tuple[wire_market.Candle, ...]:
         """Ask for candles; raises as `clock`."""
         body = await self._graph.get(wire_market.klines_path(symbol, resolution, span))
-        return _usable("candles", lambda: wire_market.klines(body))
+        return usable(f"{NAME}'s candles", lambda: wire_market.klines(body))
 
     async def ohlcs(self, symbol: Symbol, span: wire_market.Span) -> tuple[wire_market.Candle, ...]:
         """Ask for daily candles; raises as `clock`."""
         body = await self._graph.get(wire_market.ohlcs_path(symbol, span))
-        return _usable("daily candles", lambda: wire_market.ohlcs(body))
+        return usable(f"{NAME}'s daily candles", lambda: wire_market.ohlcs(body))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -204,46 +190,3 @@ class BtcturkPublic:
 
 def _read(read: Callable[[object], _T], reply: HttpReply) -> Accepted[_T] | Refusal:
     return classify_as(read, reply.status, reply.body, retry_after_s=reply.retry_after_s)
-
-
-def _times(reply: HttpReply) -> evidence.Times:
-    return evidence.Times(reply.sent_ns, reply.answered_ns)
-
-
-def _unavailable(path: str, refusal: Refusal) -> VenueUnavailable:
-    match refusal:
-        case RateLimited():
-            return VenueUnavailable(
-                f"{_VENUE} {path}: HTTP {refusal.http_status}",
-                retry_after_s=refusal.retry_after_s,
-                is_address_limited=refusal.is_address_limited,
-            )
-        case Rejected():
-            return VenueUnavailable(f"{_VENUE} {path}: {refusal.token}, HTTP {refusal.http_status}")
-        case Unknown():
-            return VenueUnavailable(f"{_VENUE} {path}: {refusal.doubt}, HTTP {refusal.http_status}")
-
-
-def _usable(what: str, read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except WireError as error:
-        raise VenueUnavailable(f"{_VENUE}'s {what}: {error}") from None
-
-
-def _published(one: Instrument, now_ns: int) -> InstrumentPublished:
-    return InstrumentPublished(
-        venue=Venue.BTCTURK,
-        symbol=Symbol(one.symbol),
-        base_asset=one.base_asset,
-        quote_asset=one.quote_asset,
-        is_trading=one.is_trading,
-        tick_size=one.tick_size,
-        price_min=one.price_min,
-        price_max=one.price_max,
-        step_size=one.step_size,
-        quantity_min=one.quantity_min,
-        quantity_max=one.quantity_max,
-        notional_min=one.notional_min,
-        published_ns=now_ns,
-    )

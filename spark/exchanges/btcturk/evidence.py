@@ -2,33 +2,28 @@
 Turns a classified BTCTurk reply into what it proves. Pure.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from spark.events import CancelAccepted, CancelRejected, OrderAcked, OrderRejected
-from spark.exchanges.btcturk.wire_answers import (
-    Accepted,
-    RateLimited,
-    Refusal,
-    Rejected,
-    Unknown,
-    Worth,
-)
+from spark.events import CancelAccepted
+from spark.exchanges.answers import Accepted, RateLimited, Unknown
+from spark.exchanges.btcturk.wire_answers import Refusal, Rejected, Worth
 from spark.exchanges.btcturk.wire_orders import Submitted
 from spark.exchanges.port import About, Answer, Outcome
+from spark.exchanges.proof import (
+    GARBLED,
+    LIMIT_CODE,
+    Times,
+    acked,
+    cancel_rejected,
+    limited,
+    refused,
+    rejected,
+)
 from spark.names import IntentId
 
 _NS_PER_MS: Final = 1_000_000
-_LIMIT_CODE: Final = "RATE_LIMIT"
-_GARBLED: Final = Outcome(answer=Answer.UNKNOWN, cause="garbled")
 #: What only an order that was there before can be told; of a new one it says nothing.
 _NOT_OF_A_PLACE: Final = frozenset({Worth.ABSENT})
-
-
-class Times(NamedTuple):
-    """When a request left and when its answer was there, by our clock."""
-
-    sent_ns: int
-    answered_ns: int
 
 
 def of_place(reply: Accepted[Submitted] | Refusal, about: About, times: Times) -> Outcome:
@@ -37,18 +32,11 @@ def of_place(reply: Accepted[Submitted] | Refusal, about: About, times: Times) -
         case Accepted(reply=order):
             return _acked(order, about, times)
         case Rejected(worth=worth) if worth in _NOT_OF_A_PLACE:
-            return _GARBLED
+            return GARBLED
         case Rejected(token=token, http_status=status):
-            rejected = _rejected(about, times, code=token, status=status)
-            return Outcome(answer=Answer.REJECTED, evidence=(rejected,))
+            return refused(rejected(about, token, status=status, times=times))
         case RateLimited(http_status=status):
-            rejected = _rejected(about, times, code=_LIMIT_CODE, status=status)
-            return Outcome(
-                answer=Answer.REJECTED,
-                evidence=(rejected,),
-                retry_after_s=reply.retry_after_s,
-                is_address_limited=reply.is_address_limited,
-            )
+            return limited(refused(rejected(about, LIMIT_CODE, status=status, times=times)), reply)
         case Unknown(doubt=doubt):
             return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
 
@@ -73,16 +61,10 @@ def of_cancel(reply: Accepted[None] | Refusal, about: About, times: Times) -> Ou
             )
             return Outcome(answer=Answer.DEFINITE, evidence=(accepted,))
         case Rejected(token=token, http_status=status):
-            refused = _cancel_rejected(about, times, code=token, status=status)
-            return Outcome(answer=Answer.REJECTED, evidence=(refused,))
+            return refused(cancel_rejected(about, token, status=status, times=times))
         case RateLimited(http_status=status):
-            refused = _cancel_rejected(about, times, code=_LIMIT_CODE, status=status)
-            return Outcome(
-                answer=Answer.REJECTED,
-                evidence=(refused,),
-                retry_after_s=reply.retry_after_s,
-                is_address_limited=reply.is_address_limited,
-            )
+            told = cancel_rejected(about, LIMIT_CODE, status=status, times=times)
+            return limited(refused(told), reply)
         case Unknown(doubt=doubt):
             return Outcome(answer=Answer.UNKNOWN, cause=doubt.value)
 
@@ -96,44 +78,7 @@ def _acked(order: Submitted, about: About, times: Times) -> Outcome:
         and order.side is about.side
     )
     if not is_ours:
-        return _GARBLED
-    acked = OrderAcked(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        exchange_order_id=order.order_id,
-        exchange_ns=order.at_ms * _NS_PER_MS,
-        sent_ns=times.sent_ns,
-        answered_ns=times.answered_ns,
-    )
-    return Outcome(answer=Answer.DEFINITE, evidence=(acked,))
-
-
-def _rejected(about: About, times: Times, *, code: str, status: int) -> OrderRejected:
-    return OrderRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code=code,
-        http_status=status,
-        sent_ns=times.sent_ns,
-        answered_ns=times.answered_ns,
-    )
-
-
-def _cancel_rejected(about: About, times: Times, *, code: str, status: int) -> CancelRejected:
-    return CancelRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=IntentId(about.cancel_intent_id),
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code=code,
-        http_status=status,
-        sent_ns=times.sent_ns,
-        answered_ns=times.answered_ns,
-    )
+        return GARBLED
+    at_ns = order.at_ms * _NS_PER_MS
+    begun = acked(about, order.order_id, exchange_ns=at_ns, times=times)
+    return Outcome(answer=Answer.DEFINITE, evidence=(begun,))

@@ -12,12 +12,13 @@ from typing import Final
 
 from spark.clock import Clock
 from spark.errors import VenueUnavailable, WireError
-from spark.exchanges.btcturk.stream import Socket, Sockets
 from spark.exchanges.btcturk.unconfirmed import Unconfirmed
+from spark.exchanges.btcturk.wire import NAME
 from spark.exchanges.btcturk.wire_answers import token_of
 from spark.exchanges.btcturk.wire_frames import Hello, LoginReply
 from spark.exchanges.btcturk.wire_news import Arrival, private_frame
 from spark.exchanges.port import News, SignedRequest
+from spark.exchanges.sockets import Socket, Sockets
 
 #: The server's own patience with us.
 _SILENCE_S_MAX: Final = 45.0
@@ -35,7 +36,7 @@ class BtcturkPrivateStream:
         unconfirmed: Unconfirmed | None = None,
         silence_s_max: float = _SILENCE_S_MAX,
     ) -> None:
-        self._sockets = Sockets(stream_url)
+        self._sockets = Sockets(NAME, stream_url)
         self._clock = clock
         self._unconfirmed = unconfirmed or Unconfirmed()
         self._silence_s_max = silence_s_max
@@ -44,7 +45,7 @@ class BtcturkPrivateStream:
         self, login: Callable[[], Awaitable[SignedRequest]]
     ) -> AsyncIterator[tuple[News, ...]]:
         """Log in and listen."""
-        connection = Socket(await self._sockets.connect())
+        connection = await self._sockets.connect()
         try:
             await self._log_in(connection, login)
             yield ()
@@ -90,5 +91,6 @@ class BtcturkPrivateStream:
             return ()
         try:
             return private_frame(frame, Arrival(self._clock.wall_ns(), self._unconfirmed))
-        except WireError as error:
-            raise VenueUnavailable(f"BTCTurk's stream is not to be read: {error}") from None
+        except WireError:
+            # Not what stands there: on a socket that was logged in on, it may be the login (S18).
+            raise VenueUnavailable("BTCTurk's stream is not to be read") from None

@@ -37,6 +37,7 @@ from spark.exchanges.btcturk.wire_orders import (
     order_path,
     place_body,
 )
+from spark.exchanges.keyed import ApiKey
 from spark.exchanges.port import Asked, Question, SignedRequest, VenueCannotError
 from spark.names import OrderType, Side, TimeInForce
 
@@ -46,15 +47,10 @@ DUMMY_API_KEY: Final = "00000000-0000-0000-0000-00000000d0d0"
 DUMMY_SECRET: Final = b"YSBwdWJsaWMgc2VjcmV0IHRoYXQgb3BlbnMgbm90aGluZw=="
 
 
-@dataclass(frozen=True, slots=True)
-class BtcturkKey:
-    """One API key; the secret lives inside a keyed object."""
+class BtcturkKey(ApiKey[SecretKey]):
+    """One API key of BTCTurk."""
 
-    api_key: str
-    secret: SecretKey
-
-    def __repr__(self) -> str:
-        return "BtcturkKey()"
+    __slots__ = ()
 
 
 def dummy_key() -> BtcturkKey:

@@ -1,5 +1,5 @@
 """
-How BTCTurk writes JSON: strict readers for single fields. Pure.
+How BTCTurk writes names, amounts, ids and times in JSON. Pure.
 
 Over REST the case of a field's name is not dependable (its documents and its server
 differ), so names are folded to lower case and asked for in it; on the stream `A` and `a`
@@ -12,15 +12,15 @@ Source: facts: exchanges.md §1.2.
 
 import json
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, NoReturn
 
-import orjson
-
 from spark.errors import WireError
+from spark.exchanges.fields import MOMENT_MS_MAX, Object, as_object, text, wrong
+from spark.quoting import shown
 
-Object = Mapping[str, object]
+#: What errors call it.
+NAME: Final = "BTCTurk"
 #: [price, quantity] as text, best first.
 Levels = tuple[tuple[str, str], ...]
 
@@ -31,15 +31,13 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,24}(?:\.[0-9]{1,32})?(?:[eE][+-]?[0-9]{1
 #: The venue's rule for ids that clients choose is their length; ours hold no other letters.
 CLIENT_ORDER_ID: Final = re.compile(r"[a-zA-Z0-9\-_]{1,50}")
 EXCHANGE_ORDER_ID: Final = re.compile(r"[0-9]{1,19}")
-#: Characters of an offending value that an error shows.
-SHOWN_MAX: Final = 60
+#: Beyond it no market's number goes, and no record's.
+_EXPONENT_MAX: Final = 28
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,13}")
-#: What a record holds.
-_WHOLE_MAX: Final = 2**63 - 1
 _ZERO: Final = Decimal(0)
 
 
-def decode(body: bytes | str) -> object:
+def decode_exact(body: bytes | str) -> object:
     """
     Decode JSON; its fractions come as Decimal.
 
@@ -53,25 +51,6 @@ def decode(body: bytes | str) -> object:
         raise WireError(f"not JSON: {type(error).__name__}") from None
 
 
-def decode_fast(frame: bytes | str) -> object:
-    """
-    Decode a frame whose amounts are strings; a fraction in it is no amount to the readers.
-
-    Raises:
-        WireError: not JSON.
-
-    """
-    try:
-        return orjson.loads(frame)
-    except orjson.JSONDecodeError as error:
-        raise WireError(f"not JSON: {error}") from None
-
-
-def encode(value: object) -> str:
-    """Write JSON."""
-    return orjson.dumps(value).decode()
-
-
 def folded(value: object, what: str) -> Object:
     """Return `value` as an object with its names in lower case, or raise `WireError`."""
     fields = as_object(value, what)
@@ -81,58 +60,23 @@ def folded(value: object, what: str) -> Object:
     return found
 
 
-def as_object(value: object, what: str) -> Object:
-    """Return `value` as an object, or raise `WireError` naming `what`."""
-    if not isinstance(value, dict):
-        raise WireError(f"{what} is not an object")
-    return value
-
-
-def as_list(value: object, what: str) -> list[object]:
-    """Return `value` as a list, or raise `WireError` naming `what`."""
-    if not isinstance(value, list):
-        raise WireError(f"{what} is not a list")
-    return value
-
-
-def text(fields: Object, name: str) -> str:
-    """Read a string."""
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise wrong(fields, name, "a string")
-    return value
-
-
 def text_or_empty(fields: Object, name: str) -> str:
     """Read a string that may be null or missing."""
     return "" if fields.get(name) is None else text(fields, name)
 
 
-def whole(fields: Object, name: str) -> int:
-    """Read an integer of at least zero."""
-    value = fields.get(name)
-    # A bool is an int to Python, not to the venue.
-    if type(value) is not int or not 0 <= value <= _WHOLE_MAX:
-        raise wrong(fields, name, "a whole number")
-    return value
-
-
 def milliseconds(fields: Object, name: str) -> int:
     """Read a time; some are written with a fraction, which is zero, or as text."""
     value = fields.get(name)
-    written = f"{value:f}".partition(".")[0] if isinstance(value, Decimal) else str(value)
-    # A bool's text is no number, and more digits than these are no time.
-    if not _MILLISECONDS.fullmatch(written):
+    written = ""
+    if isinstance(value, Decimal):
+        written = f"{value:f}".partition(".")[0]
+    elif isinstance(value, str | int):
+        # A bool's text is no number, and more digits than these are no time.
+        written = str(value)
+    if not _MILLISECONDS.fullmatch(written) or int(written) > MOMENT_MS_MAX:
         raise wrong(fields, name, "a time in milliseconds")
     return int(written)
-
-
-def flag(fields: Object, name: str) -> bool:
-    """Read a boolean."""
-    value = fields.get(name)
-    if not isinstance(value, bool):
-        raise wrong(fields, name, "true or false")
-    return value
 
 
 def identifier(fields: Object, name: str) -> str:
@@ -147,12 +91,14 @@ def identifier(fields: Object, name: str) -> str:
 def signed_amount(fields: Object, name: str) -> Decimal:
     """Read an amount that may be below zero."""
     value = fields.get(name)
-    if isinstance(value, Decimal):
-        return value
-    written = str(value) if type(value) is int else value
-    if not isinstance(written, str) or not _NUMBER.fullmatch(written):
+    if not isinstance(value, Decimal):
+        written = str(value) if type(value) is int else value
+        if not isinstance(written, str) or not _NUMBER.fullmatch(written):
+            raise wrong(fields, name, "an amount")
+        value = Decimal(written)
+    if value and abs(value.adjusted()) > _EXPONENT_MAX:
         raise wrong(fields, name, "an amount")
-    return Decimal(written)
+    return value
 
 
 def amount(fields: Object, name: str) -> Decimal:
@@ -190,20 +136,13 @@ def plain(value: Decimal) -> str:
     if "." in written:
         written = written.rstrip("0").rstrip(".")
     if not AMOUNT.fullmatch(written):
-        raise ValueError(f"{written[:SHOWN_MAX]} is no amount to BTCTurk")
+        raise ValueError(f"{shown(written)} is no amount to BTCTurk")
     return written
-
-
-def wrong(fields: Object, name: str, wanted: str) -> WireError:
-    """Make the error that says what stands where something else is due."""
-    if name not in fields:
-        return WireError(f"{name} is missing, {wanted} is due")
-    return WireError(f"{name} is {str(fields[name])[:SHOWN_MAX]!r}, {wanted} is due")
 
 
 def _exact(written: str) -> Decimal:
     if not _NUMBER.fullmatch(written):
-        raise WireError(f"{written[:SHOWN_MAX]!r} is no number that means anything")
+        raise WireError(f"{shown(written)} is no number that means anything")
     return Decimal(written)
 
 

@@ -7,20 +7,22 @@ Source: docs.btcturk.com account-balance, user-transactions; facts: exchanges.md
 from decimal import Decimal
 from typing import Final
 
-from spark.errors import WireError
 from spark.exchanges.btcturk.wire import (
     EXCHANGE_ORDER_ID,
-    Object,
     amount,
-    as_list,
     folded,
     identifier,
     milliseconds,
     signed_amount,
-    text,
     text_or_empty,
 )
 from spark.exchanges.btcturk.wire_orders import side_of
+from spark.exchanges.fields import (
+    Object,
+    as_list,
+    text,
+)
+from spark.exchanges.funds import balances_of
 from spark.exchanges.port import BalanceSeen, FillSeen
 from spark.names import Symbol
 
@@ -43,16 +45,10 @@ def order_fills_query(exchange_order_id: str) -> str:
 
 def balances(data: object) -> tuple[BalanceSeen, ...]:
     """Read the balances; raises `WireError`."""
-    seen: dict[str, BalanceSeen] = {}
-    for row in as_list(data, "balances"):
-        fields = folded(row, "a balance")
-        asset = text(fields, "asset").upper()
-        if asset in seen:
-            raise WireError(f"the balance of {asset[:20]!r} stands there twice")
-        seen[asset] = BalanceSeen(
-            asset=asset, free=amount(fields, "free"), locked=amount(fields, "locked")
-        )
-    return tuple(seen.values())
+    rows = [folded(row, "a balance") for row in as_list(data, "balances")]
+    return balances_of(
+        (text(one, "asset").upper(), amount(one, "free"), amount(one, "locked")) for one in rows
+    )
 
 
 def fills(data: object) -> tuple[FillSeen, ...]:

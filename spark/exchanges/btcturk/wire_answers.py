@@ -14,25 +14,29 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from spark.errors import WireError
-from spark.exchanges.btcturk.wire import Object, decode, folded, text_or_empty
+from spark.exchanges.answers import (
+    MESSAGE_MAX,
+    OK,
+    Accepted,
+    Doubt,
+    RateLimited,
+    Unknown,
+    doubtful,
+)
+from spark.exchanges.btcturk.wire import decode_exact, folded, text_or_empty
+from spark.exchanges.fields import (
+    Object,
+)
 
 T = TypeVar("T")
 
-#: Characters of the venue's own message that an answer keeps.
-MESSAGE_MAX: Final = 200
 #: What an answer to a login or a signed request calls a stamp that it does not take.
 INVALID_NONCE: Final = "INVALID_NONCE"
 
-_OK: Final = 200
-_BAD_REQUEST: Final = 400
-_FIREWALL: Final = 403
 _RATE_LIMITED: Final = 429
-_SERVER_ERROR: Final = 500
-#: 408 and 409 say that something happened, not what.
-_INDEFINITE: Final = frozenset({_FIREWALL, 408, 409})
 _LIMIT_TOKEN: Final = "TOO_MANY_REQUESTS"  # noqa: S105  (the venue's word, no secret)
 _LIMIT_OF_ACCOUNT: Final = "account"
 #: What a success may say beside `success: true`.
@@ -107,24 +111,6 @@ _TEXTS: Final = (
 _NO_SUCH_PAIR: Final = re.compile(r"pair .{1,40} does not exists?\.?", re.IGNORECASE)
 
 
-class Doubt(StrEnum):
-    """Why an answer proves nothing."""
-
-    SERVER_ERROR = "server_error"
-    STATUS_UNKNOWN = "status_unknown"
-    UNREADABLE = "unreadable"
-    FIREWALL = "firewall"
-    UNDOCUMENTED = "undocumented"
-    UNEXPECTED_STATUS = "unexpected_status"
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted(Generic[T]):
-    """The venue did what was asked."""
-
-    reply: T
-
-
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """The venue definitely did not do it."""
@@ -134,24 +120,10 @@ class Rejected:
     message: str
     http_status: int
 
-
-@dataclass(frozen=True, slots=True)
-class RateLimited:
-    """Not done, and nothing may be sent for a while."""
-
-    http_status: int
-    #: 0 where the venue named no time.
-    retry_after_s: int
-    #: Whether it counts the address; the safe reading where it does not say.
-    is_address_limited: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may have been done; only evidence can tell."""
-
-    doubt: Doubt
-    http_status: int
+    @property
+    def words(self) -> str:
+        """Say it in an error."""
+        return f"{self.token}, HTTP {self.http_status}"
 
 
 Refusal: TypeAlias = Rejected | RateLimited | Unknown
@@ -172,12 +144,13 @@ def classify_as(
     """
     if status == _RATE_LIMITED:
         return RateLimited(status, retry_after_s, _is_address_limited(body))
-    if status != _OK and (not _BAD_REQUEST <= status < _SERVER_ERROR or status in _INDEFINITE):
-        return Unknown(_doubtful_status(status), status)
+    doubt = doubtful(status)
+    if doubt is not None:
+        return Unknown(doubt, status)
     try:
-        fields = folded(decode(body), "a reply")
+        fields = folded(decode_exact(body), "a reply")
         message = text_or_empty(fields, "message")[:MESSAGE_MAX]
-        if status == _OK and _is_good(fields, message):
+        if status == OK and _is_good(fields, message):
             return Accepted(read(fields.get("data")))
     except WireError:
         return Unknown(Doubt.UNREADABLE, status)
@@ -192,7 +165,7 @@ def data_of(body: bytes) -> object:
         WireError: it is no success.
 
     """
-    answer = classify_as(lambda data: data, _OK, body)
+    answer = classify_as(lambda data: data, OK, body)
     match answer:
         case Accepted(reply=data):
             return data
@@ -219,7 +192,9 @@ def token_of(message: str) -> str:
 
 def _is_good(fields: Object, message: str) -> bool:
     code = fields.get("code")
-    is_good_code = code is None or (type(code) is not bool and str(code).upper() in _GOOD_CODES)
+    # A bool is an int to Python, not to an exchange.
+    is_word = isinstance(code, str | int) and type(code) is not bool
+    is_good_code = code is None or (is_word and str(code).upper() in _GOOD_CODES)
     is_good_message = message.strip().upper() in _GOOD_MESSAGES
     return fields.get("success") is True and is_good_code and is_good_message
 
@@ -238,14 +213,7 @@ def _refusal(status: int, message: str, body: bytes, *, retry_after_s: int) -> R
 
 def _is_address_limited(body: bytes) -> bool:
     try:
-        policy = text_or_empty(folded(decode(body), "a reply"), "policy")
+        policy = text_or_empty(folded(decode_exact(body), "a reply"), "policy")
     except WireError:
         return True
     return policy.strip().lower() != _LIMIT_OF_ACCOUNT
-
-
-def _doubtful_status(status: int) -> Doubt:
-    if status >= _SERVER_ERROR:
-        return Doubt.SERVER_ERROR
-    # Below 400: 1xx, another 2xx, or a redirect that nobody followed.
-    return Doubt.FIREWALL if status == _FIREWALL else Doubt.UNEXPECTED_STATUS

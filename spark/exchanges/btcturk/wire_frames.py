@@ -16,20 +16,22 @@ from typing import Final, NamedTuple, TypeAlias
 from spark.errors import WireError
 from spark.exchanges.btcturk.wire import (
     AMOUNT,
-    SHOWN_MAX,
     Levels,
-    Object,
     amount_text,
+    milliseconds,
+    text_or_empty,
+)
+from spark.exchanges.fields import (
+    Object,
     as_list,
     as_object,
-    decode_fast,
+    decode,
     encode,
     flag,
-    milliseconds,
     text,
-    text_or_empty,
     whole,
 )
+from spark.quoting import shown
 
 RESULT: Final = 100
 LOGIN: Final = 114
@@ -149,7 +151,7 @@ def market_frame(frame: bytes | str) -> MarketEvent:
         WireError: any other input.
 
     """
-    kind, model = envelope(decode_fast(frame))
+    kind, model = envelope(decode(frame))
     read = _READERS.get(kind)
     return Other(kind) if read is None else read(model)
 
@@ -171,8 +173,8 @@ def envelope(value: object) -> tuple[int, Object]:
         raise WireError("a frame is not [type, model]")
     kind, model = value
     if type(kind) is not int:
-        raise WireError(f"a frame's type is {str(kind)[:SHOWN_MAX]!r}")
-    return kind, as_object(model, f"the model of {str(kind)[:SHOWN_MAX]}")
+        raise WireError(f"a frame's type is {shown(kind)}")
+    return kind, as_object(model, f"the model of {shown(kind)}")
 
 
 def hello(model: Object) -> Hello:
@@ -213,7 +215,7 @@ def _trade(model: Object) -> Trade:
 def _trade_of(symbol: str, model: Object) -> Trade:
     written = text(model, "I")
     if not (written.isascii() and written.isdigit() and len(written) <= 18):  # noqa: PLR2004
-        raise WireError(f"I is {written[:SHOWN_MAX]!r}, a trade's id is due")
+        raise WireError(f"I is {shown(written)}, a trade's id is due")
     return Trade(
         symbol,
         int(written),
@@ -267,7 +269,7 @@ def _changes(model: Object, name: str) -> Levels:
             elif operation == _GONE:
                 levels.append((row["P"], _NOTHING))  # type: ignore[index]
             else:
-                raise WireError(f"CP is {str(operation)[:SHOWN_MAX]!r}, 0, 1 or 3 is due")
+                raise WireError(f"CP is {shown(operation)}, 0, 1 or 3 is due")
     except (TypeError, KeyError):
         raise WireError(f"{name} is not a list of changes") from None
     return _checked(tuple(levels), name)

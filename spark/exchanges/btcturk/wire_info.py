@@ -14,18 +14,16 @@ from decimal import Decimal
 from typing import Final
 
 from spark.errors import WireError
-from spark.exchanges.btcturk.wire import (
+from spark.exchanges.btcturk.wire import amount_or_zero, decode_exact, folded, milliseconds
+from spark.exchanges.btcturk.wire_answers import data_of
+from spark.exchanges.fields import (
     Object,
-    amount_or_zero,
     as_list,
-    decode,
     flag,
-    folded,
-    milliseconds,
     text,
     whole,
 )
-from spark.exchanges.btcturk.wire_answers import data_of
+from spark.exchanges.rules import Rules
 from spark.names import Symbol
 
 TIME_PATH: Final = "/api/v2/server/time"
@@ -38,22 +36,10 @@ _SCALE_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
-    """One symbol's rules; 0 where the venue has no such rule."""
+class Instrument(Rules):
+    """One symbol's rules at BTCTurk."""
 
-    symbol: str
-    base_asset: str
-    quote_asset: str
-    #: `TRADING`, and others that the documents do not name.
-    status: str
     order_methods: frozenset[str]
-    tick_size: Decimal
-    price_min: Decimal
-    price_max: Decimal
-    step_size: Decimal
-    quantity_min: Decimal
-    quantity_max: Decimal
-    notional_min: Decimal
 
     @property
     def is_trading(self) -> bool:
@@ -72,7 +58,7 @@ def server_time(body: bytes) -> int:
         WireError: not a server time.
 
     """
-    return milliseconds(folded(decode(body), "the server time"), "servertime")
+    return milliseconds(folded(decode_exact(body), "the server time"), "servertime")
 
 
 def exchange_info(body: bytes, symbols: Iterable[Symbol]) -> tuple[Instrument, ...]:
@@ -87,7 +73,12 @@ def exchange_info(body: bytes, symbols: Iterable[Symbol]) -> tuple[Instrument, .
     fields = folded(data_of(body), "exchangeinfo")
     rows = [folded(row, "a symbol") for row in as_list(fields.get("symbols"), "symbols")]
     # A row that nobody asked for blinds nobody.
-    return tuple(_instrument(row) for row in rows if row.get("name") in wanted)
+    return tuple(_instrument(row) for row in rows if _is_wanted(row, wanted))
+
+
+def _is_wanted(row: Object, wanted: frozenset[Symbol]) -> bool:
+    name = row.get("name")
+    return isinstance(name, str) and name in wanted
 
 
 def _instrument(fields: Object) -> Instrument:
@@ -99,7 +90,9 @@ def _instrument(fields: Object) -> Instrument:
         base_asset=text(fields, "numerator"),
         quote_asset=text(fields, "denominator"),
         status=text(fields, "status"),
-        order_methods=frozenset(word.upper() for word in methods if isinstance(word, str)),
+        order_methods=frozenset(
+            word.upper() for word in methods if isinstance(word, str) and word.isascii()
+        ),
         tick_size=price_step if flag(fields, "hasfraction") else Decimal(1),
         price_min=amount_or_zero(fields, "minimumlimitorderprice"),
         price_max=amount_or_zero(fields, "maximumlimitorderprice"),

@@ -16,18 +16,20 @@ from spark.events import Mark
 from spark.exchanges.btcturk.wire import (
     AMOUNT,
     Levels,
-    Object,
     amount,
     amount_text,
-    as_list,
-    decode,
+    decode_exact,
     folded,
     identifier,
     milliseconds,
+)
+from spark.exchanges.btcturk.wire_answers import data_of
+from spark.exchanges.fields import (
+    Object,
+    as_list,
     text,
     whole,
 )
-from spark.exchanges.btcturk.wire_answers import data_of
 from spark.names import Side, Symbol
 
 TICKER_PATH: Final = "/api/v2/ticker"
@@ -161,7 +163,7 @@ def trades(body: bytes) -> tuple[PublicTrade, ...]:
 
 def klines(body: bytes) -> tuple[Candle, ...]:
     """Read candles, oldest first; they come without an envelope; raises `WireError`."""
-    fields = folded(decode(body), "candles")
+    fields = folded(decode_exact(body), "candles")
     state = text(fields, "s")
     if state != "ok":
         if state == "no_data":
@@ -179,7 +181,7 @@ _OHLC: Final = ("time", "open", "high", "low", "close", "volume")
 
 def ohlcs(body: bytes) -> tuple[Candle, ...]:
     """Read daily candles; they come without an envelope; raises `WireError`."""
-    rows = [folded(row, "a candle") for row in as_list(decode(body), "candles")]
+    rows = [folded(row, "a candle") for row in as_list(decode_exact(body), "candles")]
     return tuple(_candle(row, _OHLC) for row in rows)
 
 

@@ -14,16 +14,12 @@ from typing import Final
 from spark.errors import WireError
 from spark.exchanges.btcturk.unconfirmed import Unconfirmed
 from spark.exchanges.btcturk.wire import (
-    Object,
     amount,
-    decode,
-    flag,
+    decode_exact,
     folded,
     identifier,
     milliseconds,
-    text,
     text_or_empty,
-    whole,
 )
 from spark.exchanges.btcturk.wire_account import fill
 from spark.exchanges.btcturk.wire_frames import (
@@ -34,6 +30,12 @@ from spark.exchanges.btcturk.wire_frames import (
     envelope,
     hello,
     login_reply,
+)
+from spark.exchanges.fields import (
+    Object,
+    flag,
+    text,
+    whole,
 )
 from spark.exchanges.port import BalancesChanged, FillSeen, News, OrderSeen
 from spark.ids import is_ours
@@ -67,7 +69,7 @@ def private_frame(frame: bytes | str, arrival: Arrival) -> Hello | LoginReply | 
         WireError: any other input.
 
     """
-    kind, model = envelope(decode(frame))
+    kind, model = envelope(decode_exact(frame))
     if kind == HELLO:
         return hello(model)
     if kind == LOGIN:

@@ -16,20 +16,22 @@ from spark.errors import WireError
 from spark.exchanges.btcturk.wire import (
     CLIENT_ORDER_ID,
     EXCHANGE_ORDER_ID,
-    SHOWN_MAX,
-    Object,
     amount,
-    as_list,
-    encode,
     folded,
     identifier,
     milliseconds,
     plain,
-    text,
     text_or_empty,
+)
+from spark.exchanges.fields import (
+    Object,
+    as_list,
+    encode,
+    text,
 )
 from spark.exchanges.port import OrderSeen
 from spark.names import OrderType, Side, Symbol, VenueOrderState
+from spark.quoting import shown
 
 ORDER_PATH: Final = "/api/v1/order"
 OPEN_ORDERS_PATH: Final = "/api/v1/openOrders"
@@ -185,7 +187,7 @@ def side_of(word: str) -> Side:
     try:
         return Side(word.lower())
     except ValueError:
-        raise WireError(f"{word[:SHOWN_MAX]!r} is not a side") from None
+        raise WireError(f"{shown(word)} is not a side") from None
 
 
 def _status(fields: Object) -> VenueStatus:
@@ -193,7 +195,7 @@ def _status(fields: Object) -> VenueStatus:
     try:
         return VenueStatus(word.lower())
     except ValueError:
-        raise WireError(f"{word[:SHOWN_MAX]!r} is not an order's status") from None
+        raise WireError(f"{shown(word)} is not an order's status") from None
 
 
 def _left(fields: Object, quantity: Decimal) -> Decimal:

@@ -14,14 +14,15 @@ from spark.events import (
     InstrumentPublished,
     OrderAcked,
     OrderCancelled,
-    OrderExpired,
     OrderFilled,
     OrderRejected,
 )
+from spark.exchanges import proof
 from spark.exchanges.port import About
+from spark.exchanges.proof import Times
 from spark.fills import Offer, fee
 from spark.ledger.fold import Order
-from spark.names import ClientOrderId, IntentId, Side, TradingMode
+from spark.names import ClientOrderId, Side, TradingMode
 
 #: Codes of refusals; an exchange has its own.
 NO_BOOK: Final = "paper_no_book"
@@ -29,6 +30,8 @@ NO_INSTRUMENT: Final = "paper_no_instrument"
 UNKNOWN_ORDER: Final = "paper_unknown_order"
 #: What an exchange would have answered with; this one answers nobody over HTTP.
 _NO_HTTP: Final = 0
+#: Of what was asked for later: no request of the order's own left with it.
+_ASKED: Final = Times(0, 0)
 
 
 class Terms(NamedTuple):
@@ -60,32 +63,14 @@ def exchange_order_id(order: ClientOrderId) -> str:
 
 def acked(about: About, *, at_ns: int, is_asked: bool = False) -> OrderAcked:
     """Show that the venue has the order."""
-    return OrderAcked(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        exchange_order_id=exchange_order_id(about.client_order_id),
-        exchange_ns=at_ns,
-        sent_ns=0 if is_asked else at_ns,
-        answered_ns=0 if is_asked else at_ns,
-    )
+    order_id = exchange_order_id(about.client_order_id)
+    times = _ASKED if is_asked else Times(at_ns, at_ns)
+    return proof.acked(about, order_id, exchange_ns=at_ns, times=times)
 
 
 def rejected(about: About, code: str, *, at_ns: int) -> OrderRejected:
     """Show that the venue does not have the order."""
-    return OrderRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code=code,
-        http_status=_NO_HTTP,
-        sent_ns=at_ns,
-        answered_ns=at_ns,
-    )
+    return proof.rejected(about, code, status=_NO_HTTP, times=Times(at_ns, at_ns))
 
 
 def filled(
@@ -125,45 +110,12 @@ def filled(
     )
 
 
-def expired(about: About, *, filled: Decimal, at_ns: int) -> OrderExpired:
-    """Show that the order ended by its time in force."""
-    return OrderExpired(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        filled=filled,
-        exchange_ns=at_ns,
-    )
-
-
 def cancelled(about: About, *, filled: Decimal, at_ns: int) -> OrderCancelled:
     """Show that the order rests no longer."""
-    return OrderCancelled(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        cancel_intent_id=about.cancel_intent_id,
-        filled=filled,
-        exchange_ns=at_ns,
-        sent_ns=at_ns,
-        answered_ns=at_ns,
-    )
+    return proof.cancelled(about, filled=filled, exchange_ns=at_ns, times=Times(at_ns, at_ns))
 
 
 def cancel_rejected(about: About, *, at_ns: int) -> CancelRejected:
     """Show that there was nothing to cancel."""
-    return CancelRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=IntentId(about.cancel_intent_id),
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code=UNKNOWN_ORDER,
-        http_status=_NO_HTTP,
-        sent_ns=at_ns,
-        answered_ns=at_ns,
-    )
+    times = Times(at_ns, at_ns)
+    return proof.cancel_rejected(about, UNKNOWN_ORDER, status=_NO_HTTP, times=times)

@@ -7,16 +7,16 @@ followed before somebody wants it, so that live trading pays nothing for paper.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from spark.events import BooksChanged, Event, FeedGapped, InstrumentPublished, TradesReceived
 from spark.events.market import TradeRow
 from spark.exchanges.binance import local_book as binance
+from spark.exchanges.book import Book
 from spark.exchanges.btcturk import local_book as btcturk
 from spark.names import Symbol, Venue
 
-LocalBook: TypeAlias = binance.LocalBook | btcturk.LocalBook
-_BOOK_OF: Final[Mapping[Venue, Callable[[], LocalBook]]] = {
+_BOOK_OF: Final[Mapping[Venue, Callable[[], Book]]] = {
     Venue.BINANCE: binance.LocalBook,
     Venue.BTCTURK: btcturk.LocalBook,
 }
@@ -47,7 +47,7 @@ class PaperMarket:
         self.listeners: list[Listener] = []
         #: Set by who needs the market; then it is followed, for as long as the process lives.
         self.wanted = asyncio.Event()
-        self._books: dict[Symbol, LocalBook] = {}
+        self._books: dict[Symbol, Book] = {}
         self._book_age_ns_max = book_age_ns_max
         self._heard = asyncio.Event()
 
@@ -75,7 +75,7 @@ class PaperMarket:
         heard, self._heard = self._heard, asyncio.Event()
         heard.set()
 
-    def book(self, symbol: Symbol, now_ns: int) -> LocalBook | None:
+    def book(self, symbol: Symbol, now_ns: int) -> Book | None:
         """Give a symbol's book; None where it is not whole, or older than its limit."""
         book = self._books.get(symbol)
         if book is None or not book.is_whole:

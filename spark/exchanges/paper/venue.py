@@ -17,9 +17,11 @@ from typing import Final
 from spark.clock import Clock
 from spark.events import Evidence
 from spark.events.market import TradeRow
+from spark.exchanges.book import Book
 from spark.exchanges.paper import evidence as words
-from spark.exchanges.paper.market import LocalBook, PaperMarket
+from spark.exchanges.paper.market import PaperMarket
 from spark.exchanges.port import About, Answer, LastCheck, NotSentError, Outcome, SignedRequest
+from spark.exchanges.proof import expired
 from spark.fills import (
     ZERO,
     Ending,
@@ -174,7 +176,7 @@ class PaperVenue:
                 ):
                     await self._market.heard()
 
-    def _carry_out(self, about: About, book: LocalBook, terms: words.Terms) -> list[Evidence]:
+    def _carry_out(self, about: About, book: Book, terms: words.Terms) -> list[Evidence]:
         """Take what the book offers; the rest waits or ends."""
         assert about.side is not None, "a place says on which side"
         against = opposite(about.side)
@@ -195,7 +197,7 @@ class PaperVenue:
             said.append(words.filled(about, part, before=before, terms=terms, at_ns=now_ns))
             before += part.quantity
         if met.ending is Ending.EXPIRED:
-            said.append(words.expired(about, filled=before, at_ns=now_ns))
+            said.append(expired(about, filled=before, exchange_ns=now_ns))
         elif met.ending is Ending.RESTS:
             assert about.price is not None, "only a limit rests"
             wait = _Wait(book.quantity_at(about.side, about.price), now_ns)
@@ -223,7 +225,7 @@ class PaperVenue:
                 found.append((order, wait))
         return sorted(found, key=lambda one: _eagerness(one[0]))
 
-    def _resting(self, order: Order, wait: _Wait, book: LocalBook | None) -> Resting | None:
+    def _resting(self, order: Order, wait: _Wait, book: Book | None) -> Resting | None:
         if order.price is None or order.side is None:
             return None
         if wait.ahead is None:

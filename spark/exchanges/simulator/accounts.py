@@ -148,6 +148,25 @@ class Accounts:
     def __init__(self) -> None:
         self.by_name: dict[str, Account] = {}
         self.keys: dict[str, ApiKey] = {}
+        self._read_again: Callable[[], Accounts] | None = None
+
+    def reload(self) -> list[str]:
+        """
+        Take keys that came into the file, and forget those that went; accounts stay as they are.
+
+        Returns: the names of the keys that count now.
+
+        Raises:
+            SettingError: as load; nothing has changed then.
+
+        """
+        assert self._read_again is not None, "it was read from a file"
+        fresh = self._read_again()
+        for key in fresh.keys.values():
+            key.account = self.open_account(key.account.name)
+        self.keys.clear()
+        self.keys.update(fresh.keys)
+        return [key.key_id for key in self.keys.values()]
 
     def open_account(self, name: str) -> Account:
         """Return the account called `name`, opened if it is new."""
@@ -170,6 +189,7 @@ def load(path: Path, *, secret_bytes: Callable[[str], bytes] = str.encode) -> Ac
         SettingError: the file is missing, readable by others, or not of the form above.
     """
     accounts = Accounts()
+    accounts._read_again = lambda: load(path, secret_bytes=secret_bytes)  # noqa: SLF001  (its maker)
     try:
         entries = orjson.loads(private_bytes(path))
     except orjson.JSONDecodeError:
@@ -201,6 +221,9 @@ def _add(
         raise ValueError("api_key and secret are non-empty strings")
     if not (isinstance(name, str) and isinstance(key_id, str) and isinstance(permissions, list)):
         raise TypeError("account and id are strings, permissions is a list")
+    if not all(isinstance(word, str) and word in set(Permission) for word in permissions):
+        # In words of its own: what stands there may be the secret.
+        raise ValueError("a permission is read or trade")
     if api_key in accounts.keys:
         raise ValueError("api_key stands there twice")
     account = accounts.open_account(name)
@@ -220,6 +243,8 @@ def _fund(account: Account, balances: object) -> None:
     if balances and account.balances:
         raise ValueError("balances of one account stand there twice")
     for asset, amount in balances.items():
+        if not isinstance(amount, str | int | float):
+            raise TypeError
         free = Decimal(str(amount))
         if not free.is_finite() or free < ZERO:
             raise ValueError("a balance is zero or more")

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import orjson
 from aiohttp import web
 
-from spark.errors import RefusedError
+from spark.errors import RefusedError, SettingError
 from spark.exchanges.simulator import faults
 from spark.exchanges.simulator.accounts import Accounts
 from spark.exchanges.simulator.clock import VenueClock
@@ -27,6 +27,8 @@ from spark.exchanges.simulator.venue import EngineRefusal, Venue
 
 OFFSET_MS_MAX: Final = 86_400_000
 
+#: No ledger has more lines.
+_WHOLE: Final = re.compile("[0-9]{1,18}")
 _ASSET: Final = re.compile("[A-Z0-9]{1,20}")
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -78,6 +80,7 @@ class Admin:
         app.router.add_post("/faults", self._arm)
         app.router.add_delete("/faults", self._disarm)
         app.router.add_get("/accounts", self._show_accounts)
+        app.router.add_get("/keys", self._read_keys)
         app.router.add_post("/funds", self._move_funds)
         app.router.add_get("/replay/status", self._replay_status)
         app.router.add_post("/clock", self._set_clock)
@@ -101,6 +104,13 @@ class Admin:
         following = str(since + len(lines)).encode()
         body = b'{"entries":[%b],"next":%b}' % (b",".join(lines), following)
         return web.Response(body=body, content_type="application/json")
+
+    async def _read_keys(self, _request: web.Request) -> web.Response:
+        """Read the file of keys again, and tell which count."""
+        try:
+            return _json({"keys": self._accounts.reload()})
+        except SettingError as error:
+            return _json({"error": str(error)}, status=400)
 
     async def _summary(self, _request: web.Request) -> web.Response:
         self._ledger.commit()
@@ -173,6 +183,6 @@ async def _body(request: web.Request) -> object:
 
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit()):
+    if not _WHOLE.fullmatch(text):
         raise RefusedError(f"{name} is a whole number")
     return int(text)

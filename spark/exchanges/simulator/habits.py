@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from spark.errors import SettingError
+from spark.quoting import shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,7 +27,7 @@ def read_habits(kind: type[_H], given: tuple[tuple[str, str], ...]) -> _H:
     values: dict[str, Any] = {}
     for name, text in given:
         if name not in known:
-            raise SettingError(f"habit {name!r}: none of {', '.join(known)}")
+            raise SettingError(f"habit {shown(name)}: none of {', '.join(known)}")
         values[name] = _value(name, text)
     return kind(**values)
 
@@ -36,6 +37,7 @@ def _value(name: str, text: str) -> bool | int:
         if text not in ("on", "off"):
             raise SettingError(f"habit {name}: on or off")
         return text == "on"
-    if not (text.isascii() and text.isdigit()) or int(text) > _MS_MAX:
+    is_short = len(text) <= len(str(_MS_MAX))
+    if not (is_short and text.isascii() and text.isdigit()) or int(text) > _MS_MAX:
         raise SettingError(f"habit {name}: milliseconds up to {_MS_MAX}")
     return int(text)

@@ -2,11 +2,16 @@
 What a simulator is started with.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from spark.errors import SettingError
 from spark.names import Venue
+from spark.quoting import shown
+
+_R = TypeVar("_R")
 
 #: Acts of the self-made market per symbol and second.
 MARKET_STEPS_PER_S: Final = 20.0
@@ -39,3 +44,18 @@ class Options:
     admin_token_file: Path | None = None
     #: Switches of one venue's unconfirmed habits, by name.
     habits: tuple[tuple[str, str], ...] = ()
+
+
+def offered(catalogue: Mapping[str, _R], symbols: tuple[str, ...]) -> dict[str, _R]:
+    """
+    Give the rules of the symbols on offer.
+
+    Raises:
+        SettingError: a symbol is not in the catalogue, or there is none.
+
+    """
+    unknown = [symbol for symbol in symbols if symbol not in catalogue]
+    if unknown or not symbols:
+        named = shown(unknown[0]) if unknown else "none"
+        raise SettingError(f"symbols: {named} not among {', '.join(catalogue)}")
+    return {symbol: catalogue[symbol] for symbol in symbols}

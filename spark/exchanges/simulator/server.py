@@ -35,6 +35,7 @@ from spark.exchanges.simulator.btcturk import assembly as btcturk
 from spark.exchanges.simulator.front import Front
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.venue import Venue
+from spark.quoting import shown
 
 __all__ = ["VENUES", "Options", "Running", "running", "serve"]
 
@@ -192,7 +193,9 @@ def _loopback(host: str) -> str:
     except ValueError:
         is_loopback = False
     if not is_loopback:
-        raise SettingError(f"host {host!r}: a simulator binds loopback only, such as 127.0.0.1")
+        raise SettingError(
+            f"host {shown(host)}: a simulator binds loopback only, such as 127.0.0.1"
+        )
     return host
 
 

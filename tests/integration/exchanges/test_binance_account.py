@@ -22,8 +22,9 @@ from spark.exchanges.binance.account_client import BinanceAccount
 from spark.exchanges.binance.auth import API_KEY_HEADER
 from spark.exchanges.binance.client import BinancePublic
 from spark.exchanges.binance.private_stream import BinancePrivateStream
-from spark.exchanges.port import Answer, News, OrderSeen, Question, SignedRequest
-from spark.names import Venue, VenueOrderState
+from spark.exchanges.binance.wire_account import weight_of
+from spark.exchanges.port import Answer, Asked, News, OrderSeen, Question, SignedRequest
+from spark.names import Symbol, Venue, VenueOrderState
 from tests.contract.venue_scenes import PATIENCE_S, SYMBOL, TAKES, Scene, playing
 from tests.venues import about
 
@@ -167,6 +168,30 @@ async def test_trap_14_each_answer_says_what_the_address_has_spent(
     assert account.weight_used == 20
     refused = await scene.place(scene.order("two", quantity=Decimal("0.000001")))
     assert (refused.answer, refused.weight_used) == (Answer.REJECTED, 21)
+
+
+@pytest.mark.parametrize(
+    ("question", "more"),
+    [
+        *((one, {}) for one in Question if one is not Question.LOGIN),
+        (Question.OPEN_ORDERS, {"symbol": SYMBOL}),
+    ],
+)
+async def test_trap_14_what_a_question_weighs_is_what_the_exchange_counts(
+    scene: Scene, account: BinanceAccount, question: Question, more: dict[str, Symbol]
+) -> None:
+    """Trap 14: whoever asks plans with the exchange's own figures."""
+    fields: dict[str, Any] = {"account": scene.account, **SUBJECTS[question], **more}
+    expected = weight_of(Asked(question=question, **fields))
+    asks: dict[Question, Callable[[SignedRequest], Awaitable[object]]] = {
+        Question.FILLS: account.fills,
+        Question.BALANCES: account.balances,
+        Question.FEES: account.fees,
+    }
+    await account.balances(scene.ask(Question.BALANCES))
+    before = account.weight_used
+    await asks.get(question, account.orders)(scene.ask(question, **SUBJECTS[question], **more))
+    assert account.weight_used - before == expected
 
 
 async def test_trap_14_who_goes_on_is_banned_and_knows_for_how_long(

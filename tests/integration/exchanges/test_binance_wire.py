@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 import pytest
 
+from spark.exchanges.answers import Accepted, Doubt, RateLimited, Unknown
 from spark.exchanges.binance.auth import Params, SecretKey, signed_query
 from spark.exchanges.binance.wire_account import (
     ACCOUNT_PATH,
@@ -22,13 +23,9 @@ from spark.exchanges.binance.wire_account import (
     trades_params,
 )
 from spark.exchanges.binance.wire_answers import (
-    Accepted,
     Answer,
     ClockRefused,
-    Doubt,
-    RateLimited,
     Rejected,
-    Unknown,
     classify,
     classify_as,
 )
@@ -51,6 +48,7 @@ from spark.exchanges.binance.wire_orders import (
     place_params,
     query_params,
 )
+from spark.exchanges.http import seconds_away
 from spark.exchanges.simulator.server import Running
 from spark.names import OrderType, Side, TimeInForce
 from tests.recordings import recorded
@@ -84,7 +82,7 @@ async def send(client: Client, method: str, path: str, *, params: Params) -> Rep
 async def place(client: Client, client_id: str, **changes: object) -> Answer:
     params = place_params(order(client_id, **changes), stamp())
     reply = await send(client, "POST", ORDER_PATH, params=params)
-    return classify(reply.status, reply.content, retry_after=reply.headers.get("Retry-After"))
+    return classify(reply.status, reply.content, retry_after_s=seconds_away(reply.headers))
 
 
 async def query(client: Client, client_id: str) -> Answer:

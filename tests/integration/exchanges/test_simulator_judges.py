@@ -56,6 +56,12 @@ async def test_the_ledger_is_read_from_where_one_stopped(client: Client) -> None
     assert (await client.judge("GET", f"/ledger?since={rest['next']}"))["entries"] == []
 
 
+@pytest.mark.parametrize("since", ["", "-1", "1.5", "9" * 19, "9" * 5_000])
+async def test_h5_a_place_in_the_ledger_is_a_number_or_refused(client: Client, since: str) -> None:
+    """H5: a number that no line can have is refused in words, not by falling over."""
+    assert "whole number" in (await client.judge("GET", f"/ledger?since={since}"))["error"]
+
+
 @pytest.mark.parametrize("token", ["", "Bearer wrong", "Bearer ş"])
 @pytest.mark.parametrize("path", ["/ledger", "/ledger/summary", "/faults", "/nothing"])
 async def test_s12_judges_need_the_token(

@@ -187,7 +187,7 @@ async def test_a_port_that_is_taken_is_one_line(keys_file: Path) -> None:
 
 async def test_an_unknown_symbol_is_one_line(keys_file: Path) -> None:
     """It names what there is."""
-    with pytest.raises(SettingError, match="XXXYYY not among BTCUSDT"):
+    with pytest.raises(SettingError, match="'XXXYYY' not among BTCUSDT"):
         async with running(Options(keys_file=keys_file, symbols=("XXXYYY",))):
             pass
 

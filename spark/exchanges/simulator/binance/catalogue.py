@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from spark.errors import SettingError
 from spark.exchanges.simulator.binance.symbols import Rules
+from spark.exchanges.simulator.options import offered
 
 #: What MAX_NUM_ORDERS says when limits are off: no benchmark gets there.
 MAX_NUM_ORDERS_OFF: Final = 10_000_000
@@ -71,12 +71,8 @@ def choose(symbols: tuple[str, ...], *, is_limited: bool) -> dict[str, Rules]:
     Raises:
         SettingError: a symbol is not in the catalogue.
     """
-    unknown = [symbol for symbol in symbols if symbol not in CATALOGUE]
-    if unknown or not symbols:
-        raise SettingError(f"symbols: {', '.join(unknown)} not among {', '.join(CATALOGUE)}")
-    if is_limited:
-        return {symbol: CATALOGUE[symbol] for symbol in symbols}
-    return {symbol: _unlimited(CATALOGUE[symbol]) for symbol in symbols}
+    found = offered(CATALOGUE, symbols)
+    return found if is_limited else {symbol: _unlimited(rules) for symbol, rules in found.items()}
 
 
 def _unlimited(rules: Rules) -> Rules:

@@ -70,7 +70,11 @@ def read(text: str) -> Request:
 def _plain(value: object) -> str:
     if isinstance(value, str):
         return value
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # It is read deeper than it is written.
+        raise refusals.invalid_json() from None
 
 
 class Method(NamedTuple):

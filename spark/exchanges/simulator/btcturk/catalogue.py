@@ -8,8 +8,8 @@ and none in its prices, which is the trap of issue 339.
 from decimal import Decimal
 from typing import Final
 
-from spark.errors import SettingError
 from spark.exchanges.simulator.btcturk.symbols import Rules
+from spark.exchanges.simulator.options import offered
 
 _MIN_TOTAL: Final = {"TRY": Decimal("99.91"), "USDT": Decimal("9.91")}
 
@@ -66,7 +66,4 @@ def choose(symbols: tuple[str, ...]) -> dict[str, Rules]:
     Raises:
         SettingError: a pair is not in the catalogue.
     """
-    unknown = [symbol for symbol in symbols if symbol not in CATALOGUE]
-    if unknown or not symbols:
-        raise SettingError(f"symbols: {', '.join(unknown)} not among {', '.join(CATALOGUE)}")
-    return {symbol: CATALOGUE[symbol] for symbol in symbols}
+    return offered(CATALOGUE, symbols)

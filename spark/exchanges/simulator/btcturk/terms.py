@@ -61,9 +61,20 @@ def read_object(body: str) -> dict[str, object]:
         found = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise refusals.invalid_request() from None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or _holds_half_a_character(body, found):
         raise refusals.invalid_request()
     return found
+
+
+def _holds_half_a_character(body: str, found: dict[str, object]) -> bool:
+    """Tell whether a text in it is none: JSON can escape what neither reply nor ledger can hold."""
+    if "\\ud" not in body.lower():
+        return False
+    try:
+        json.dumps(found, ensure_ascii=False, default=str).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return True
+    return False
 
 
 def read_order(fields: dict[str, object]) -> NewOrder:

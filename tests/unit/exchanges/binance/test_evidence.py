@@ -16,17 +16,15 @@ from spark.events import (
     OrderFilled,
     OrderRejected,
 )
-from spark.exchanges.binance.evidence import Times, of_cancel, of_place, of_query
+from spark.exchanges.answers import Accepted, Doubt, RateLimited, Unknown
+from spark.exchanges.binance.evidence import of_cancel, of_place, of_query
 from spark.exchanges.binance.wire_answers import (
-    Accepted,
     ClockRefused,
-    Doubt,
-    RateLimited,
     Rejected,
-    Unknown,
 )
 from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress, VenueStatus
 from spark.exchanges.port import About, Answer
+from spark.exchanges.proof import Times
 from spark.names import Side, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
 
@@ -173,7 +171,7 @@ def test_every_doubt_is_an_unknown(doubt: Doubt) -> None:
     [
         (Rejected(-2010, "INSUFFICIENT_BALANCE", "text", 400), "INSUFFICIENT_BALANCE", 400, 0),
         (RateLimited(429, 7), "RATE_LIMIT", 429, 7),
-        (RateLimited(418, None), "RATE_LIMIT", 418, 0),
+        (RateLimited(418), "RATE_LIMIT", 418, 0),
         (ClockRefused("text"), "-1021", 400, 0),
     ],
 )
@@ -200,14 +198,6 @@ def test_what_only_an_older_order_can_be_told_says_nothing_of_a_new_one(code: in
     outcome = of_place(Rejected(code, "TOKEN", "text", 400), about(), TIMES)
     assert (outcome.answer, outcome.cause, outcome.evidence) == (Answer.UNKNOWN, "garbled", ())
     assert of_cancel(Rejected(code, "TOKEN", "text", 400), CANCELLING, TIMES).evidence
-
-
-def test_a_wait_comes_with_an_unknown_too() -> None:
-    """A4: a server that is too busy to say what it did is left alone for as long as it asks."""
-    busy = Unknown(Doubt.BUSY, 429, -1008, 9)
-    for outcome in (of_place(busy, about(), TIMES), of_cancel(busy, CANCELLING, TIMES)):
-        assert (outcome.answer, outcome.cause) == (Answer.UNKNOWN, "busy")
-        assert (outcome.retry_after_s, outcome.is_address_limited) == (9, True)
 
 
 @pytest.mark.parametrize("is_address_limited", [True, False])

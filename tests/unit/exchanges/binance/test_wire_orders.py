@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from spark.errors import WireError
 from spark.exchanges.binance.auth import payload_of
-from spark.exchanges.binance.wire import decode
 from spark.exchanges.binance.wire_orders import (
     Execution,
     Place,
@@ -25,6 +24,9 @@ from spark.exchanges.binance.wire_orders import (
     order_reply,
     place_params,
     query_params,
+)
+from spark.exchanges.fields import (
+    decode,
 )
 from spark.names import OrderType, Side, TimeInForce
 

@@ -74,6 +74,26 @@ def test_what_is_no_text_is_refused() -> None:
     assert read_overrides(b"#" * FILE_BYTES_MAX, "file") == ()
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        f'2026-12-31 = {{ {"x" * 70_000} = 1, reason = "x" }}',
+        f'{"x" * 70_000} = {{ closed = true, reason = "x" }}',
+        f'2026-12-31 = {{ opens = "{"9" * 70_000}", closes = "12:50", reason = "x" }}',
+        f'"{"x" * 400}\\n{"x" * 400}" = 1',
+        f"2026-12-31 = {'9' * 5_000}",
+        "2026-12-31 = " + "[" * 3_000,
+    ],
+    ids=["field", "day", "hour", "lines", "digits", "depth"],
+)
+def test_h5_a_reason_is_short_however_long_the_file_is(entry: str) -> None:
+    """H5: what stands in the file is repeated in one line, and cut."""
+    with pytest.raises(SettingError, match=r"^file[:,] ") as caught:
+        read_overrides(f"{entry}\n".encode(), "file")
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+
+
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Whatever stands in the file, it is overrides or one SettingError."""

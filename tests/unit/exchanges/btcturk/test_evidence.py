@@ -9,19 +9,17 @@ from typing import Any
 import pytest
 
 from spark.events import CancelAccepted, CancelRejected, OrderAcked, OrderRejected
-from spark.exchanges.btcturk.evidence import Times, of_cancel, of_place
+from spark.exchanges.answers import Accepted, Doubt, RateLimited, Unknown
+from spark.exchanges.btcturk.evidence import of_cancel, of_place
 from spark.exchanges.btcturk.wire_answers import (
     TOKENS,
-    Accepted,
-    Doubt,
-    RateLimited,
     Refusal,
     Rejected,
-    Unknown,
     Worth,
 )
 from spark.exchanges.btcturk.wire_orders import Submitted
 from spark.exchanges.port import About, Answer, Outcome
+from spark.exchanges.proof import Times
 from spark.names import Side, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
 

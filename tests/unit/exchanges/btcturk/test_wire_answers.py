@@ -11,13 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark.errors import WireError
+from spark.exchanges.answers import Accepted, Doubt, RateLimited, Unknown
 from spark.exchanges.btcturk.wire_answers import (
     TOKENS,
-    Accepted,
-    Doubt,
-    RateLimited,
     Rejected,
-    Unknown,
     Worth,
     classify_as,
     data_of,

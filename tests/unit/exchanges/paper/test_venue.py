@@ -250,7 +250,7 @@ _ACTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_ACTS)
 def test_a10_whatever_the_market_does_nothing_is_made_up(acts: list[tuple[Any, ...]]) -> None:
     """A10: quantity conserved, no price past a limit, one trade shared, ids never twice."""

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,18 @@ def test_a_number_beyond_all_bounds_is_refused_at_once(number: str) -> None:
     refusal = _refusal(lambda: read_order(read_object(body)))
     assert refusal is not None
     assert refusal.status == 400
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "a\\udc00b"])
+def test_h5_half_a_character_is_refused_wherever_it_stands(half: str) -> None:
+    """H5: neither the reply nor the ledger could say it again."""
+    for name in ("newOrderClientId", "pairSymbol", "anything"):
+        body = json.dumps(_order(**{name: "?"})).replace('"?"', f'"{half}"')
+        refusal = _refusal(partial(read_object, body))
+        assert refusal is not None
+        assert refusal.status == 400
+    whole = json.dumps(_order(newOrderClientId="\U0001f600"))
+    assert read_order(read_object(whole)).client_id == "\U0001f600"
 
 
 _JSON = st.recursive(
