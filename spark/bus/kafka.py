@@ -1,5 +1,5 @@
 """
-Kafka through aiokafka; only the two kafka_*.py beside it import it, too.
+Kafka through aiokafka; besides the floor of the benches only the kafka_*.py import it.
 
 What the client does that shapes this file (facts: kafka.md §1): one produce
 request in flight for each broker, so a writer's call is one batch for each
@@ -8,9 +8,10 @@ reader with an unread partition delays the others, so everything is drained at o
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -22,15 +23,19 @@ from aiokafka.errors import (
 )
 
 from spark import topics as table
-from spark.bus import kafka_records
+from spark.bus import kafka_connect, kafka_records
 from spark.bus.kafka_metadata import describe_topics
 from spark.bus.port import Headers, Outgoing, Pace, Partition, Record, TopicState
 from spark.errors import AuthorisationError, BusUnavailable, PositionError, WriteError
 
 _T = TypeVar("_T")
+_Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer
 kafka_records.install()
+kafka_connect.install()
 
 _WRITE_DEADLINE_S: Final = 20.0
+#: For a question; the client by itself would ask a broker that hangs for twice as long.
+_ANSWER_DEADLINE_S: Final = 20.0
 _BATCH_OVERHEAD_BYTES: Final = 1024
 _REQUEST_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -82,7 +87,11 @@ class KafkaBus:
 
     def __init__(self, login: KafkaLogin) -> None:
         self._login = login
+        #: All that was opened here and has not ended.
+        self._live: set[_Client] = set()
         self._scout: AIOKafkaConsumer | None = None
+        #: The topics whose leaders the scout keeps itself informed of.
+        self._known: set[str] = set()
         #: Two questions at once must not open two scouts: nobody would close the first.
         self._scouts = asyncio.Lock()
 
@@ -102,10 +111,10 @@ class KafkaBus:
         try:
             await self._check_readable(consumer, {partition.topic for partition in positions})
         except BaseException:
-            await consumer.stop()
+            await self._end(consumer)
             raise
         consumer.assign([TopicPartition(*partition) for partition in positions])
-        reader = KafkaReader(consumer)
+        reader = KafkaReader(consumer, partial(self._end, consumer))
         for partition, offset in positions.items():
             reader.seek(partition, offset)
         return reader
@@ -122,16 +131,16 @@ class KafkaBus:
             max_request_size=_REQUEST_BYTES_MAX,
         )
         await self._start(producer)
-        return KafkaWriter(producer)
+        return KafkaWriter(producer, partial(self._end, producer))
 
     async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Ask for the next offset of each."""
-        scout = await self._scouting()
+        scout = await self._knowing(partitions)
         return _plain(await _asked(scout.end_offsets(_topic_partitions(partitions))))
 
     async def starts(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Ask for the first offset held of each."""
-        scout = await self._scouting()
+        scout = await self._knowing(partitions)
         return _plain(await _asked(scout.beginning_offsets(_topic_partitions(partitions))))
 
     async def topics(self, names: Sequence[str]) -> dict[str, TopicState]:
@@ -140,10 +149,25 @@ class KafkaBus:
         return await _asked(describe_topics(scout._client, names))  # noqa: SLF001  (no public way)
 
     async def close(self) -> None:
-        """Let go of the connection for questions; readers and writers close themselves."""
-        scout, self._scout = self._scout, None
-        if scout is not None:
-            await scout.stop()
+        """Let go of the connection for questions, and of readers and writers left open."""
+        self._scout = None
+        self._known = set()
+        try:
+            while self._live:
+                await self._end(next(iter(self._live)))
+        finally:
+            for left in self._live:
+                kafka_connect.let_go(left)
+            self._live.clear()
+
+    async def _knowing(self, partitions: Sequence[Partition]) -> AIOKafkaConsumer:
+        """Have the scout know where these are: by itself it learns one topic after each pause."""
+        scout = await self._scouting()
+        names = {partition.topic for partition in partitions}
+        if not names <= self._known:
+            self._known |= names
+            await _asked(scout._client.set_topics(self._known))  # noqa: SLF001  (no public way)
+        return scout
 
     async def _scouting(self) -> AIOKafkaConsumer:
         async with self._scouts:
@@ -164,30 +188,37 @@ class KafkaBus:
                     f"{self._login.username} may not read {name}, or there is no such topic"
                 )
 
-    async def _start(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    async def _start(self, client: _Client) -> None:
+        self._live.add(client)
         try:
             await client.start()
-        except asyncio.CancelledError:
-            # Who waited no longer does; the half-made connection must not outlive that.
-            await client.stop()
+        except BaseException as error:
+            # Also who no longer waits must not leave it half made.
+            await self._end(client)
+            if isinstance(error, KafkaConnectionError):
+                # aiokafka reports a wrong password as unable to bootstrap, too.
+                raise BusUnavailable(
+                    f"Kafka at {self._login.bootstrap} did not let {self._login.username} in: "
+                    "no broker there, or a wrong password"
+                ) from None
+            if isinstance(error, KafkaError):
+                raise _translated(error) from None
             raise
-        except KafkaConnectionError:
-            await client.stop()
-            # aiokafka reports a wrong password as unable to bootstrap, too.
-            raise BusUnavailable(
-                f"Kafka at {self._login.bootstrap} did not let {self._login.username} in: "
-                "no broker there, or a wrong password"
-            ) from None
-        except KafkaError as error:
-            await client.stop()
-            raise _translated(error) from None
+        if client not in self._live:
+            await kafka_connect.end(client)
+            raise BusUnavailable("the way to Kafka was closed while something was opened on it")
+
+    async def _end(self, client: _Client) -> None:
+        self._live.discard(client)
+        await kafka_connect.end(client)
 
 
 class KafkaReader:
     """Reads assigned partitions."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, end: Callable[[], Awaitable[None]]) -> None:
         self._consumer = consumer
+        self._end = end
 
     async def read(self, wait_ms: int) -> list[Record]:
         """Take what has arrived."""
@@ -195,7 +226,9 @@ class KafkaReader:
             batches = await self._consumer.getmany(timeout_ms=wait_ms)
         except OffsetOutOfRangeError as error:
             lost = ", ".join(f"{tp.topic}/{tp.partition}" for tp in error.args[0])
-            raise PositionError(f"the position is not on the log any more: {lost}") from None
+            raise PositionError(
+                f"the position is not on the log any more: {lost}; see runbook/kafka-bad-days.md"
+            ) from None
         except KafkaError as error:
             raise _translated(error) from None
         taken: list[Record] = []
@@ -213,14 +246,15 @@ class KafkaReader:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._consumer.stop()
+        await self._end()
 
 
 class KafkaWriter:
     """Appends with an idempotent producer; any failure ends its life."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, end: Callable[[], Awaitable[None]]) -> None:
         self._producer = producer
+        self._end = end
 
     async def write(self, records: Sequence[Outgoing]) -> list[int]:
         """Append; see the port for what the errors mean."""
@@ -246,11 +280,7 @@ class KafkaWriter:
 
     async def close(self) -> None:
         """Let go without waiting for what is not acknowledged: it is unsure anyway."""
-        try:
-            async with asyncio.timeout(1):
-                await self._producer.stop()
-        except TimeoutError:
-            await self._producer.client.close()
+        await self._end()
 
 
 def _headers(found: Sequence[tuple[str, bytes | None]]) -> Headers:
@@ -268,9 +298,12 @@ def _plain(found: Mapping[TopicPartition, int]) -> dict[Partition, int]:
 
 async def _asked(question: Awaitable[_T]) -> _T:
     try:
-        return await question
+        async with asyncio.timeout(_ANSWER_DEADLINE_S):
+            return await question
     except KafkaError as error:
         raise _translated(error) from None
+    except TimeoutError:
+        raise BusUnavailable(f"Kafka gives no answer within {_ANSWER_DEADLINE_S:.0f} s") from None
 
 
 def _translated(error: KafkaError) -> Exception:
