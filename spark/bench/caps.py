@@ -35,3 +35,20 @@ _PATIENCE: Final[tuple[tuple[str, str], ...]] = (
 def patient(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Let errors of an exchange that are the drill's own stop nothing."""
     return tuple((dict(environment) | dict(_PATIENCE)).items())
+
+
+#: Caps of the crash drill: wide enough for its load, near enough that they are met.
+_NEAR_CAPS: Final[tuple[tuple[str, str], ...]] = (
+    ("MAX_OPM", "3000"),
+    ("MAX_NOTIONAL_TRY_S", "250000"),
+    ("SPARK_EXPOSURE_USD_MAX", "30000"),
+    ("SPARK_OPEN_ORDERS_MAX", "150"),
+    ("SPARK_RECONCILE_PERIOD_S", "3"),
+    # A sentinel that is killed needs something to protect from.
+    ("RATE_LIMIT_BURST_MAX", "0.05"),
+)
+
+
+def near(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Put caps that are met in the place of wide ones."""
+    return tuple((dict(environment) | dict(_NEAR_CAPS)).items())

@@ -19,6 +19,7 @@ from spark.bench.children import child
 from spark.bench.exchange_faults import Bad
 from spark.bench.exchange_judge import Ledger, Told, Verdict, judge
 from spark.bench.judges import Judges
+from spark.bench.minding import Minding
 from spark.bench.persons import PERSONS, Persons
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Bus, Pace, Partition
@@ -59,8 +60,6 @@ class _Account:
     judges: Judges
     told: Told = field(default_factory=Told)
     ledger: Ledger = field(default_factory=Ledger)
-    #: When each unknown was first seen, by our own clock.
-    unknown_since: dict[str, float] = field(default_factory=dict)
 
     async def read_ledger(self) -> None:
         """Take in what is new in the exchange's ledger."""
@@ -99,7 +98,7 @@ async def drill_exchange(
         if account.partition(":")[0] in drill.venues
     }
     buses = {person: KafkaBus(stack.login(person)) for person in PERSONS}
-    run = _Run(stack, drill, accounts, Persons(stack, buses), say)
+    run = _Run(stack, drill, accounts, Minding(Persons(stack, buses), _PATIENCE_S), say)
     try:
         async with AsyncExitStack() as around, asyncio.TaskGroup() as group:
             reading = group.create_task(_follow(buses[PERSONS[0]], accounts))
@@ -131,11 +130,9 @@ class _Run:
     stack: Throwaway
     drill: ExchangeDrill
     accounts: dict[int, _Account]
-    persons: Persons
+    minding: Minding
     say: Callable[[str], None]
     faults: Counter[str] = field(default_factory=Counter)
-    resolved: set[str] = field(default_factory=set)
-    protections: list[str] = field(default_factory=list)
 
     def plan(self) -> dict[str, object]:
         """Tell the load what to do."""
@@ -181,26 +178,10 @@ class _Run:
             await one.disarm()
 
     async def mind(self) -> None:
-        """Do what persons do: resume what protections stopped, settle what nobody else may."""
+        """Do what persons do, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            self.protections += await self.persons.resume()
-            for one in self.accounts.values():
-                await self._look_at_unknowns(one)
-
-    async def _look_at_unknowns(self, one: _Account) -> None:
-        now_s = time.monotonic()
-        unknown = set(one.told.orders.unknown)
-        one.unknown_since = {key: one.unknown_since.get(key, now_s) for key in unknown}
-        if not one.account.startswith(f"{Venue.BTCTURK}:"):
-            # There the exchange's denial is final after a while, and nobody need look.
-            return
-        await one.read_ledger()
-        for key in unknown - self.resolved:
-            is_old = now_s - one.unknown_since[key] > _PATIENCE_S
-            if is_old and key not in one.ledger.orders:
-                self.resolved.add(key)
-                await self.persons.resolve(one.account, key)
+            await self.minding.look(self.accounts.values())
 
     async def settle(self) -> dict[str, Verdict]:
         """Wait until nothing differs any more, or the time for that is over."""
@@ -231,8 +212,8 @@ class _Run:
                 for one in self.accounts.values()
             },
             "faults": dict(sorted(self.faults.items())),
-            "resolved_by_persons": len(self.resolved),
-            "protections": self.protections,
+            "resolved_by_persons": len(self.minding.resolved),
+            "protections": self.minding.protections,
             "seed": self.drill.seed,
             "seconds": self.drill.seconds,
             "rate_asked": self.drill.rate,

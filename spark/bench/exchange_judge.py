@@ -24,7 +24,7 @@ from spark.events import (
     PlaceOrder,
     RequestNotSent,
 )
-from spark.ids import is_ours
+from spark.ids import client_order_id, is_ours
 from spark.ledger.fold import Orders, fold_event
 from spark.ledger.orders import CLOSED
 from spark.names import ClientOrderId, OrderState
@@ -102,6 +102,8 @@ class Told:
     reasons: Counter[str] = field(default_factory=Counter)
     #: Client order id of each approved order.
     approved: set[str] = field(default_factory=set)
+    #: What ended before it got a signature: such an end names the intent alone.
+    unsigned: set[str] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
     trades: dict[tuple[str, str, str], Trade] = field(default_factory=dict)
     #: The last balances: free and locked, by asset.
@@ -134,7 +136,10 @@ class Told:
         if topic == topics.ACCOUNT_EVENTS and not isinstance(event, Evidence):
             return
         fold_event(self.orders, event, offset, appended_ns)
-        if isinstance(event, RequestNotSent) and event.client_order_id:
+        if isinstance(event, RequestNotSent) and not event.client_order_id:
+            key = client_order_id(event.account, event.strategy, event.intent_id)
+            self.unsigned.add(key)
+        elif isinstance(event, RequestNotSent):
             self.reasons.update(f"not sent: {reason.code}" for reason in event.reasons)
         if isinstance(event, OrderFilled) and event.trade_id:
             self.trades[event.symbol, event.trade_id, event.client_order_id] = Trade(
@@ -215,7 +220,7 @@ def _orders_differing(told: Told, ledger: Ledger) -> Iterable[str]:
 
 
 def _without_end(told: Told, ledger: Ledger) -> Iterable[str]:
-    for key in sorted(told.approved):
+    for key in sorted(told.approved - (told.unsigned - ledger.orders.keys())):
         here = told.orders.by_id.get(ClientOrderId(key))
         if here is None:
             yield f"{key}: approved, and nothing became of it"

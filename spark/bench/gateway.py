@@ -37,6 +37,8 @@ from spark.names import Endpoint, Role, TradingMode, Venue
 from spark.people import People
 from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
+from spark.worker.pulse import Pulse
+from spark.worker.tenure import Holder, take
 
 #: Orders that were handed on and not answered yet, for each request in flight.
 _WAITING: Final = 4
@@ -46,6 +48,8 @@ _RUN_S_MAX: Final = 50.0
 _READ_WAIT_MS: Final = 100
 _REPLY_MS_MAX: Final = 10_000
 _POLL_S: Final = 0.05
+#: As in production.
+_LEASE_NS: Final = 3_000_000_000
 _EVENTS: Final = Partition(topics.EVENTS, 0)
 #: In the bytes of an event: decoding each of them would be measured, too.
 _ACKED: Final = b'"type":"order_acked"'
@@ -119,7 +123,10 @@ async def _run(bench: GatewayBench, directory: Path) -> _Run:
     clock = SystemClock()
     sealed = SealedOrders(clock)
     broker = MemoryBroker({topic.name: topic.partitions for topic in topics.TOPICS})
-    async with _exchange(sealed, directory) as (url, pid):
+    async with (
+        _exchange(sealed, directory) as (url, pid),
+        _guardrail(sealed, MemoryBus(broker), clock),
+    ):
         venue = BinanceOrders(
             url, clock, concurrency_max=bench.concurrency, reply_ms_max=_REPLY_MS_MAX
         )
@@ -139,6 +146,7 @@ async def _run(bench: GatewayBench, directory: Path) -> _Run:
                 mode=TradingMode.LIVE,
                 endpoint=Endpoint.SIM,
                 concurrency_max=bench.concurrency,
+                lease_ns_max=_LEASE_NS,
                 instance="bench",
                 ready=ready,
             )
@@ -184,6 +192,26 @@ async def _fed(
         await reader.close()
         await writer.close()
     return len(orders) * 1e9 / (time.perf_counter_ns() - began_ns)
+
+
+@asynccontextmanager
+async def _guardrail(
+    sealed: SealedOrders, bus: MemoryBus, clock: SystemClock
+) -> AsyncIterator[None]:
+    """Say that the guardrail lives, while the body runs: without it no place is sent."""
+    lane = Partition(topics.DECISIONS, 0)
+    writer = await bus.writer([lane.topic, topics.CONTROL_PULSE])
+    holder = Holder(role=Role.GUARDRAIL, instance="bench", topic_ids={})
+    tenure = await take(bus, writer, lane, holder=holder, clock=clock)
+    pulse = Pulse(Role.GUARDRAIL, "bench", writer, clock=clock, tagger=sealed.guardrail)
+    await pulse.say([tenure], {})
+    beating = asyncio.create_task(pulse.beat(lambda: [tenure], dict))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+        await writer.close()
 
 
 def _halts(directory: Path) -> Halts:

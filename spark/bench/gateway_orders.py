@@ -87,6 +87,11 @@ class SealedOrders:
             log_epoch=_LOG_EPOCH,
         )
 
+    @property
+    def guardrail(self) -> Tagger:
+        """Give the keys with which the guardrail would prove itself to the gateway."""
+        return self._guardrail
+
     def fence(self) -> Outgoing:
         """Make the record that begins the signer's log."""
         event = PartitionFenced(

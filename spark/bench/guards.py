@@ -14,6 +14,7 @@ from statistics import median
 from typing import Final, TypeVar
 
 from spark import topics
+from spark.bench.caps import WIDE_CAPS
 from spark.consumers.guardrail import Guardrail
 from spark.consumers.guardrail_start import Start
 from spark.consumers.guardrail_state import GuardState
@@ -34,7 +35,7 @@ from spark.events import (
 )
 from spark.guards import POLICY
 from spark.guards.evaluate import evaluate
-from spark.guards.limits import Limits
+from spark.guards.limits import ENDLESS_NS, Limits
 from spark.guards.verdict import Approved
 from spark.ids import intent_id
 from spark.ledger.snapshot import Snapshot
@@ -201,9 +202,9 @@ def _past() -> list[tuple[str, Event]]:
             role=Role.ACCOUNT_FEED, instance="bench", topic_ids={}, settings={},
             fenced_ns=_NOW_NS)),
         (topics.ACCOUNT_EVENTS, AccountReconciled(
-            epoch=0, account=_ACCOUNT, cause="start", orders=0, fills=0, balances=0,
+            epoch=_EPOCH, account=_ACCOUNT, cause="start", orders=0, fills=0, balances=0,
             differences_open=0, halting=0, asked_ns=_NOW_NS, done_ns=_NOW_NS)),
-        (topics.CONTROL_PULSE, ProcessPulsed(
+        (topics.AUDIT_PULSE, ProcessPulsed(
             role=Role.AUDITOR, instance="bench", state="ready", epochs={},
             positions={f"{topics.INTENTS}/0": 10**9}, halts=(), at_ns=_NOW_NS)),
     ]  # fmt: skip
@@ -211,6 +212,7 @@ def _past() -> list[tuple[str, Event]]:
 
 def _limits() -> Limits:
     """Give limits that refuse by price alone: what is counted must not run out within a run."""
+    wide = dict(WIDE_CAPS)
     return Limits(
         version=0,
         intent_life_ns_max=5 * _NS_PER_S,
@@ -224,15 +226,16 @@ def _limits() -> Limits:
         prices_apart_pct_max=Decimal(1),
         price_collar_pct_max=Decimal(5),
         audit_lag_ns_max=2 * _NS_PER_S,
+        receipt_age_ns_max=ENDLESS_NS,
         equity_age_ns_max=10 * _NS_PER_S,
         reconciled_age_ns_max=120 * _NS_PER_S,
         drawdown_pct_max=Decimal(15),
         duplicate_window_ns=_NS_PER_S,
         order_notional_usd_max=Decimal(10_000),
-        exposure_usd_max=Decimal(10**12),
-        orders_per_minute_max=10**9,
-        notional_try_per_s_max=Decimal(10**15),
-        open_orders_max=10**9,
+        exposure_usd_max=Decimal(wide["SPARK_EXPOSURE_USD_MAX"]),
+        orders_per_minute_max=int(wide["MAX_OPM"]),
+        notional_try_per_s_max=Decimal(wide["MAX_NOTIONAL_TRY_S"]),
+        open_orders_max=int(wide["SPARK_OPEN_ORDERS_MAX"]),
         trickle_symbols=frozenset({_SYMBOL}),
         trickle_order_try_max=Decimal(50),
     )

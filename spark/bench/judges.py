@@ -2,14 +2,16 @@
 The judges' port of a simulated exchange: its ledger, its balances, and faults to order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
+from spark.embedded.throwaway import Throwaway
 from spark.errors import VenueUnavailable
+from spark.names import Venue
 
 _LINES_MAX: Final = 5_000
 _OK: Final = 200
@@ -67,3 +69,11 @@ class Judges:
             raise VenueUnavailable(f"the judges say {response.status}: {answer.decode()[:200]}")
         found: dict[str, Any] = orjson.loads(answer)
         return found
+
+
+def judges_of(stack: Throwaway, venues: Iterable[Venue]) -> dict[Venue, Judges]:
+    """Open the judges' ports of a stack's exchanges; the caller closes them."""
+    simulators = stack.state.simulators
+    return {
+        venue: Judges(simulators[venue].admin_url, stack.admin_token(venue)) for venue in venues
+    }

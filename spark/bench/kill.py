@@ -32,7 +32,7 @@ from spark.names import HaltSource
 from spark.ops.kill import KillReport, pull, say_and_wait
 from spark.producers.kills import new_kill
 from spark.topics import DECISIONS, EVENTS
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 _STRATEGY: Final = "strategy-demo"
 #: Of the load's intents every fourth is a cancel.

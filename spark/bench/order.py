@@ -26,7 +26,7 @@ from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable, MalformedError
 from spark.events import CancelRejected, OrderAcked, OrderCancelled, PlaceOrder, RequestNotSent
 from spark.names import Role
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 _STRATEGY: Final = "strategy-demo"
 _ACCOUNT_PARTITION: Final = 0

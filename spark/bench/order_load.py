@@ -19,6 +19,7 @@ from spark import topics
 from spark.bench.order_mix import Mix, resting, trading
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.clock import SystemClock
+from spark.key_slots import LOOK_S
 from spark.keyring import Keyring
 from spark.names import Role, StrategyId
 from spark.producers.intents import IntentWriter
@@ -38,6 +39,7 @@ async def _main() -> None:
     writer = await bus.writer([topics.INTENTS])
     tagger = keyring.tagger((Role.GUARDRAIL, Role.SIGNER))
     intents = IntentWriter(StrategyId(name), writer, tagger, clock=SystemClock())
+    renewal = asyncio.create_task(_renew(keyring))
     total = int(rate * float(config["seconds"]))
     mix = _mix(config)
     began, sent = time.monotonic(), 0
@@ -48,8 +50,16 @@ async def _main() -> None:
         await asyncio.sleep(max(0.0, (sent + 1) / rate - (time.monotonic() - began)))
     sys.stdout.write(f"{sent / (time.monotonic() - began)}\n")
     sys.stdout.flush()
+    renewal.cancel()
     await writer.close()
     await bus.close()
+
+
+async def _renew(keyring: Keyring) -> None:
+    """Go on with the strategy's new keys, as `spark run` does for it (worker/key_watch.py)."""
+    while True:
+        keyring.refresh()
+        await asyncio.sleep(LOOK_S)
 
 
 def _become(uid: int | None) -> None:

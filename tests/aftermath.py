@@ -7,7 +7,6 @@ alone, so that Spark's opinion of itself proves nothing.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -34,18 +33,6 @@ from spark.names import OrderState
 
 #: The one account of these tests.
 NUMBER: Final = 0
-PLACE_ROUTE: Final = ("POST", "/api/v3/order")
-CANCEL_ROUTE: Final = ("DELETE", "/api/v3/order")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zombie:
-    """What became of two gateways on one account."""
-
-    #: What the continued one printed from there on, and that by which it ended.
-    first_said: str
-    second_exit_code: int
-    second_said: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +42,8 @@ class Aftermath:
     records: Mapping[Partition, list[Record]]
     #: The exchange's ledger, line by line.
     ledger: list[dict[str, Any]]
-    zombie: Zombie
-    #: How often each child was started again.
-    restarts: Mapping[str, int]
+    #: Children that a person has to look after.
     halted: list[str]
-    public_key: bytes
 
     def of(self, topic: str) -> list[Record]:
         """Give the account's records of a topic."""
@@ -101,14 +85,6 @@ class Aftermath:
             elif getattr(event, "epoch", epoch) == epoch:
                 found.append((record, event))
         return found
-
-    def requests(self, route: tuple[str, str]) -> list[dict[str, Any]]:
-        """Give the exchange's account of every request by a route, whatever became of it."""
-        return [
-            line
-            for line in self.ledger
-            if line["kind"] == "request" and (line["method"], line["path"]) == route
-        ]
 
     def orders(self) -> dict[str, list[dict[str, Any]]]:
         """Give the exchange's orders, each with its states in turn, by its own order id."""
@@ -164,17 +140,6 @@ def open_questions(records: list[Record]) -> set[str]:
     claimed = {key for key, one in orders.by_id.items() if one.state is OrderState.CLAIMED}
     cancelling = {claim.client_order_id for claim in orders.cancels.values()}
     return claimed | cancelling | orders.unknown | orders.doubtful
-
-
-def void(records: list[Record]) -> int:
-    """Count the records that nobody counts."""
-    fences = sum(isinstance(decode(r.value or b""), PartitionFenced) for r in records)
-    return len(records) - fences - sum(1 for _ in stamped(records))
-
-
-def digest(body: bytes | None) -> str:
-    """Digest a record as a stamp names its input."""
-    return sha256(body or b"").hexdigest()[:16]
 
 
 def parse_ledger(entries: bytes) -> tuple[list[dict[str, Any]], int]:

@@ -1,0 +1,3 @@
+"""
+The crash drill: a stack is hurt under load, round after round, and judged.
+"""

@@ -1,0 +1,3 @@
+"""
+The jury: what a hurt stack left behind, held against the exchanges' own ledgers.
+"""
