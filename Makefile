@@ -1,5 +1,6 @@
 # up: start the whole stack (FOR=30s ends it by itself; VENUE=binance, btcturk or all)
 # test: everything   check: lint, types, tidy
+# fuzz: every reader, at night (CASES=1000000; SEED=7 for one night again; ONLY=btcturk for some)
 # bench: the order path and the feed path, measured       clean: remove what make made
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ DEV := $(VENV)/.dev-$(HERE)
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: up test check bench clean
+.PHONY: up test check fuzz bench clean
 .DELETE_ON_ERROR:
 
 up: $(RUN)
@@ -28,6 +29,9 @@ check: $(DEV)
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/tidy
+
+fuzz: $(DEV)
+	@SPARK_FUZZ_CASES=$(or $(CASES),1000000) SPARK_FUZZ_SEED=$(or $(SEED),$(shell date +%Y%m%d)) $(BIN)/python -m pytest -q tests/fuzz $(if $(ONLY),-k $(ONLY))
 
 bench: $(RUN)
 	@$(BIN)/spark bench order

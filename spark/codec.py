@@ -105,6 +105,11 @@ def _explained(error: ValidationError) -> MalformedError:
         if fault["loc"][1:] == ("v",) and fault["type"] == "literal_error":
             return UnknownVersionError(f"{fault['loc'][0]}.v: unknown version")
     first = faults[0]
-    where = ".".join(str(part)[:_NAME_CHARS_MAX] for part in first["loc"]) or "record"
+    where = ".".join(_shown(part) for part in first["loc"]) or "record"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return MalformedError(f"{where}: {first['type']}{more}")
+
+
+def _shown(name: str | int) -> str:
+    """Cut a field's name to what a terminal and a log may print."""
+    return "".join(char if char.isprintable() else "?" for char in str(name)[:_NAME_CHARS_MAX])

@@ -10,7 +10,8 @@ here, and the class says what the caller does about it:
     │   ├── DatabaseUnavailable PostgreSQL did not answer in time
     │   ├── CalendarUnavailable the calendar of a venue that closes was not to be had
     │   ├── EmbeddedUnavailable a part of the embedded stack cannot be fetched or started
-    │   └── VenueUnavailable    an exchange did not answer, on an idempotent call
+    │   ├── VenueUnavailable    an exchange did not answer, on an idempotent call
+    │   └── WitnessUnavailable  the witness of the audit trail gave no answer that counts
     ├── QuarantineError     this one input is bad; dead-letter it and go on
     │   ├── MalformedError      not a canonical event of a known type and version
     │   │   └── UnknownVersionError a known type in a version that we cannot read
@@ -31,6 +32,10 @@ here, and the class says what the caller does about it:
     ├── AlreadyRunningError a second one of something that exists once
     └── GateError           a check that must be green is red
 """
+
+from typing import TypeVar
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class SparkError(Exception):
@@ -75,6 +80,10 @@ class VenueUnavailable(RetryError):  # noqa: N818
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.is_address_limited = is_address_limited
+
+
+class WitnessUnavailable(RetryError):  # noqa: N818
+    """The witness of the audit trail gave no answer that counts."""
 
 
 class QuarantineError(SparkError):
@@ -138,6 +147,8 @@ class ExitError(SparkError):
 class FencedError(ExitError):
     """Another instance of this role took the partition."""
 
+    exit_code = 10
+
 
 class WriteError(ExitError):
     """A produce failed, so what the log holds is unsure until it is read."""
@@ -163,3 +174,9 @@ class GateError(SparkError):
     """A check that must be green is red."""
 
     exit_code = 8
+
+
+def first_of(group: BaseExceptionGroup[_E]) -> _E:
+    """Give the first error of a group, however deep it lies: of several, what began it."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -35,14 +35,37 @@ class Declared:
     labels: tuple[str, ...]
 
 
-class Metrics:
+class Declarations:
+    """Metrics on a registry of their own, each noted as it is declared."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        #: Every metric of this process, in the order of this file.
+        self.declared: list[Declared] = []
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        self.declared.append(Declared(name, "gauge", meaning, labels))
+        return Gauge(name, meaning, labels, registry=self.registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        self.declared.append(Declared(name, "counter", meaning, labels))
+        return Counter(name.removesuffix("_total"), meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        self.declared.append(Declared(name, "histogram", meaning, labels))
+        return Histogram(name, meaning, labels, buckets=BOUNDS, registry=self.registry)
+
+    def _row_histogram(self, name: str, meaning: str, label: str) -> RowHistogram:
+        self.declared.append(Declared(name, "histogram", meaning, (label,)))
+        return RowHistogram(name, meaning, label, bounds=BOUNDS, registry=self.registry)
+
+
+class Metrics(Declarations):
     """The metrics of one process."""
 
     def __init__(self, role: str) -> None:
-        self.registry = CollectorRegistry()
+        super().__init__()
         self.role = role
-        #: Every metric of this process, in the order of this file.
-        self.declared: list[Declared] = []
         self.up = self._gauge("spark_up", "1 while the process serves its ops port", "role")
         self.place_ack = self._histogram(
             "spark_place_ack_duration_seconds",
@@ -96,6 +119,7 @@ class Metrics:
         self.trading_mode = self._gauge(
             "spark_trading_mode", "1 for the mode in force", "mode", "endpoint"
         )
+        self.key_generation = self._gauge("spark_key_generation", "Newest one held", "key")
         self.ws_staleness = self._gauge(
             "spark_ws_staleness_seconds",
             "Age of a stream's last market message, at scrape",
@@ -148,14 +172,30 @@ class Metrics:
             "spark_rows_rejected_total", "Rows kept apart with a reason", "reason"
         )
         self.audit_lines = self._counter("spark_audit_lines_total", "Records chained", "topic")
-        self.audit_lag_seconds = self._gauge(
-            "spark_audit_lag_seconds", "Age of the oldest record that is not chained yet"
-        )
+        self._declare_audit()
         self.db_pool_in_use = self._gauge("spark_db_pool_in_use", "Connections in use")
         self.db_pool_size = self._gauge("spark_db_pool_size", "Connections open")
         self.db_pool_waiting = self._gauge("spark_db_pool_waiting", "Callers waiting for one")
         self.db_query = self._histogram(
             "spark_db_query_seconds", "One statement, asked to answered", "query"
+        )
+
+    def _declare_audit(self) -> None:
+        self.audit_lag_seconds = self._gauge(
+            "spark_audit_lag_seconds", "Age of the oldest record that is not chained yet"
+        )
+        self.audit_anchor_age = self._gauge(
+            "spark_audit_anchor_age_seconds",
+            "Since the audit was anchored last at a place: file, table or witness; endless "
+            "before the first",
+            "place",
+        )
+        self.audit_anchor_failures = self._counter(
+            "spark_audit_anchor_failures_total", "Times that a place took no anchor", "place"
+        )
+        self.audit_witness_refused = self._counter(
+            "spark_audit_witness_refused_total",
+            "Checkpoints that the witness calls inconsistent with what it saw before: look at once",
         )
 
     def _declare_manners(self) -> None:
@@ -174,6 +214,15 @@ class Metrics:
         )
         self.weight_spent = self._gauge(
             "spark_weight_spent", "Request weight of the last minute, as far as known", "venue"
+        )
+        self.lease_age = self._gauge(
+            "spark_lease_age_seconds",
+            "Age of the guardrail's last pulse as the gateway knows it; endless before the first",
+            "account",
+        )
+        self.lease_refused = self._counter(
+            "spark_lease_pulses_refused_total",
+            "Pulses with a tag for the gateway that prove nothing, or were heard before",
         )
 
     def _declare_accounts(self) -> None:
@@ -206,22 +255,6 @@ class Metrics:
         self.gate = self._gauge(
             "spark_gate_seconds", "P95 that is promised, to compare the histograms with", "gate"
         )
-
-    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        self.declared.append(Declared(name, "gauge", meaning, labels))
-        return Gauge(name, meaning, labels, registry=self.registry)
-
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        self.declared.append(Declared(name, "counter", meaning, labels))
-        return Counter(name.removesuffix("_total"), meaning, labels, registry=self.registry)
-
-    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
-        self.declared.append(Declared(name, "histogram", meaning, labels))
-        return Histogram(name, meaning, labels, buckets=BOUNDS, registry=self.registry)
-
-    def _row_histogram(self, name: str, meaning: str, label: str) -> RowHistogram:
-        self.declared.append(Declared(name, "histogram", meaning, (label,)))
-        return RowHistogram(name, meaning, label, bounds=BOUNDS, registry=self.registry)
 
 
 def at_scrape(gauge: Gauge, read: Callable[[], float], *labels: str) -> None:

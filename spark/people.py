@@ -5,18 +5,18 @@ The signature binds the proposal to the person and to this incarnation of the lo
 that neither a copied record nor another stack's says anything here.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from spark.errors import SettingError
 from spark.names import OPERATOR_PREFIX
-from spark.signing import lp
+from spark.quoting import shown
+from spark.signing import lp, signature_check
+from spark.toml import read_toml
 
 _DOMAIN: Final = b"spark/1"
 _KIND: Final = b"proposal"
@@ -24,6 +24,7 @@ _TABLE: Final = "operators"
 _RETIRED: Final = "retired"
 _SINCE: Final = "since"
 _NAME_CHARS_MAX: Final = 40
+_OFFSET_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class People:
         except ValueError:
             return False
         signed = signed_bytes(person, proposal, self.log_epoch)
-        return any(_verifies(key, made, signed) for key in keys)
+        return any(signature_check(key)(signed, made) for key in keys)
 
 
 def sign(key: Ed25519PrivateKey, person: str, proposal: bytes, *, log_epoch: str) -> str:
@@ -129,17 +130,17 @@ def read_people(text: str, log_epoch: str) -> People:
         SettingError: it is not of that form, or two persons have one key.
 
     """
+    found = read_toml(text, "operators.toml")
     try:
-        found = tomllib.loads(text)
         keys = {_name(name): _key(key) for name, key in found.pop(_TABLE).items()}
         retired = [_retired(entry) for entry in found.pop(_RETIRED, [])]
         since = {_name(name): _offset(at) for name, at in found.pop(_SINCE, {}).items()}
-    except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError, ValueError):
+    except (KeyError, AttributeError, TypeError, ValueError):
         raise SettingError(
             "operators.toml: a table [operators] of op-<name> = hex key is needed"
         ) from None
     if found:
-        raise SettingError(f"operators.toml: there is no {min(found)[:_NAME_CHARS_MAX]!r}")
+        raise SettingError(f"operators.toml: there is no {shown(min(found))}")
     if len({_hex(key) for key in keys.values()}) < len(keys):
         # One person under two names would be two persons.
         raise SettingError("operators.toml: two persons have the same key")
@@ -152,14 +153,6 @@ def write_people(keys: Mapping[str, Ed25519PublicKey]) -> str:
     return f"[{_TABLE}]\n" + "\n".join(lines) + "\n"
 
 
-def _verifies(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(signature, signed)
-    except InvalidSignature:
-        return False
-    return True
-
-
 def _retired(entry: dict[str, Any]) -> RetiredKey:
     if set(entry) != {"name", "key", "before_offset"}:
         raise ValueError
@@ -167,7 +160,7 @@ def _retired(entry: dict[str, Any]) -> RetiredKey:
 
 
 def _offset(value: object) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= _OFFSET_MAX:
         raise ValueError
     return value
 

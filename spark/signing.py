@@ -1,5 +1,5 @@
 """
-Tags and seals: what proves a record's writer to one reader (security §3).
+Tags and seals: what proves a record's writer to one reader (security §3); and signatures.
 
 Tag = HMAC-SHA256(pair key, lp("spark/1") lp(type) lp(kid) lp(topic) lp(log epoch) lp(body)),
 lp(x) = 4-byte big-endian length and x. One key for each (writer, verifier), so a
@@ -9,11 +9,13 @@ Key bytes go straight into keyed objects; nothing here keeps or shows them (S18)
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from spark.errors import TagError
@@ -37,6 +39,19 @@ def lp(part: bytes) -> bytes:
 def short_digest(value: bytes) -> str:
     """Digest a record's value for a stamp."""
     return sha256(value).hexdigest()[:DIGEST_DIGITS]
+
+
+def signature_check(key: Ed25519PublicKey) -> Callable[[bytes, bytes], bool]:
+    """Turn a public key into a question: whether a signature stands under some bytes."""
+
+    def verifies(signed: bytes, signature: bytes) -> bool:
+        try:
+            key.verify(signature, signed)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies
 
 
 class TagKey:
@@ -77,6 +92,10 @@ class Tagger:
     def __init__(self, keys: Mapping[str, TagKey]) -> None:
         self._keys = dict(keys)
 
+    def renew(self, verifier: str, key: TagKey) -> None:
+        """Tag with another key for this reader from the next record on."""
+        self._keys[verifier] = key
+
     def headers(self, topic: str, type_name: str, body: bytes) -> Headers:
         """Make the tag headers of a record."""
         return tuple(
@@ -94,6 +113,13 @@ class TagChecker:
     def __init__(self, verifier: str, keys: Mapping[str, TagKey]) -> None:
         self._header = TAG_PREFIX + verifier
         self._by_kid = {key.kid: (writer, key) for writer, key in keys.items()}
+
+    def renew(self, writer: str, keys: Sequence[TagKey]) -> None:
+        """
+        Believe this writer by these keys and no other: while it changes its key, by two.
+        """
+        others = {kid: held for kid, held in self._by_kid.items() if held[0] != writer}
+        self._by_kid = others | {key.kid: (writer, key) for key in keys}
 
     def writer_of(self, topic: str, type_name: str, body: bytes, *, headers: Headers) -> str:
         """
@@ -139,16 +165,21 @@ def find_tag(headers: Headers, name: str) -> tuple[str, bytes]:
 
 
 class SealKey:
-    """The key between signer and gateway."""
+    """The key between signer and gateway; while it changes, the older ones open as well."""
 
     def __init__(self, kid: str, key: bytes) -> None:
         if len(key) != SEAL_BYTES:
             raise ValueError("a seal key has 32 bytes")
         self.kid = kid
-        self._aead = AESGCM(key)
+        self._aeads: tuple[AESGCM, ...] = (AESGCM(key),)
 
     def __repr__(self) -> str:
         return f"SealKey({self.kid})"
+
+    def renew(self, keys: Sequence["SealKey"]) -> None:
+        """Seal with the first of these keys from now on, and open with each of them."""
+        self.kid = keys[0].kid
+        self._aeads = tuple(key._aeads[0] for key in keys)  # noqa: SLF001  (of its own class)
 
     def seal(self, nonce: bytes, plain: bytes, bound: bytes) -> bytes:
         """
@@ -160,7 +191,7 @@ class SealKey:
             bound: what the gateway must present unchanged to open it.
 
         """
-        return self._aead.encrypt(nonce, plain, bound)
+        return self._aeads[0].encrypt(nonce, plain, bound)
 
     def open(self, nonce: bytes, sealed: bytes, bound: bytes) -> bytes:
         """
@@ -170,10 +201,11 @@ class SealKey:
             TagError: another key, another bound, or changed bytes.
 
         """
-        try:
-            return self._aead.decrypt(nonce, sealed, bound)
-        except (InvalidTag, ValueError):
-            raise TagError("the seal does not open") from None
+        # Which key it was is part of `bound`, so a wrong name opens with none of them.
+        for aead in self._aeads:
+            with suppress(InvalidTag, ValueError):
+                return aead.decrypt(nonce, sealed, bound)
+        raise TagError("the seal does not open")
 
 
 def bound_to(

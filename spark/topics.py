@@ -77,7 +77,9 @@ VENUE_STATE: Final = "venue.state"
 CONTROL: Final = "control"
 CONTROL_HALT: Final = "control.halt"
 CONTROL_PULSE: Final = "control.pulse"
+CONTROL_CONFIRMED: Final = "control.confirmed"
 CONTROL_KEYS: Final = "control.keys"
+CONTROL_STARTS: Final = "control.starts"
 RISK_EQUITY: Final = "risk.equity"
 VENUE_MARKS: Final = "venue.marks"
 BINANCE_MARKS: Final = "market.binance.marks"
@@ -89,6 +91,7 @@ BTCTURK_QUOTES: Final = "market.btcturk.quotes"
 BTCTURK_TRADES: Final = "market.btcturk.trades"
 BTCTURK_BOOKS: Final = "market.btcturk.books"
 AUDIT: Final = "audit"
+AUDIT_PULSE: Final = "audit.pulse"
 
 
 def _orders(
@@ -154,7 +157,7 @@ def _market(venue: str, kind: str, event: str) -> Topic:
         f"market.{venue}.{kind}",
         f"{_VENUE_NAMES[venue]} {kind} as they came from the socket, one record for each read "
         "and symbol; what is missing is a record too",
-        (event, "feed_gapped"),
+        (event, "feed_gapped", "partition_fenced"),
         writers=_who(_FEEDS[venue]),
         readers=_who(Role.FEED_WRITER, Role.GATEWAY) | STRATEGIES | OPERATORS,
         key="symbol",
@@ -167,7 +170,7 @@ def _marks(name: str, purpose: str, writer: Role) -> Topic:
     return _single(
         name,
         purpose,
-        ("prices_marked",),
+        ("prices_marked", "partition_fenced"),
         writers=_who(writer),
         readers=_who(Role.GUARDRAIL, Role.SENTINEL) | STRATEGIES | OPERATORS,
         key="venue",
@@ -189,6 +192,17 @@ def _dead_letters(role: Role) -> Topic:
         message_bytes_max=256 * _KIB,
     )
 
+
+#: Who may meet bad input.
+_QUARANTINING: Final = (
+    Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.BINANCE_FEED,
+    Role.BTCTURK_FEED, Role.ACCOUNT_FEED, Role.FEED_WRITER,
+)  # fmt: skip
+_OF_ORDERS: Final = (
+    "partition_fenced", "gateway_ready", "order_claimed", "request_not_sent", "outcome_unknown",
+    "order_resolved", "order_acked", "order_rejected", "order_filled", "order_cancelled",
+    "order_expired", "cancel_accepted", "cancel_rejected", "breaker_changed",
+)  # fmt: skip
 
 TOPICS: Final[tuple[Topic, ...]] = (
     _orders(
@@ -218,22 +232,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _orders(
         EVENTS,
         "What the gateway claims (opinions) and what the exchange answered (evidence)",
-        (
-            "partition_fenced",
-            "gateway_ready",
-            "order_claimed",
-            "request_not_sent",
-            "outcome_unknown",
-            "order_resolved",
-            "order_acked",
-            "order_rejected",
-            "order_filled",
-            "order_cancelled",
-            "order_expired",
-            "cancel_accepted",
-            "cancel_rejected",
-            "breaker_changed",
-        ),
+        _OF_ORDERS,
         message_bytes_max=256 * _KIB,
         writers=_who(Role.GATEWAY),
         readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.PROJECTOR, Role.SENTINEL, Role.ACCOUNT_FEED)
@@ -265,7 +264,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _single(
         VENUE_STATE,
         "Instruments, fees and the clock of each exchange",
-        ("instrument_published", "clock_measured", "sessions_published"),
+        ("instrument_published", "clock_measured", "sessions_published", "partition_fenced"),
         writers=_who(Role.VENUE_WATCH),
         readers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY, Role.SENTINEL, Role.ACCOUNT_FEED)
         | _WATCHERS,
@@ -294,9 +293,18 @@ TOPICS: Final[tuple[Topic, ...]] = (
     _single(
         CONTROL_PULSE,
         "Each process says that it lives, where it stands and what it believes",
-        ("process_pulsed", "halt_confirmed"),
+        ("process_pulsed",),
         writers=_EVERYBODY,
         readers=_EVERYBODY,
+        key="role",
+        retention_ms=2 * _DAY_MS,
+    ),
+    _single(
+        CONTROL_CONFIRMED,
+        "Who could let an order through says that it does not: no strategy may say so for it",
+        ("halt_confirmed",),
+        writers=_who(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY),
+        readers=_WATCHERS,
         key="role",
         retention_ms=2 * _DAY_MS,
     ),
@@ -309,6 +317,14 @@ TOPICS: Final[tuple[Topic, ...]] = (
         key="account",
     ),
     _single(
+        CONTROL_STARTS,
+        "Each start of a process: its version, its program's digest and its settings'",
+        ("process_started",),
+        writers=ROLES | STRATEGIES,
+        readers=_WATCHERS,
+        key="role",
+    ),
+    _single(
         RISK_EQUITY,
         "Equity marked once a second for each strategy and account",
         ("partition_fenced", "equity_marked"),
@@ -319,9 +335,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
         tail_records=1_000,
     ),
     _marks(
-        VENUE_MARKS,
-        "Prices as the venue watch asked for them, to check the feed's",
-        Role.VENUE_WATCH,
+        VENUE_MARKS, "Prices as the venue watch asks for them, to check the feeds", Role.VENUE_WATCH
     ),
     _marks(BINANCE_MARKS, "Binance prices as the feed has them, a few a second", Role.BINANCE_FEED),
     _marks(BTCTURK_MARKS, "BTCTurk prices as the feed has them, a few a second", Role.BTCTURK_FEED),
@@ -342,21 +356,29 @@ TOPICS: Final[tuple[Topic, ...]] = (
         readers=_who(Role.GUARDRAIL) | OPERATORS,
         message_bytes_max=1024 * _KIB,
     ),
-    _dead_letters(Role.GUARDRAIL),
-    _dead_letters(Role.SIGNER),
-    _dead_letters(Role.GATEWAY),
-    _dead_letters(Role.BINANCE_FEED),
-    _dead_letters(Role.BTCTURK_FEED),
-    _dead_letters(Role.ACCOUNT_FEED),
-    _dead_letters(Role.FEED_WRITER),
+    _single(
+        AUDIT_PULSE,
+        "How far the audit has come, and what a witness saw: new orders wait for it",
+        ("process_pulsed", "receipt"),
+        writers=_who(Role.AUDITOR),
+        readers=_who(Role.GUARDRAIL) | OPERATORS,
+        key="role",
+        retention_ms=2 * _DAY_MS,
+        append_time=True,
+        # Four pulses a second, over the 600 s for which a receipt may count (R15).
+        tail_records=2_600,
+    ),
+    *map(_dead_letters, _QUARANTINING),
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
 #: What the auditor chains: everything that can start, change or stop an order.
 AUDITED: Final[tuple[str, ...]] = (
     INTENTS, DECISIONS, SIGNED, EVENTS, ACCOUNT_EVENTS, VENUE_STATE, CONTROL, CONTROL_HALT,
-    CONTROL_KEYS,
+    CONTROL_KEYS, CONTROL_STARTS,
 )  # fmt: skip
+#: Whose records carry their writer's epoch in a header, because they bear no stamps (fence.py).
+HELD: Final = frozenset(name for name in BY_NAME if name.startswith(("market.", "venue.")))
 
 
 def partition_of(account: AccountId) -> int | None:

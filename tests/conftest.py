@@ -1,13 +1,27 @@
 """Fixtures that several test directories share."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import RunningKafka, RunningPostgres
+
+# No test asserts a time, Hypothesis's own rule included.
+settings.register_profile("spark", deadline=None)
+settings.load_profile("spark")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_at_the_broker(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A connection that a test leaves open is found at that test, not at some later one."""
+    yield
+    if "kafka_server" in request.fixturenames:
+        gc.collect()
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def snapshot(**changes: object) -> Snapshot:
         ),
         "bist_sessions": None,
         "audit_lag_ns": 0,
+        "receipt_age_ns": None,
         "worth": None,
         "rates": Rates(),
         "exposure": Exposure(),

@@ -177,7 +177,7 @@ class Chain:
             self.see(prices_marked(START_PRICES, NOW_NS), topic, 0)
         for marked in equity_marked(NOW_NS):
             self.see(marked, topics.RISK_EQUITY, 0)
-        self.see(auditor_pulsed(NOW_NS), topics.CONTROL_PULSE, 0)
+        self.see(auditor_pulsed(NOW_NS), topics.AUDIT_PULSE, 0)
         self.see(account_fenced(), topics.ACCOUNT_EVENTS, 0)
         self.see(account_reconciled(ACCOUNT, 0, NOW_NS), topics.ACCOUNT_EVENTS, 1)
         self.see(fence, topics.EVENTS, GATEWAY_EPOCH)

@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
@@ -29,6 +31,7 @@ from spark.events import (
     Decision,
     Intent,
     IntentRefused,
+    OrderAcked,
     OrderApproved,
     OrderClaimed,
     PartitionFenced,
@@ -41,6 +44,7 @@ from spark.metrics import Metrics
 from spark.names import Role, Side, StrategyId, Symbol, TradingMode
 from spark.producers.intents import IntentWriter, OrderWish
 from tests import keyed
+from tests.leased import LEASE_NS
 from tests.made import ACCOUNT, SECOND_NS
 from tests.mannered import BINANCE_RULES
 from tests.order_stages import BTC, ETH, RUNNERS
@@ -112,8 +116,12 @@ class OrderPath:
     #: How long the gateway waits for the exchange's reply.
     reply_ms_max: int = 10_000
     concurrency_max: int = 8
+    #: For how long a pulse of the guardrail lets places go.
+    lease_ns_max: int = LEASE_NS
     mode: TradingMode = TradingMode.LIVE
     limits: Limits = PATIENT
+    #: Whose receipts the guardrail believes.
+    witness: Ed25519PublicKey | None = None
     signature_life_ns: int = SIGNATURE_LIFE_NS
     #: Where the gateway sends to; the exchange, unless a test says otherwise.
     rest_url: str = ""
@@ -332,3 +340,19 @@ async def in_memory(
 def memory_log() -> MemoryBroker:
     """Make a log with every topic of the table."""
     return MemoryBroker({topic.name: topic.partitions for topic in topics.TOPICS})
+
+
+async def served(path: OrderPath) -> PlaceOrder:
+    """Ask until an order is acknowledged: after a pause, quotes and the lease come back first."""
+    while True:
+        order = path.order()
+        await path.ask(order)
+        if not isinstance(await path.decided(order), OrderApproved):
+            continue
+        await path.tape.until(partial(_is_over, path, order))
+        if path.tape.about(order, OrderAcked):
+            return order
+
+
+def _is_over(path: OrderPath, order: PlaceOrder) -> bool:
+    return any(path.tape.about(order, kind) for kind in (OrderAcked, RequestNotSent))

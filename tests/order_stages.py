@@ -18,7 +18,6 @@ from spark.consumers.signing_socket import ALL_QUESTIONS, SigningClient, Signing
 from spark.exchanges.binance.account_client import BinanceAccount
 from spark.exchanges.binance.client import BinanceOrders, BinancePublic
 from spark.exchanges.binance.private_stream import BinancePrivateStream
-from spark.ledger.budget import Rules
 from spark.metrics import Metrics
 from spark.names import Endpoint, Role, Symbol, Venue
 from spark.producers.venue_watch import VenueWatch
@@ -79,7 +78,8 @@ def _guardrail(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Eve
         tagger=keyed.tagger(Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY),
         checker=keyed.strategies(Role.GUARDRAIL),
     )
-    return TransformLoop(Guardrail(start(path.limits, path.mode), keyed.people()), wiring).run
+    begin = start(path.limits, path.mode, path.witness)
+    return TransformLoop(Guardrail(begin, keyed.people()), wiring).run
 
 
 def _signer(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
@@ -162,6 +162,7 @@ def _gateway(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event
             mode=path.mode,
             endpoint=Endpoint.SIM,
             concurrency_max=path.concurrency_max,
+            lease_ns_max=path.lease_ns_max,
             # A book that a test told once is not told again.
             paper=PaperRules(book_age_ns_max=600 * SECOND_NS),
             instance=f"gateway-{len(path.stages)}",
@@ -178,7 +179,7 @@ def _auditor(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event
         bus=bus,
         clock=SystemClock(),
         metrics=metrics,
-        key=keyed.audit(),
+        signer=keyed.audit_signer(),
         instance=f"auditor-{len(path.stages)}",
         ready=ready,
         state_dir=path.state_dir,
@@ -203,22 +204,27 @@ def _venue_watch(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.E
     return run
 
 
+def account_ends(path: "OrderPath") -> AccountEnds:
+    """Give the account's ways to the simulated exchange."""
+    url, clock = path.rest_url or path.exchange.url, SystemClock()
+    return AccountEnds(
+        account=ACCOUNT,
+        venue=BinanceAccount(url, clock, reply_ms_max=5_000),
+        stream=BinancePrivateStream(path.exchange.url.replace("http", "ws", 1), clock),
+        symbols=(BTC, ETH),
+        cost_of=lambda _: 1,
+        weight_per_minute=50_000,
+        pages_by_id=True,
+        has_fees=True,
+    )
+
+
 def _account_feed(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.Event) -> _Run:
     async def run(stop: asyncio.Event) -> None:
-        url, clock = path.rest_url or path.exchange.url, SystemClock()
-        ends = AccountEnds(
-            account=ACCOUNT,
-            venue=BinanceAccount(url, clock, reply_ms_max=5_000),
-            stream=BinancePrivateStream(path.exchange.url.replace("http", "ws", 1), clock),
-            symbols=(BTC, ETH),
-            costs={},
-            budget=Rules(weight_per_minute=100_000),
-            pages_by_id=True,
-            has_fees=True,
-        )
+        ends = account_ends(path)
         wiring = AccountFeedWiring(
             bus=bus,
-            clock=clock,
+            clock=SystemClock(),
             metrics=metrics,
             halts=_halts(path, metrics.role),
             signer=SigningClient(path.place_ / "q.sock"),
@@ -226,6 +232,7 @@ def _account_feed(path: "OrderPath", bus: Bus, metrics: Metrics, ready: asyncio.
             period_s=path.reconcile_period_s,
             instance=f"account_feed-{len(path.stages)}",
             ready=ready,
+            state_dir=path.state_dir,
         )
         await AccountFeed(wiring).run(stop)
 

@@ -19,33 +19,19 @@ from urllib.parse import urlencode
 
 import aiohttp
 import orjson
-from yarl import URL
 
 from spark.exchanges.simulator.server import Running
+from tests import simulated
+from tests.simulated import Asker, Key, Keys, write_keys_file
 
 #: (public key, secret) by what they may do.
 FULL: Final = ("full-key", base64.b64encode(b"full-secret").decode())
 READ: Final = ("read-key", base64.b64encode(b"read-secret").decode())
 TRADE: Final = ("trade-key", base64.b64encode(b"trade-secret").decode())
 OTHER: Final = ("other-key", base64.b64encode(b"other-secret").decode())
-_KEYS: Final = (
-    {
-        "api_key": FULL[0],
-        "secret": FULL[1],
-        "permissions": ["trade", "read"],
-        "balances": {"TRY": "1000000", "BTC": "1", "USDT": "100000"},
-        "id": "full",
-    },
-    {"api_key": READ[0], "secret": READ[1], "permissions": ["read"], "id": "read"},
-    {"api_key": TRADE[0], "secret": TRADE[1], "permissions": ["trade"], "id": "trade"},
-    {
-        "api_key": OTHER[0],
-        "secret": OTHER[1],
-        "permissions": ["trade", "read"],
-        "account": "other",
-        "balances": {"TRY": "5000"},
-        "id": "other",
-    },
+_KEYS: Final = Keys(FULL, READ, TRADE, OTHER).listed(
+    balances={"TRY": "1000000", "BTC": "1", "USDT": "100000"},
+    others={"TRY": "5000"},
 )
 _SILENCE_S: Final = 0.3
 _T = TypeVar("_T")
@@ -53,10 +39,7 @@ _T = TypeVar("_T")
 
 def write_keys(directory: Path) -> Path:
     """Write a keys file as the simulator wants it."""
-    path = directory / "btcturk-keys.json"
-    path.write_text(json.dumps(_KEYS))
-    path.chmod(0o400)
-    return path
+    return write_keys_file(directory / "btcturk-keys.json", _KEYS)
 
 
 def signature(secret: str, text: str) -> str:
@@ -87,20 +70,11 @@ def headers_of(key: tuple[str, str], stamp: object) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(simulated.Reply):
     """What came back."""
 
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
     @property
-    def json(self) -> Any:  # noqa: ANN401  (whatever the venue wrote)
-        """The decoded body."""
-        return orjson.loads(self.content)
-
-    @property
-    def data(self) -> Any:  # noqa: ANN401  (as above)
+    def data(self) -> Any:  # noqa: ANN401  (whatever the venue wrote)
         """What a success wraps."""
         assert (self.status, self.json["success"]) == (200, True), self.content
         return self.json["data"]
@@ -111,19 +85,11 @@ class Reply:
         return self.status, self.json["code"], self.json["message"]
 
 
-class Client:
+class Client(Asker):
     """One key at one running simulator."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, venue: Running, key: tuple[str, str] = FULL
-    ) -> None:
-        self._session = session
-        self._venue = venue
-        self._key = key
-
-    def with_key(self, key: tuple[str, str]) -> "Client":
-        """Return the same client with another key."""
-        return Client(self._session, self._venue, key)
+    def __init__(self, session: aiohttp.ClientSession, venue: Running, key: Key = FULL) -> None:
+        super().__init__(session, venue, key)
 
     async def public(self, path: str, **params: object) -> Reply:
         """Ask without a signature."""
@@ -147,13 +113,10 @@ class Client:
     ) -> Reply:
         """Send exactly this."""
         query = urlencode(params, doseq=True)
-        url = URL(f"{self._venue.url}{path}" + (f"?{query}" if query else ""), encoded=True)
         kind = {"Content-Type": "application/json"} if body is not None else {}
         content = body if isinstance(body, str | None) else json.dumps(body)
-        async with self._session.request(
-            method, url, headers={**kind, **(headers or {})}, data=content, allow_redirects=False
-        ) as response:
-            return Reply(response.status, dict(response.headers), await response.read())
+        sent = {**kind, **(headers or {})}
+        return Reply(*await self._send(method, path, query, headers=sent, body=content))
 
     async def place(self, **changes: object) -> Reply:
         """Place a limit order far below the market, or whatever `changes` make of it."""
@@ -176,16 +139,6 @@ class Client:
     async def query(self, order_id: object) -> Reply:
         """Query one order."""
         return await self.call("GET", f"/api/v1/order/{order_id}")
-
-    async def judge(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
-        """Ask the judges' port; return the decoded body."""
-        async with self._session.request(
-            method,
-            self._venue.admin_url + path,
-            headers={"Authorization": f"Bearer {self._venue.admin_token}"},
-            data=None if body is None else orjson.dumps(body),
-        ) as response:
-            return orjson.loads(await response.read())
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator["Wire"]:

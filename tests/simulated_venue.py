@@ -1,74 +1,44 @@
 """
-A plain client of the exchange simulator.
+A plain client of the simulated Binance, with its own signing.
 
-It has its own signing: a test of the venue must not share code with what the
-venue is there to test.
+A test of the venue must not share code with what the venue is there to test.
 """
 
 import hashlib
 import hmac
 import io
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
-import orjson
-from yarl import URL
 
 from spark.exchanges.simulator.server import Running
+from tests import simulated
+from tests.simulated import Asker, Key, Keys, write_keys_file
 
 #: (api key, secret) by what they may do.
 FULL: Final = ("F" * 64, "full-secret")
 READ: Final = ("R" * 64, "read-secret")
 TRADE: Final = ("T" * 64, "trade-secret")
 OTHER: Final = ("O" * 64, "other-secret")
-
-_KEYS: Final = (
-    {
-        "api_key": FULL[0],
-        "secret": FULL[1],
-        "permissions": ["trade", "read"],
-        "balances": {"USDT": "1000000", "BTC": "10", "ETH": "100"},
-        "id": "full",
-    },
-    {"api_key": READ[0], "secret": READ[1], "permissions": ["read"], "id": "read"},
-    {"api_key": TRADE[0], "secret": TRADE[1], "permissions": ["trade"], "id": "trade"},
-    {
-        "api_key": OTHER[0],
-        "secret": OTHER[1],
-        "permissions": ["trade", "read"],
-        "account": "other",
-        "balances": {"USDT": "1000"},
-        "id": "other",
-    },
+_KEYS: Final = Keys(FULL, READ, TRADE, OTHER).listed(
+    balances={"USDT": "1000000", "BTC": "10", "ETH": "100"},
+    others={"USDT": "1000"},
 )
 
 
 def write_keys(directory: Path) -> Path:
     """Write a keys file as the simulator wants it."""
-    path = directory / "keys.json"
-    path.write_text(json.dumps(_KEYS))
-    path.chmod(0o400)
-    return path
+    return write_keys_file(directory / "keys.json", _KEYS)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(simulated.Reply):
     """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def json(self) -> Any:  # noqa: ANN401  (whatever the venue wrote)
-        """The decoded body."""
-        return orjson.loads(self.content)
 
     @property
     def code(self) -> int | None:
@@ -83,19 +53,11 @@ def signed_text(secret: str, params: Mapping[str, object]) -> str:
     return f"{query}&signature={signature}"
 
 
-class Client:
+class Client(Asker):
     """One key at one running simulator."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, venue: Running, key: tuple[str, str] = FULL
-    ) -> None:
-        self._session = session
-        self._venue = venue
-        self._key = key
-
-    def with_key(self, key: tuple[str, str]) -> "Client":
-        """Return the same client with another key."""
-        return Client(self._session, self._venue, key)
+    def __init__(self, session: aiohttp.ClientSession, venue: Running, key: Key = FULL) -> None:
+        super().__init__(session, venue, key)
 
     async def public(self, path: str, **params: object) -> Reply:
         """Ask without a signature."""
@@ -111,15 +73,8 @@ class Client:
         self, method: str, path: str, query: str, *, body: str | io.BytesIO | None = None
     ) -> Reply:
         """Send exactly this."""
-        url = f"{self._venue.url}{path}" + (f"?{query}" if query else "")
-        async with self._session.request(
-            method,
-            URL(url, encoded=True),
-            headers={"X-MBX-APIKEY": self._key[0]} if self._key[0] else {},
-            data=body,
-            allow_redirects=False,
-        ) as response:
-            return Reply(response.status, dict(response.headers), await response.read())
+        headers = {"X-MBX-APIKEY": self._key[0]} if self._key[0] else {}
+        return Reply(*await self._send(method, path, query, headers=headers, body=body))
 
     async def place(self, **changes: object) -> Reply:
         """Place a limit order far below the market, or whatever `changes` make of it."""
@@ -149,13 +104,3 @@ class Client:
         return await self.call(
             "GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId=client_id
         )
-
-    async def judge(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401
-        """Ask the judges' port; return the decoded body."""
-        async with self._session.request(
-            method,
-            self._venue.admin_url + path,
-            headers={"Authorization": f"Bearer {self._venue.admin_token}"},
-            data=None if body is None else orjson.dumps(body),
-        ) as response:
-            return orjson.loads(await response.read())

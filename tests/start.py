@@ -6,8 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from spark.consumers.guardrail_start import Start
-from spark.guards.limits import Limits
+from spark.guards.limits import ENDLESS_NS, Limits
 from spark.names import Endpoint, Symbol, TradingMode
 from tests.made import SECOND_NS
 
@@ -25,6 +27,7 @@ SPEC: Final = Limits(
     prices_apart_pct_max=Decimal(1),
     price_collar_pct_max=Decimal(5),
     audit_lag_ns_max=2 * SECOND_NS,
+    receipt_age_ns_max=ENDLESS_NS,
     equity_age_ns_max=10 * SECOND_NS,
     reconciled_age_ns_max=120 * SECOND_NS,
     drawdown_pct_max=Decimal(15),
@@ -60,6 +63,12 @@ PATIENT: Final = replace(
 )
 
 
-def start(limits: Limits = WIDE, mode: TradingMode = TradingMode.LIVE) -> Start:
+def start(
+    limits: Limits = WIDE,
+    mode: TradingMode = TradingMode.LIVE,
+    witness: Ed25519PublicKey | None = None,
+) -> Start:
     """Start at the simulated exchange, with the whole of the caps."""
-    return Start(limits=limits, mode=mode, endpoint=Endpoint.SIM, volume_ramp_pct=100)
+    return Start(
+        limits=limits, mode=mode, endpoint=Endpoint.SIM, volume_ramp_pct=100, witness_key=witness
+    )

@@ -27,7 +27,7 @@ from spark.topics import (
     ACCOUNT_EVENTS,
     ACCOUNT_PARTITION,
     ACCOUNT_PARTITIONS,
-    CONTROL_PULSE,
+    AUDIT_PULSE,
     INTENTS,
     RISK_EQUITY,
 )
@@ -107,7 +107,7 @@ async def say_once(writer: Writer, epochs: Mapping[AccountId, int]) -> None:
         for account, epoch in epochs.items()
     ]
     said: Sequence[tuple[str, Event]] = [
-        (CONTROL_PULSE, auditor_pulsed(now_ns)),
+        (AUDIT_PULSE, auditor_pulsed(now_ns)),
         *((RISK_EQUITY, marked) for marked in equity_marked(now_ns)),
     ]
     rest = [Outgoing(Partition(topic, 0), None, encode(one)) for topic, one in said]
@@ -117,7 +117,7 @@ async def say_once(writer: Writer, epochs: Mapping[AccountId, int]) -> None:
 @asynccontextmanager
 async def surroundings(bus: Bus) -> AsyncIterator[None]:
     """Say it now and again while the body runs, as somebody who may write everything."""
-    writer = await bus.writer([CONTROL_PULSE, RISK_EQUITY, ACCOUNT_EVENTS])
+    writer = await bus.writer([AUDIT_PULSE, RISK_EQUITY, ACCOUNT_EVENTS])
     epochs = await take_accounts(writer)
     await say_once(writer, epochs)
 

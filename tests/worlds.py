@@ -27,6 +27,7 @@ from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from spark.worker.loop import TransformLoop, Wiring
 from tests import hops, keyed
+from tests.leased import LEASE_NS
 from tests.made import ACCOUNT, NOW_NS
 from tests.mannered import BINANCE_RULES
 from tests.marks import START_PRICES, prices_marked
@@ -91,7 +92,7 @@ class World:
         await self.say(topics.VENUE_MARKS, marks)
         await self.say(topics.BINANCE_MARKS, marks)
         await self.say(topics.RISK_EQUITY, *equity_marked(now_ns))
-        await self.say(topics.CONTROL_PULSE, auditor_pulsed(now_ns))
+        await self.say(topics.AUDIT_PULSE, auditor_pulsed(now_ns))
         await self.say(topics.ACCOUNT_EVENTS, account_fenced())
         epoch = len(self.log(topics.ACCOUNT_EVENTS)) - 1
         agreed = account_reconciled(ACCOUNT, epoch, now_ns)
@@ -158,6 +159,7 @@ class World:
             mode=TradingMode.LIVE,
             endpoint=Endpoint.SIM,
             concurrency_max=concurrency_max,
+            lease_ns_max=LEASE_NS,
             instance="here",
             ready=ready,
             state_dir=self.states if is_kept else None,
@@ -171,7 +173,7 @@ class World:
             bus=self.bus,
             clock=self.clock,
             metrics=Metrics(Role.AUDITOR),
-            key=keyed.audit(),
+            signer=keyed.audit_signer(),
             instance="here",
             ready=ready,
             state_dir=self.states if is_kept else None,

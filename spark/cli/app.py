@@ -9,12 +9,14 @@ import typer
 
 from spark import __version__
 from spark.cli import (
+    access,
     audit,
     bench,
     breaker,
     db,
     doctor,
     drill,
+    keys,
     kill,
     limits,
     mode,
@@ -68,8 +70,10 @@ app.add_typer(audit.app, name="audit", rich_help_panel=_OBSERVE)
 app.command("status", rich_help_panel=_OBSERVE)(status.status)
 app.command("topics", rich_help_panel=_OBSERVE)(topics.topics)
 app.command("doctor", rich_help_panel=_MAINTAIN)(doctor.doctor)
+app.add_typer(access.app, name="access", rich_help_panel=_MAINTAIN)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MAINTAIN)
 app.add_typer(drill.app, name="drill", rich_help_panel=_MAINTAIN)
+app.add_typer(keys.app, name="keys", rich_help_panel=_MAINTAIN)
 app.add_typer(db.app, name="db", rich_help_panel=_MAINTAIN)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.cli.options import LOCAL_PERSON
 from spark.embedded.home import Home, default_home
-from spark.embedded.state import StackState, find_stack
+from spark.embedded.state import StackState, find_stack, read_state
 from spark.errors import SettingError
 from spark.keyring import Keyring
 from spark.settings import Settings, read_settings
@@ -57,6 +57,25 @@ def anchor(settings: Settings) -> Path:
     return default_home(settings.process)
 
 
+def homes() -> tuple[Home, Home]:
+    """Give where a stack is written down, and where its data, logs and secrets are."""
+    place = Home(anchor(read_settings()))
+    state = read_state(place)
+    return place, place if state is None else Home(state.home)
+
+
+def check_person(name: str) -> None:
+    """
+    Refuse a name that is no person's.
+
+    Raises:
+        SettingError: who there is.
+
+    """
+    if name not in OPERATORS:
+        raise SettingError(f"no person {name!r}; there are: {', '.join(sorted(OPERATORS))}")
+
+
 def attach(operator: str = OPERATOR) -> Attached:
     """
     Find the running stack.
@@ -69,8 +88,7 @@ def attach(operator: str = OPERATOR) -> Attached:
         SettingError: there is no such person.
 
     """
-    if operator not in OPERATORS:
-        raise SettingError(f"no person {operator!r}; there are: {', '.join(sorted(OPERATORS))}")
+    check_person(operator)
     settings = read_settings()
     state = find_stack(Home(anchor(settings)))
     return Attached(settings, Home(state.home), state, operator)

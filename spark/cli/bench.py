@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spark.cli.durations import parse_duration
+from spark.cli.options import VenueOption, chosen_venues
 from spark.cli.output import JsonOption, print_json, print_line, say
 
 app = typer.Typer(no_args_is_help=True, help="Measure the order path and the feed path.")
@@ -115,6 +116,45 @@ def book(
     from spark.bench.book import BookBench, bench_book
 
     print_figures(bench_book(BookBench(differences=differences, runs=runs), say), as_json=as_json)
+
+
+@app.command("restart")
+def restart(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, max=1_000, help="Kills of every process.")] = 10,
+    rate: Annotated[float, typer.Option(min=1, help="Intents a second.")] = 100.0,
+    venue: VenueOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    From kill -9 to a process's first useful record, one at a time, under load.
+    """
+    from spark.bench.restart import RestartBench
+    from spark.cli.bench_stacks import measure_restarts
+
+    bench = RestartBench(rounds=rounds, rate=rate, venues=chosen_venues(venue))
+    print_figures(asyncio.run(measure_restarts(bench, say)), as_json=as_json)
+
+
+@app.command("audit")
+def audit(
+    *,
+    records: Annotated[int, typer.Option(min=1_000, help="In each run.")] = 200_000,
+    runs: RunsOption = 5,
+    broker: Annotated[bool, typer.Option(help="Measure against a broker as well.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Audited records a second that are chained and written, and that are verified.
+    """
+    from spark.bench.audit import AuditBench, bench_pure
+    from spark.cli.bench_stacks import measure_audit
+
+    bench = AuditBench(records=records, runs=runs)
+    found = bench_pure(bench, say)
+    if broker:
+        found |= asyncio.run(measure_audit(bench))
+    print_figures(found, as_json=as_json)
 
 
 def print_figures(found: Mapping[str, object], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from spark.embedded.roles import MIGRATE
 from spark.embedded.state import read_state
 from spark.errors import NotRunningError
 from spark.ops.doctor import Check
+from spark.ops.doctor_audit import anchor_check
 from spark.ops.doctor_machine import machine_checks
 from spark.ops.doctor_persons import person_check
 from spark.ops.doctor_stack import Patient, secret_checks, stack_checks
@@ -31,7 +32,11 @@ def all_checks() -> tuple[list[Check], str]:
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     settings = read_settings()
     root = anchor(settings)
-    checks = machine_checks(root, default_jar_directory(settings.process))
+    checks = machine_checks(
+        root,
+        default_jar_directory(settings.process),
+        advisories_dir=settings.process.advisories_dir,
+    )
     state = read_state(Home(root))
     home = Home(root if state is None else state.home)
     checks += secret_checks(home, {} if state is None else dict(state.uids))
@@ -40,7 +45,8 @@ def all_checks() -> tuple[list[Check], str]:
         attached = attach()
     except NotRunningError as error:
         return checks, f"{error}; its processes and servers are not looked at"
-    return checks + stack_checks(_patient(attached)), ""
+    checks += stack_checks(_patient(attached))
+    return [*checks, anchor_check(attached.bus, settings.audit)], ""
 
 
 def _patient(attached: Attached) -> Patient:

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     VERIFICATION = 7
     GATE = 8
     WAITING = 9
+    FENCED = 10
     INTERRUPTED = 130
 
 
@@ -37,5 +38,6 @@ MEANING: Final[dict[ExitCode, str]] = {
     ExitCode.VERIFICATION: "a hash, a chain, a signature or a position does not verify",
     ExitCode.GATE: "a gate failed: doctor, ramp or SLO",
     ExitCode.WAITING: "said, and not in force before a second person signs",
+    ExitCode.FENCED: "another instance of this process took over; it works, this one has ended",
     ExitCode.INTERRUPTED: "interrupted before it was done",
 }

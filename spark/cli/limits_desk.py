@@ -14,10 +14,11 @@ from spark.errors import RefusedError
 from spark.events import LimitValues, SetLimits
 from spark.guards.limits import Limits
 from spark.ledger.control import needed_persons, problem_of
-from spark.ledger.limit_sense import LIMIT_NAMES, STRATEGY_LIMITS, absurd, changed
+from spark.ledger.limit_sense import LIMIT_NAMES, STRATEGY_LIMITS, absurd, changed, is_symbol
 from spark.names import AccountId, Symbol, TradingMode
 from spark.ops.control_reader import Word
 from spark.producers import words
+from spark.quoting import shown
 from spark.topics import BY_NAME, INTENTS
 
 #: Plain digits: no exponent, no sign, no words.
@@ -87,7 +88,9 @@ def read_assignments(typed: Iterable[str]) -> dict[str, object]:
     for word in typed:
         name, equals, text = word.partition("=")
         if not equals or name not in LIMIT_NAMES:
-            raise RefusedError(f"{word!r}: write KEY=VALUE; limits are {', '.join(LIMIT_NAMES)}")
+            raise RefusedError(
+                f"{shown(word)}: write KEY=VALUE; limits are {', '.join(LIMIT_NAMES)}"
+            )
         if name in found:
             raise RefusedError(f"{name} is said twice")
         found[name] = None if text == NOTHING else _value(name, text)
@@ -216,13 +219,17 @@ def _value(name: str, text: str) -> object:
     kinds = get_args(get_type_hints(LimitValues)[name])
     if Decimal in kinds:
         if not _NUMBER.fullmatch(text):
-            raise RefusedError(f"{name}: {text!r} is no number; write digits, as 12.5")
+            raise RefusedError(f"{name}: {shown(text)} is no number; write digits, as 12.5")
         return Decimal(text)
     if int in kinds:
         if not _WHOLE.fullmatch(text):
-            raise RefusedError(f"{name}: {text!r} is no whole number")
+            raise RefusedError(f"{name}: {shown(text)} is no whole number")
         return int(text)
-    return tuple(sorted(Symbol(part.strip().upper()) for part in text.split(",") if part.strip()))
+    symbols = sorted(part.strip().upper() for part in text.split(",") if part.strip())
+    for symbol in symbols:
+        if not is_symbol(symbol):
+            raise RefusedError(f"{name}: {shown(symbol)} is no symbol")
+    return tuple(Symbol(symbol) for symbol in symbols)
 
 
 def _by_name(limits: Limits) -> dict[str, object]:

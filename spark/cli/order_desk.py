@@ -15,6 +15,7 @@ import typer
 from spark.bus.port import Bus, Pace, Reader
 from spark.cli.attach import OPERATOR, Attached, attach
 from spark.clock import SystemClock
+from spark.codec import decimal_text
 from spark.errors import BusUnavailable, NotRunningError
 from spark.events import Intent, PlaceOrder
 from spark.names import AccountId, IntentId, Role, Side, StrategyId, Symbol, TimeInForce
@@ -187,4 +188,8 @@ def _number(text: str, what: str) -> Decimal:
         raise typer.BadParameter(f"{what} {text!r} is no number") from None
     if not value.is_finite() or value <= 0:
         raise typer.BadParameter(f"{what} {text} must be above 0")
+    try:
+        decimal_text(value)
+    except ValueError:
+        raise typer.BadParameter(f"{what} {text} is beyond any market's") from None
     return value

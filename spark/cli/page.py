@@ -50,7 +50,9 @@ A process of the stack ends with the same codes; what to do then is in [restart.
 - `spark status` ends with 0 only when everything serves, and with 5 otherwise.
 - `spark audit verify` ends with 7 where the trail does not hold, `spark db compare` with 7 where a
   table differs from the topics, `spark doctor` with 8 where a check fails, `spark db status` with 4
-  where a migration is missing and 7 where one was changed."""
+  where a migration is missing and 7 where one was changed.
+- `spark access check` ends with 8 where one cell differs from the tables; a part that could not be
+  walked is named with its reason and does not count."""
 _TAIL: Final = """
 The benchmarks start a stack of their own and remove it; the rest attaches to the running one.
 
@@ -61,13 +63,13 @@ The benchmarks start a stack of their own and remove it; the rest attaches to th
 | `make up`, `make up FOR=30s` | The environment, then the stack. |
 | `make test` | Everything, on real servers. |
 | `make check` | Lint, format, types, structure. |
+| `make fuzz`, `make fuzz CASES=1000 SEED=7` | Broken input, every reader ([input.md](input.md)). |
 | `make bench` | Both benchmarks. |
 | `make clean` | Remove what make made; the stack's data stay. |
 | `python -m spark.schemas` | Write `schemas/` anew. |
 | `python -m spark.cli.page`, `python -m spark.ops.pages` | Write the generated pages anew. |
 
-Not there yet: reconcile, unknown, drills other than kill, ramp, canary, backtest, keys,
-access check.
+Not there yet: ramp, canary, backtest.
 """
 _PANELS: Final = ("Run", "Trade", "Control", "Observe", "Maintain")
 #: Every command has these, or nobody looks for them here.

@@ -12,6 +12,7 @@ import typer
 from spark import topics
 from spark.bus.kafka import KafkaBus, KafkaLogin
 from spark.cli.process import Process
+from spark.cli.started import say_started
 from spark.cli.wiring import BUILDERS
 from spark.clock import SystemClock
 from spark.embedded.home import OBEYING, Home, default_home
@@ -21,15 +22,20 @@ from spark.keyring import Keyring
 from spark.log import logger, set_up
 from spark.metrics import Metrics, at_scrape
 from spark.names import Role, TradingMode
+from spark.quoting import shown
 from spark.settings import Settings, read_settings
 from spark.worker import supervise
 from spark.worker.authority import check_authority
+from spark.worker.crew import Crew
 from spark.worker.halts import Halts
+from spark.worker.key_watch import watch_keys
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy
 from spark.worker.lock import PartitionLock
 from spark.worker.ops import served
 
+#: Whoever reads their memory could sign: orders, approvals, the audit trail.
+_CLOSED: Final = frozenset({Role.SIGNER.value, Role.GUARDRAIL.value, Role.AUDITOR.value})
 _START_S_MAX: Final = 60.0
 _START_PAUSE_S: Final = 0.2
 
@@ -45,7 +51,11 @@ def run(
         raise SettingError(f"no process {process}; there are: {', '.join(sorted(BUILDERS))}")
     settings = read_settings()
     set_up(process, settings.process.log_format)
-    raise typer.Exit(supervise.run(lambda stop: _work(process, settings, partitions, stop=stop)))
+    code = supervise.run(
+        lambda stop: _work(process, settings, partitions, stop=stop),
+        is_closed=process in _CLOSED,
+    )
+    raise typer.Exit(code)
 
 
 async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio.Event) -> None:
@@ -85,11 +95,20 @@ async def _work(name: str, settings: Settings, partitions: str, *, stop: asyncio
             await _until_kafka_answers(process, stop)
             if not stop.is_set():
                 await check_authority(process.bus, name)
-                await BUILDERS[name](process, stop)
+                await _watched(process, stop)
     finally:
         await process.bus.close()
         for lock in locks:
             lock.release()
+
+
+async def _watched(process: Process, stop: asyncio.Event) -> None:
+    """Work, and take new keys as they come."""
+    async with Crew() as group:
+        watch = group.create_task(watch_keys(process.keyring, process.metrics))
+        group.create_task(say_started(process))
+        await BUILDERS[process.name](process, stop)
+        watch.cancel()
 
 
 def _latch(name: str, settings: Settings, home: Home) -> KillLatch:
@@ -145,9 +164,15 @@ def _partitions(text: str) -> tuple[int, ...]:
     try:
         for part in text.split(","):
             first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+            found.update(_numbers(int(first), int(last or first)))
     except ValueError:
-        raise SettingError(f"--partitions {text}: use 0-3 or 0,2") from None
-    if not found or max(found) >= topics.ACCOUNT_PARTITIONS:
-        raise SettingError(f"--partitions {text}: there are 0-{topics.ACCOUNT_PARTITIONS - 1}")
+        raise SettingError(f"--partitions {shown(text)}: use 0-3 or 0,2") from None
+    if not found:
+        raise SettingError(f"--partitions {shown(text)}: none")
     return tuple(sorted(found))
+
+
+def _numbers(first: int, last: int) -> range:
+    if max(first, last) >= topics.ACCOUNT_PARTITIONS:
+        raise SettingError(f"--partitions: there are 0-{topics.ACCOUNT_PARTITIONS - 1}")
+    return range(first, last + 1)

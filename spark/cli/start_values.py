@@ -7,9 +7,10 @@ from typing import Final
 
 from spark.consumers.guardrail_start import Start
 from spark.consumers.sentinel_state import Rules
-from spark.guards.limits import Limits
+from spark.guards.limits import ENDLESS_NS, Limits
 from spark.ledger.protection import Thresholds
-from spark.names import Symbol, Venue, venue_of
+from spark.names import Endpoint, Symbol, Venue, venue_of
+from spark.ops.audit_reader import read_public_key
 from spark.settings import Settings
 from spark.topics import ACCOUNT_PARTITION
 
@@ -19,12 +20,20 @@ _FUTURE_NS_MAX: Final = 2 * _NS_PER_S
 
 
 def start_of(settings: Settings) -> Start:
-    """Turn settings into what the guardrail starts from."""
+    """
+    Turn settings into what the guardrail starts from.
+
+    Raises:
+        SettingError: the file of the witness's key holds none.
+
+    """
+    key_file = settings.audit.witness_key_file
     return Start(
         limits=_limits(settings),
         mode=settings.trading.mode_in_force,
         endpoint=settings.trading.endpoint,
         volume_ramp_pct=settings.trading.volume_ramp_pct,
+        witness_key=None if key_file is None else read_public_key(key_file),
     )
 
 
@@ -62,6 +71,7 @@ def _limits(settings: Settings) -> Limits:
         prices_apart_pct_max=section.prices_apart_pct_max,
         price_collar_pct_max=section.price_collar_pct_max,
         audit_lag_ns_max=section.audit_lag_ms_max * _NS_PER_MS,
+        receipt_age_ns_max=_receipt_age_ns_max(settings),
         equity_age_ns_max=section.equity_age_ms_max * _NS_PER_MS,
         reconciled_age_ns_max=settings.account.reconciled_age_ms_max * _NS_PER_MS,
         drawdown_pct_max=section.drawdown_pct_max,
@@ -74,6 +84,12 @@ def _limits(settings: Settings) -> Limits:
         trickle_symbols=frozenset(Symbol(one) for one in section.trickle_symbol_list),
         trickle_order_try_max=section.trickle_order_try_max,
     )
+
+
+def _receipt_age_ns_max(settings: Settings) -> int:
+    # At the exchange itself there is no live without a witness, named or not (S14).
+    is_asked = settings.audit.witness_key_file or settings.trading.endpoint is Endpoint.REAL
+    return settings.audit.receipt_age_s_max * _NS_PER_S if is_asked else ENDLESS_NS
 
 
 def _ns(seconds: Decimal) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from spark import keys
 from spark.cli.process import Process
+from spark.cli.venue_keys import RenewedSigner, SaidKeys
+from spark.clock import Clock
 from spark.exchanges.port import (
     AccountVenue,
     OrderSigner,
@@ -49,25 +51,23 @@ def order_venue(process: Process, venue: Venue) -> OrderVenue:
     return BinanceOrders(url, process.clock, concurrency_max=most, reply_ms_max=reply_ms_max)
 
 
-def account_venue(process: Process, venue: Venue) -> AccountVenue:
-    """Build the account feed's way to an exchange's private questions."""
+def account_venue(settings: Settings, clock: Clock, venue: Venue) -> AccountVenue:
+    """Build the way to an exchange's private questions."""
     from spark.exchanges.binance.account_client import BinanceAccount
     from spark.exchanges.btcturk.client import BtcturkAccount
 
-    settings, clock = process.settings, process.clock
     reply_ms_max = settings.gateway.reply_ms_max
     if venue is Venue.BTCTURK:
         return BtcturkAccount(settings.btcturk.rest_url, clock, reply_ms_max=reply_ms_max)
     return BinanceAccount(settings.binance.rest_url, clock, reply_ms_max=reply_ms_max)
 
 
-def private_stream(process: Process, venue: Venue) -> PrivateStream:
+def private_stream(settings: Settings, clock: Clock, venue: Venue) -> PrivateStream:
     """Build the way to an exchange's private stream."""
     from spark.exchanges.binance.private_stream import BinancePrivateStream
     from spark.exchanges.btcturk.private_stream import BtcturkPrivateStream
     from spark.exchanges.btcturk.unconfirmed import unconfirmed
 
-    settings, clock = process.settings, process.clock
     if venue is Venue.BTCTURK:
         seen = unconfirmed(settings.btcturk.stream_buy, settings.btcturk.match_time)
         return BtcturkPrivateStream(settings.btcturk.stream_url, clock, unconfirmed=seen)
@@ -94,19 +94,26 @@ def followed(settings: Settings, venue: Venue) -> tuple[Symbol, ...]:
 
 
 def _signer(process: Process, venue: Venue) -> OrderSigner:
-    from spark.exchanges.binance.signer import BinanceSigner
-    from spark.exchanges.btcturk.signer import BtcturkSigner
+    settings = process.settings
+    said = SaidKeys(settings)
+    source = said if said.are_said(venue) else process.keyring
 
-    keyring = process.keyring
-    if venue is Venue.BTCTURK:
-        return BtcturkSigner(
-            keyring.btcturk_key(keys.TRADE_KEY), keyring.btcturk_key(keys.READ_KEY)
+    def made(generation: int) -> OrderSigner:
+        from spark.exchanges.binance.signer import BinanceSigner
+        from spark.exchanges.btcturk.signer import BtcturkSigner
+
+        if venue is Venue.BTCTURK:
+            return BtcturkSigner(
+                source.btcturk_key(keys.TRADE_KEY, generation),
+                source.btcturk_key(keys.READ_KEY, generation),
+            )
+        return BinanceSigner(
+            source.binance_key(keys.TRADE_KEY, generation),
+            source.binance_key(keys.READ_KEY, generation),
+            settings.binance.recv_window_ms,
         )
-    return BinanceSigner(
-        keyring.binance_key(keys.TRADE_KEY),
-        keyring.binance_key(keys.READ_KEY),
-        process.settings.binance.recv_window_ms,
-    )
+
+    return RenewedSigner(made, lambda take: source.exchange_keys(venue, take))
 
 
 def _dummy(process: Process, venue: Venue) -> OrderSigner:

@@ -13,16 +13,19 @@ _MS_PER_S: Final = 1_000
 
 async def auditor(process: Process, stop: asyncio.Event) -> None:
     """Run the auditor."""
+    from spark.cli.wiring_audit import anchors_of
     from spark.consumers.auditor import Auditor, AuditorWiring
 
     wiring = AuditorWiring(
         bus=process.bus,
         clock=process.clock,
         metrics=process.metrics,
-        key=process.keyring.audit_key(),
+        signer=process.keyring.audit_signer(),
         instance=process.instance,
         ready=process.ready,
         state_dir=process.home.state_of(process.name),
+        anchors=anchors_of(process),
+        anchor_s=process.settings.audit.anchor_s,
     )
     await Auditor(wiring).run(stop)
 

@@ -12,6 +12,7 @@ from spark.cli.process import Process, check_endpoint, ns_of, signing_path, stag
 from spark.cli.venues import dummy_signers, order_signers, order_venue
 from spark.names import Role, Venue, venue_of
 from spark.settings import Settings
+from spark.worker.crew import Crew
 
 if TYPE_CHECKING:
     from spark.exchanges.port import Question
@@ -39,6 +40,7 @@ async def signer(process: Process, stop: asyncio.Event) -> None:
     from spark.consumers.signer import Signer, SignerKeys, SignerRules
     from spark.consumers.signing_socket import SigningSocket, read_stamps
     from spark.ledger.ceilings import read_ceilings
+    from spark.worker.loaded import check_loaded
     from spark.worker.loop import TransformLoop
 
     settings, keyring = process.settings, process.keyring
@@ -71,11 +73,21 @@ async def signer(process: Process, stop: asyncio.Event) -> None:
         stamps=await read_stamps(process.bus),
     )
     wiring = stage_wiring(process, {Role.GUARDRAIL}, (Role.GATEWAY,))
+    check_loaded()
     try:
-        async with questions.served():
+        async with questions.served(), Crew() as group:
+            check = group.create_task(_check_when_ready(process))
             await TransformLoop(signer, wiring).run(stop)
+            check.cancel()
     finally:
         await writer.close()
+
+
+async def _check_when_ready(process: Process) -> None:
+    from spark.worker.loaded import check_loaded
+
+    await process.ready.wait()
+    check_loaded()
 
 
 async def gateway(process: Process, stop: asyncio.Event) -> None:
@@ -111,6 +123,7 @@ async def gateway(process: Process, stop: asyncio.Event) -> None:
         mode=settings.trading.mode_in_force,
         endpoint=settings.trading.endpoint,
         concurrency_max=settings.gateway.concurrency_max,
+        lease_ns_max=ns_of(settings.gateway.lease_s),
         paper=PaperRules(
             fee_rate=settings.gateway.paper_fee_bps / _BPS,
             book_age_ns_max=ns_of(settings.gateway.paper_book_age_s),

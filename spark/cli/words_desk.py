@@ -13,6 +13,7 @@ import typer
 
 from spark.bus.port import Bus
 from spark.cli.attach import Attached, attach
+from spark.cli.passphrase import ask_passphrase
 from spark.clock import SystemClock
 from spark.consumers.guardrail_start import Start
 from spark.errors import RefusedError
@@ -149,7 +150,8 @@ async def desk(person: str) -> AsyncIterator[Desk]:
     """
     attached = attach(person)
     keyring = attached.keyring()
-    operator = Operator(person, keyring.operator_key(), keyring.log_epoch, SystemClock())
+    key = keyring.operator_key(lambda: ask_passphrase(person))
+    operator = Operator(person, key, keyring.log_epoch, SystemClock())
     bus = attached.bus()
     try:
         yield Desk(attached, bus, operator)

@@ -2,10 +2,10 @@
 Account feed: says what an exchange says of our account, and whether the log agrees (A9, S9).
 
 Reads   the exchange's private stream and its answers; orders.events, venue.state, control;
-        its own account.events at start
+        its own account.events at start, and beside its work for what is kept
 Writes  account.events: evidence of orders and trades, balances, what differs, and when the
         account was reconciled; it fences its partitions as the gateway does its own
-Owns    the read key's questions, which the signer signs; no key
+Owns    the read key's questions, which the signer signs; no key; a kept past, which is a cache
 Fails   closed: without it, or its stream, an account is not reconciled, and the guardrail
         approves nothing there; it never ends an order because it is absent (R14)
 """
@@ -13,6 +13,7 @@ Fails   closed: without it, or its stream, an account is not reconciled, and the
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from spark import topics
@@ -20,15 +21,19 @@ from spark.bus.port import Bus, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.consumers.account_feed_ask import AccountEnds, Asker, Signs
 from spark.consumers.account_feed_desk import START, AccountDesk
+from spark.consumers.account_feed_keep import PastKeeper
 from spark.consumers.account_feed_look import Looker
-from spark.errors import PositionError
+from spark.consumers.account_feed_past import NAMES, AccountPast, read_past
 from spark.ledger.reconcile import Book
 from spark.log import logger
 from spark.metrics import Metrics, at_scrape
 from spark.names import Role
+from spark.worker.cache import StateCache
+from spark.worker.crew import Crew
+from spark.worker.fence import Reigns
 from spark.worker.halts import Halts
 from spark.worker.pulse import Pulse
-from spark.worker.resume import check_partition_counts, read_sides, read_through
+from spark.worker.resume import check_partition_counts, read_sides
 from spark.worker.sides import follow
 from spark.worker.tenure import Holder, Tenure, take
 
@@ -56,6 +61,8 @@ class AccountFeedWiring:
     instance: str
     #: Set once the log is folded and the streams are being opened.
     ready: asyncio.Event
+    #: Where the accounts' pasts are kept between runs; None keeps none.
+    state_dir: Path | None = None
 
 
 class AccountFeed:
@@ -64,7 +71,9 @@ class AccountFeed:
     def __init__(self, wiring: AccountFeedWiring) -> None:
         self._wiring = wiring
         self._desks: dict[int, AccountDesk] = {}
+        self._keepers: dict[int, PastKeeper] = {}
         self._positions: dict[Partition, int] = {}
+        self._reigns = Reigns()
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -80,7 +89,7 @@ class AccountFeed:
         pulse = Pulse(_ROLE, wiring.instance, writer, clock=wiring.clock)
         try:
             await self._open(writer)
-            async with asyncio.TaskGroup() as group:
+            async with Crew() as group:
                 tasks = [
                     group.create_task(pulse.beat(self._tenures, self._texts)),
                     group.create_task(self._follow(Pace.HOT)),
@@ -92,6 +101,7 @@ class AccountFeed:
                         group.create_task(desk.listen()),
                         group.create_task(looker.run()),
                     ]
+                tasks += [group.create_task(keeper.run()) for keeper in self._keepers.values()]
                 await stop.wait()
                 for task in tasks:
                     task.cancel()
@@ -105,9 +115,8 @@ class AccountFeed:
     async def _open(self, writer: Writer) -> None:
         """Take the partitions, fold what was said and done, and doubt until it is compared."""
         wiring = self._wiring
-        names = (topics.EVENTS, topics.ACCOUNT_EVENTS, topics.VENUE_STATE, topics.CONTROL)
         ids = await check_partition_counts(
-            wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
+            wiring.bus, {name: topics.BY_NAME[name].partitions for name in NAMES}
         )
         holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
         for number, ends in wiring.accounts.items():
@@ -116,7 +125,7 @@ class AccountFeed:
             desk = self._desks[number] = self._desk(ends, tenure)
             age, account = desk.reconciled_age_s, ends.account
             at_scrape(wiring.metrics.reconciled_age, age, account)
-        await self._fold_past()
+        await self._fold_past(ids)
         for desk in self._desks.values():
             desk.book.epoch = desk.tenure.epoch
             desk.doubt(START)
@@ -137,23 +146,41 @@ class AccountFeed:
             metrics=wiring.metrics,
         )
 
-    async def _fold_past(self) -> None:
+    async def _fold_past(self, ids: Mapping[str, str]) -> None:
         """
-        Fold what was before, orders first: evidence of an order that was told beside it is late.
+        Fold what was before: each account's two topics by time, then what people said.
 
         Raises:
-            PositionError: records are gone that the state needs (R8).
+            PositionError: records are gone that the state needs, or others stand there (R8, R18).
 
         """
         bus = self._wiring.bus
-        orders = [Partition(topics.EVENTS, number) for number in self._desks]
-        own = {desk.tenure.partition: desk.tenure.epoch for desk in self._desks.values()}
-        for partition, start in (await bus.starts(list(own))).items():
-            if start > 0:
-                raise PositionError(f"{partition}: records below {start} are gone")
-        self._positions = await read_sides(bus, [*orders, _STATE], self._take, known={})
-        await read_through(bus, {p: (0, fence) for p, fence in own.items()}, self._take)
+        self._positions = await read_sides(bus, [_STATE], self._take, known={})
+        for number, desk in self._desks.items():
+            orders, own = Partition(topics.EVENTS, number), desk.tenure.partition
+            keeper = self._keepers[number] = self._keeper(desk, (orders, own), ids)
+            # After the fence: whoever held the account before adds nothing below these.
+            ends = await bus.ends([orders])
+            account, spans = desk.ends.account, ends | {own: desk.tenure.epoch}
+            desk.book = (await read_past(bus, account, spans, kept=await keeper.load())).book
+            self._positions |= ends
         self._positions |= await read_sides(bus, [_CONTROL], self._take, known={})
+
+    def _keeper(
+        self, desk: AccountDesk, lane: tuple[Partition, ...], ids: Mapping[str, str]
+    ) -> PastKeeper:
+        directory, cache = self._wiring.state_dir, None
+        if directory is not None:
+            path = directory / f"{_ROLE}.{desk.tenure.partition.number}.state"
+            cache = StateCache(path, AccountPast)
+        return PastKeeper(
+            bus=self._wiring.bus,
+            clock=self._wiring.clock,
+            account=desk.ends.account,
+            cache=cache,
+            lane=lane,
+            topic_ids={partition.topic: ids[partition.topic] for partition in lane},
+        )
 
     def _take(self, record: Record) -> None:
         if record.partition == _CONTROL:
@@ -161,6 +188,8 @@ class AccountFeed:
             for desk in self._desks.values():
                 desk.attention.set()
         elif record.partition == _STATE:
+            if self._reigns.is_void(record):
+                return
             for desk in self._desks.values():
                 desk.take(record)
         else:

@@ -7,7 +7,7 @@ is signed, so that no signature grows old in a queue.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Generic, Protocol, TypeVar
@@ -24,7 +24,7 @@ from spark.exchanges.port import (
     Question,
     SignedRequest,
 )
-from spark.ledger.budget import Budget, Rules
+from spark.ledger.budget import Window
 from spark.ledger.reconcile_funds import Span
 from spark.names import AccountId, ClientOrderId, Symbol
 
@@ -58,9 +58,10 @@ class AccountEnds:
     venue: AccountVenue
     stream: PrivateStream
     symbols: tuple[Symbol, ...]
-    #: What a question costs; 1 where nothing is said.
-    costs: Mapping[Question, int]
-    budget: Rules
+    #: What a question costs of `weight_per_minute`.
+    cost_of: Callable[[Asked], int]
+    #: Of the exchange's, what this account's questions may spend.
+    weight_per_minute: int
     #: Whether trades can be asked for after the last known one; else by time, with an overlap.
     pages_by_id: bool
     has_fees: bool
@@ -82,24 +83,29 @@ class Asker:
         self._ends = ends
         self._signer = signer
         self._clock = clock
-        self._budget = Budget(ends.budget)
+        self._spent = Window(ends.weight_per_minute)
         self._turn = asyncio.Lock()
         self._is_logging_in = False
         #: Monotonic time before which nothing is asked.
         self._away_until_ns = 0
         self._last_ids: dict[Symbol, int] = {}
 
-    async def open_orders(self) -> Answered[tuple[OrderSeen, ...]]:
-        """Ask for what is alive; raises VenueUnavailable, as all of these."""
-        asked = self._asked(Question.OPEN_ORDERS)
+    async def open_orders(self, symbol: Symbol = _NO_SYMBOL) -> Answered[tuple[OrderSeen, ...]]:
+        """Ask for what is alive, of all symbols or of one; raises VenueUnavailable, as all here."""
+        asked = self._asked(Question.OPEN_ORDERS, symbol=symbol)
         return await self._ask(asked, self._ends.venue.orders)
 
-    async def orders(self, symbol: Symbol, since_ns: int) -> Answered[tuple[OrderSeen, ...]]:
-        """Ask for a symbol's orders in any state since a time; the spans are the first page's."""
+    async def orders(
+        self, symbol: Symbol, since_ns: int, *, after_id: str = "", pages_max: int = _PAGES_MAX
+    ) -> Answered[tuple[OrderSeen, ...]]:
+        """
+        Ask for a symbol's orders in any state since a time, or from an order of the exchange's on.
+
+        The spans are the first page's. An exchange without pages begins where it does by itself.
+        """
         first: Answered[tuple[OrderSeen, ...]] | None = None
         found: dict[str, OrderSeen] = {}
-        after_id = ""
-        for _ in range(_PAGES_MAX):
+        for _ in range(pages_max):
             asked = self._asked(
                 Question.ORDERS,
                 symbol=symbol,
@@ -182,8 +188,9 @@ class Asker:
         """
         await self._turn.acquire()
         self._is_logging_in = True
-        await self._wait(Question.LOGIN)
-        return await self._signer.ask(self._asked(Question.LOGIN))
+        asked = self._asked(Question.LOGIN)
+        await self._wait(asked)
+        return await self._signer.ask(asked)
 
     def logged_in(self) -> None:
         """Let questions go on: the login was answered, or failed; idempotent."""
@@ -220,7 +227,7 @@ class Asker:
         self, asked: Asked, send: Callable[[SignedRequest], Awaitable[_T]]
     ) -> Answered[_T]:
         async with self._turn:
-            await self._wait(asked.question)
+            await self._wait(asked)
             request = await self._signer.ask(asked)
             asked_ns, began_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
             try:
@@ -234,13 +241,14 @@ class Asker:
             theirs = Span(request.stamp_ns, request.stamp_ns + took_ns)
             return Answered(value, ours, theirs)
 
-    async def _wait(self, question: Question) -> None:
-        cost = self._ends.costs.get(question, 1)
+    async def _wait(self, asked: Asked) -> None:
+        cost = self._ends.cost_of(asked)
         while True:
             now_ns = self._clock.monotonic_ns()
             wait_ns = self._away_until_ns - now_ns
             if wait_ns <= 0:
-                wait_ns = self._budget.take(cost, now_ns)
+                wait_ns = self._spent.wait_ns(cost, now_ns)
             if wait_ns <= 0:
+                self._spent.spend(cost, now_ns)
                 return
             await asyncio.sleep(wait_ns / _NS_PER_S)

@@ -14,9 +14,10 @@ from typing import Final
 
 from spark.bus.port import Outgoing, Record
 from spark.clock import Clock
-from spark.codec import decode, encode
+from spark.codec import encode
 from spark.consumers.account_feed_ask import AccountEnds, Asker
-from spark.errors import MalformedError, VenueUnavailable
+from spark.crash_points import Point, reach
+from spark.errors import VenueUnavailable
 from spark.events import AccountDoubted, Event, FeesSeen, InstrumentPublished
 from spark.exchanges.port import FundsMoved, News
 from spark.ledger.control_state import Control
@@ -27,7 +28,9 @@ from spark.ledger.reconcile_orders import learn, release
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import DifferenceKind, Symbol, venue_of
-from spark.worker.resume import place_of
+from spark.topics import EVENTS
+from spark.worker.contract import Place
+from spark.worker.resume import fold_record
 from spark.worker.retry import Schedule, draw
 from spark.worker.tenure import Tenure
 
@@ -67,18 +70,17 @@ class AccountDesk:
 
     def take(self, record: Record) -> None:
         """Fold one record of `orders.events`, `account.events` or `venue.state`."""
-        try:
-            event = decode(record.value or b"")
-        except MalformedError:
-            return
-        place = place_of(record)
+        # Whoever may say instruments must not say fills: each event on its own topic alone.
+        fold_record(record, self._fold)
+
+    def _fold(self, place: Place, event: Event) -> None:
         if isinstance(event, InstrumentPublished):
             is_followed = event.symbol in self.ends.symbols
             if is_followed and event.venue == venue_of(self.ends.account):
                 self.pairs[event.symbol] = Pair(event.base_asset, event.quote_asset)
-        elif record.partition.topic == self.tenure.partition.topic:
+        elif place.topic == self.tenure.partition.topic:
             fold_account(self.book, event, offset=place.offset, appended_ns=place.appended_ns)
-        else:
+        elif place.topic == EVENTS:
             fold_orders(self.book, event, offset=place.offset, appended_ns=place.appended_ns)
             if self.book.waiting:
                 self.say(release(self.book, at_ns=self.clock.wall_ns()))
@@ -151,7 +153,9 @@ class AccountDesk:
         while self.pending:
             batch = self.pending[:_APPEND_MAX]
             del self.pending[:_APPEND_MAX]
+            reach(Point.NEWS_FOLDED)
             await self.tenure.write([Outgoing(partition, key, encode(event)) for event in batch])
+            reach(Point.NEWS_WRITTEN)
         for record in self.tenure.take_foreign():
             # What an older instance learnt is evidence, too; its opinions have its epoch (R4).
             self.take(record)

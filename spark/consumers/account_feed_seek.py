@@ -95,7 +95,7 @@ class Seeker:
     async def _search(self, order: Order) -> None:
         """Look for an order without an outcome wherever it may be (A8); never send it again."""
         desk, key = self.desk, order.client_order_id
-        opened = await desk.asker.open_orders()
+        opened = await desk.asker.open_orders(order.symbol)
         desk.learn(opened.value, is_asked=True)
         if not _is_found(order):
             since_ns = opened.theirs.asked_ns - (desk.clock.wall_ns() - order.changed_ns)

@@ -10,6 +10,7 @@ from spark.bus.port import Partition, Record
 from spark.consumers.feed_rows import GAPS_COPY, READERS, Reject
 from spark.errors import GapError
 from spark.signing import short_digest
+from spark.worker.fence import Reigns
 
 #: Rows after which a transaction is closed: beyond, COPY gets no cheaper, only later.
 BATCH_ROWS_MAX: Final = 5_000
@@ -41,9 +42,9 @@ class Batch:
     moves: dict[Partition, Move] = field(default_factory=dict)
     rejects: list[tuple[Record, Reject]] = field(default_factory=list)
 
-    def add(self, record: Record, now_ns: int) -> None:
+    def add(self, record: Record, now_ns: int, *, is_void: bool) -> None:
         """
-        Take one more record, which must be the next of its partition.
+        Take one more record, which must be the next of its partition; a void one has no rows.
 
         Raises:
             GapError: a record is missing before it; halt (R19).
@@ -53,6 +54,8 @@ class Batch:
         if record.offset != move.new:
             raise GapError(f"{record.partition}: at {move.new} comes offset {record.offset}")
         self.moves[record.partition] = Move(move.old, move.new + 1, "")
+        if is_void:
+            return
         reader = READERS[record.partition.topic]
         # One day of grace for a clock that is set back later.
         found = reader.read(record, oldest_ns=_OLDEST_NS, newest_ns=now_ns + _DAY_NS)
@@ -79,12 +82,16 @@ class Cutter:
     Args:
         positions: next offset of each partition; nothing is read before it.
         now_ns: rows from after this day are rejected.
+        reigns: which records count, as known from those before.
 
     """
 
-    def __init__(self, positions: Mapping[Partition, int], now_ns: int) -> None:
+    def __init__(
+        self, positions: Mapping[Partition, int], now_ns: int, reigns: Reigns | None = None
+    ) -> None:
         self._at = dict(positions)
         self._now_ns = now_ns
+        self._reigns = reigns or Reigns()
         self._begin()
 
     def add(self, record: Record) -> Batch | None:
@@ -97,7 +104,7 @@ class Cutter:
             GapError: as `Batch.add`.
 
         """
-        self._batch.add(record, self._now_ns)
+        self._batch.add(record, self._now_ns, is_void=self._reigns.is_void(record))
         self._last[record.partition] = record
         return self.end() if self._batch.rows >= BATCH_ROWS_MAX else None
 

@@ -3,7 +3,7 @@ Where the feed writer stands: its offset rows, checked against the log (R18).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from spark import topics as table
 from spark.bus.port import Bus, Partition
@@ -15,9 +15,14 @@ from spark.worker.resume import check_partition_counts
 _REMEDY: Final = "Remove its row in market.feed_offsets to begin anew"
 
 
-async def take_positions(
-    bus: Bus, database: Database, topics: Sequence[str]
-) -> dict[Partition, int]:
+class Places(NamedTuple):
+    """Where the feed writer goes on, and in which incarnations of its topics."""
+
+    positions: dict[Partition, int]
+    topic_ids: dict[str, str]
+
+
+async def take_positions(bus: Bus, database: Database, topics: Sequence[str]) -> Places:
     """
     Read the next offset of each partition, beginning where there is none, and check each.
 
@@ -36,7 +41,7 @@ async def take_positions(
     # Only now, or another writer may have gone past an end that was asked for before.
     log = LogNow(ids, starts, await bus.ends(partitions))
     await check_rows(bus, stored, log, remedy=_REMEDY)
-    return {partition: place.next_offset for partition, place in stored.items()}
+    return Places({partition: place.next_offset for partition, place in stored.items()}, ids)
 
 
 async def _stored(

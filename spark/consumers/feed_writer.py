@@ -12,7 +12,6 @@ Fails   without loss: an aborted transaction is forgotten, the offset rows are r
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,23 +22,26 @@ from spark.consumers.comeback import come_back
 from spark.consumers.feed_batch import Batch, Cutter
 from spark.consumers.feed_positions import take_positions
 from spark.consumers.feed_rows import READERS
+from spark.consumers.rivalry import Rivalry
+from spark.consumers.table_watch import watch_tables
+from spark.crash_points import Point, reach
 from spark.db.migrate import require_current
 from spark.db.pool import Database
-from spark.errors import BusUnavailable, DatabaseUnavailable, FencedError
+from spark.errors import DatabaseUnavailable, FencedError
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
 from spark.topics import CONTROL_PULSE
+from spark.worker.crew import Crew
+from spark.worker.fence import Reigns
+from spark.worker.hold import read_reigns
 from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
-_WATCH_PERIOD_S: Final = 2.0
 #: From one wake-up's work to the next, at the least.
 _GATHER_S: Final = 0.002
 _NS_PER_S: Final = 1e9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Transactions lost in a row to another writer, after which this one leaves.
-_LOST_MAX: Final = 5
 
 Committed = Callable[[int, Mapping[str, Mapping[int, int]]], None]
 
@@ -60,10 +62,12 @@ class FeedWriter:
     #: Next offset of each partition: committed, and read ahead of that.
     _positions: dict[Partition, int] = field(default_factory=dict)
     _ahead: dict[Partition, int] = field(default_factory=dict)
+    _topic_ids: dict[str, str] = field(default_factory=dict)
     #: The transaction on its way.
     _sent: asyncio.Task[None] | None = None
-    #: Transactions lost in a row.
-    _lost: int = 0
+    #: Which records count; begun anew with each place that was found.
+    _reigns: Reigns = field(default_factory=Reigns)
+    _rivalry: Rivalry = field(default_factory=Rivalry)
     #: Days, from 1970, whose partitions are known to be there.
     _days: set[int] = field(default_factory=set)
 
@@ -84,7 +88,7 @@ class FeedWriter:
         writer = await self.bus.writer([CONTROL_PULSE])
         pulse = Pulse(Role.FEED_WRITER, self.instance, writer, clock=self.clock)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Crew() as group:
                 sides = [
                     group.create_task(pulse.beat(list, self._named_positions)),
                     group.create_task(self._watch()),
@@ -104,8 +108,8 @@ class FeedWriter:
                 await self._take_turn(reader)
             except (FencedError, DatabaseUnavailable) as error:
                 logger().warning("transaction_aborted", why=str(error))
-                self._lost += isinstance(error, FencedError)
-                if self._lost >= _LOST_MAX:
+                is_lost = isinstance(error, FencedError)
+                if is_lost and self._rivalry.is_over_after(self.clock.monotonic_ns()):
                     raise
                 is_away = isinstance(error, DatabaseUnavailable)
                 if is_away:
@@ -121,7 +125,7 @@ class FeedWriter:
         records = await reader.read(_READ_WAIT_MS)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        cutter = Cutter(self._ahead, self.clock.wall_ns())
+        cutter = Cutter(self._ahead, self.clock.wall_ns(), self._reigns)
         for record in records:
             if batch := cutter.add(record):
                 await self._send(batch)
@@ -145,7 +149,6 @@ class FeedWriter:
         sent, self._sent = self._sent, None
         if sent is not None:
             await sent
-            self._lost = 0
 
     async def _forget_sent(self) -> None:
         sent, self._sent = self._sent, None
@@ -161,6 +164,7 @@ class FeedWriter:
             copies["copy_rejects"] = b"".join(reject.line(r) for r, reject in batch.rejects)
         # The offsets last: a writer that lost the race has locked nothing until then.
         await self.database.copy(copies, "feed_advance", _move_parameters(batch))
+        reach(Point.ROWS_COMMITTED)
         self._positions |= {partition: move.new for partition, move in batch.moves.items()}
         self._count(batch)
 
@@ -172,8 +176,10 @@ class FeedWriter:
             self._days.add(day)
 
     async def _find_place(self) -> None:
-        self._positions = await take_positions(self.bus, self.database, list(READERS))
+        places = await take_positions(self.bus, self.database, list(READERS))
+        self._positions, self._topic_ids = places
         self._ahead = dict(self._positions)
+        self._reigns = await read_reigns(self.bus, self._positions)
 
     async def _find_place_again(
         self, stop: asyncio.Event, reader: Reader, *, is_away: bool
@@ -198,18 +204,14 @@ class FeedWriter:
             self.metrics.rows_rejected.labels(reject.reason).inc()
 
     async def _watch(self) -> None:
-        while True:
-            if await self.database.is_healthy():
-                self.ready.set()
-            else:
-                self.ready.clear()
-            # Without an answer the gauge stays: the broker's absence has its own alarm.
-            with suppress(BusUnavailable):
-                ends = await self.bus.ends(list(self._positions))
-                for partition, end in ends.items():
-                    lag = self.metrics.lag.labels(str(partition))
-                    lag.set(max(0, end - self._positions[partition]))
-            await asyncio.sleep(_WATCH_PERIOD_S)
+        await watch_tables(
+            self.bus,
+            self.database,
+            lambda: self._positions,
+            topic_ids=lambda: self._topic_ids,
+            ready=self.ready,
+            metrics=self.metrics,
+        )
 
     def _named_positions(self) -> dict[str, int]:
         return {str(partition): offset for partition, offset in self._positions.items()}

@@ -2,7 +2,8 @@
 Gateway: sends each sealed request at most once and writes down what came of it.
 
 Reads   orders.signed, control, control.halt; its own orders.events at start; the kill latch;
-        account.events, for evidence about its own orders; for orders on paper
+        account.events, for evidence about its own orders; the guardrail's pulses on
+        control.pulse, without which no place goes; for orders on paper
         market.<venue>.books and trades, venue.state
 Writes  orders.events: claims before sending, evidence and unknowns after; control.pulse:
         how far it obeys a kill
@@ -18,13 +19,16 @@ from spark import topics
 from spark.bus.port import Pace, Partition, Record, Writer
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_lane import open_orders
+from spark.consumers.gateway_lease import LeaseEar
 from spark.consumers.gateway_market import follow_market
 from spark.consumers.gateway_opening import GatewayWiring, Opening
 from spark.consumers.gateway_settle import settle
 from spark.exchanges.paper.market import PaperMarket
 from spark.log import logger
 from spark.names import Role, TradingMode, Venue, venue_of
+from spark.worker.at_once import at_once
 from spark.worker.confirm import Confirmer
+from spark.worker.crew import Crew
 from spark.worker.halts import CONTROL_TOPICS
 from spark.worker.pulse import Pulse
 from spark.worker.resume import check_partition_counts
@@ -53,6 +57,7 @@ class Gateway:
         age_ns_max = wiring.paper.book_age_ns_max
         self._markets = {one: PaperMarket(one, book_age_ns_max=age_ns_max) for one in venues}
         self._opening = Opening(wiring, self._markets, self._wake.set)
+        self._ear = LeaseEar(wiring.keys.guardrail, clock=wiring.clock, metrics=wiring.metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -70,9 +75,10 @@ class Gateway:
         confirmer = Confirmer(*who, clock=wiring.clock, halts=halts)
         try:
             words = await self._open(writer)
-            async with asyncio.TaskGroup() as group:
+            async with Crew() as group:
                 tasks = [
                     group.create_task(halts.follow(wiring.bus, words)),
+                    group.create_task(self._ear.follow(wiring.bus)),
                     group.create_task(
                         confirmer.watch(self._tenures, self._open_orders, are_orders=True)
                     ),
@@ -107,12 +113,10 @@ class Gateway:
             wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
         )
         holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
-        for number in wiring.accounts:
-            output = Partition(topics.EVENTS, number)
-            tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
-            self._desks[number] = await self._opening.desk(number, tenure, ids)
+        self._desks |= await at_once({n: self._take(writer, holder, n) for n in wiring.accounts})
         # To ends of after the fences: what was said before them is known when we are ready.
         words = await wiring.halts.read(wiring.bus)
+        await self._ear.open(wiring.bus, [desk.lane.lease for desk in self._desks.values()])
         for desk in self._desks.values():
             desk.pending.extend(desk.lane.begin(wiring.mode, wiring.endpoint, desk.now()))
             await desk.append()
@@ -129,6 +133,11 @@ class Gateway:
                 market.wanted.set()
         wiring.ready.set()
         return words
+
+    async def _take(self, writer: Writer, holder: Holder, number: int) -> Desk:
+        output, wiring = Partition(topics.EVENTS, number), self._wiring
+        tenure = await take(wiring.bus, writer, output, holder=holder, clock=wiring.clock)
+        return await self._opening.desk(number, tenure, holder.topic_ids)
 
     async def _listen(self, desk: Desk) -> None:
         """Follow what the account feed says; runs until cancelled."""

@@ -21,6 +21,7 @@ from spark.consumers.gateway_manners import VenueRules
 from spark.consumers.gateway_news import News
 from spark.consumers.gateway_resume import GatewayPast
 from spark.consumers.gateway_timing import Timing
+from spark.crash_points import Point, reach
 from spark.errors import MalformedError
 from spark.events import (
     OrderEvent,
@@ -31,11 +32,11 @@ from spark.ledger.dispatch import Ready
 from spark.metrics import Metrics
 from spark.names import Reason, TradingMode
 from spark.signing import short_digest
-from spark.worker.cache import Kept, Mark, StateCache
+from spark.worker.cache import Kept, Mark, StateCache, Unkept
 from spark.worker.tenure import Tenure
 
 _NS_PER_S: Final = 1e9
-#: Events since the last time, when quiet and in any case.
+#: Events since the last time, when quiet or late and in any case.
 _IDLE_EVENTS_MIN: Final = 1_000
 _BUSY_EVENTS_MAX: Final = 40_000
 
@@ -62,7 +63,7 @@ class Desk:
     cache: StateCache[GatewayPast] | None = None
     topic_ids: dict[str, str] = field(default_factory=dict)
     #: Events appended since the state was kept, and the place behind the last one.
-    unkept: int = 0
+    unkept: Unkept = field(default_factory=Unkept)
     mark: Mark | None = None
     outbox: asyncio.Queue[Ready] = field(default_factory=asyncio.Queue)
     answers: list[tuple[Ready, Outcome | Refusal]] = field(default_factory=list)
@@ -89,6 +90,7 @@ class Desk:
         if accepted is not None:
             self.pending.extend(self.lane.take(accepted, self.now()))
             self._timing.opened(self.lane)
+            reach(Point.REQUESTS_TAKEN)
 
     async def turn(self, *, may_claim: bool) -> None:
         """
@@ -113,7 +115,13 @@ class Desk:
             self.pending.extend(changes)
             self._timing.changed(self.lane, changes)
         self.away.keep(self.lane.manners, now)
+        if claimed:
+            reach(Point.CLAIMS_DECIDED)
         await self.append()
+        if claimed:
+            reach(Point.CLAIMS_WRITTEN)
+        elif answers:
+            reach(Point.ANSWERS_WRITTEN)
         # The append was acknowledged without a gap: the claims stand, in this
         # epoch, and are the first for their ids.
         for ready in claimed:
@@ -129,7 +137,7 @@ class Desk:
             partition = self.tenure.partition
             bodies = [encode(event) for event in events]
             offsets = await self.tenure.write([Outgoing(partition, key, body) for body in bodies])
-            self.unkept += len(bodies)
+            self.unkept.records += len(bodies)
             # Right behind our own last event: what stands beyond it is not ours to name.
             self.mark = Mark(*partition, offsets[-1] + 1, short_digest(bodies[-1]))
             self._timing.said(self.lane, events, now_ns=self.clock.wall_ns())
@@ -138,11 +146,13 @@ class Desk:
 
     def keep(self) -> None:
         """Keep the state on disk, if it is time and nothing waits to be written."""
-        due = _IDLE_EVENTS_MIN if self.is_quiet else _BUSY_EVENTS_MAX
-        mark = self.mark
-        if self.cache is None or mark is None or self.pending or self.unkept < due:
+        now_ns, mark = self.clock.monotonic_ns(), self.mark
+        is_due = self.unkept.is_due(
+            _IDLE_EVENTS_MIN, _BUSY_EVENTS_MAX, is_idle=self.is_quiet, now_ns=now_ns
+        )
+        if self.cache is None or mark is None or self.pending or not is_due:
             return
-        self.unkept = 0
+        self.unkept.kept(now_ns)
         marks = (mark, self.news.mark)
         self.cache.save(
             Kept(
@@ -190,6 +200,7 @@ class Desk:
         while True:
             ready = await self.outbox.get()
             outcome = await self._send(ready)
+            reach(Point.REPLIED)
             # At once: the next request may be at the door while this waits to be written.
             self.lane.manners.came(ready, outcome, self.now())
             # Only now look up the list: a turn may have replaced it meanwhile.
@@ -204,6 +215,8 @@ class Desk:
             nonlocal refusal
             found = refusal_at_door(self.lane, ready, self.now())
             refusal = found or refusal
+            if found is None:
+                reach(Point.AT_THE_DOOR)
             return found is None
 
         venue = self.way(ready.mode)

@@ -19,6 +19,7 @@ from spark.errors import MalformedError, TagError
 from spark.events import CancelApproved, OrderApproved, Refusal, RequestSealed, SigningSkipped
 from spark.exchanges.port import SignedRequest
 from spark.ledger.control import Control
+from spark.ledger.control_state import named
 from spark.names import AccountId, Action, Endpoint, Reason, TradingMode
 from spark.signing import SealKey, TagChecker, bound_to
 from spark.worker.contract import Given
@@ -63,7 +64,7 @@ class Permit:
         Asked at intake, and again with no `await` before the first byte (R10).
         """
         if kills := self.kills(approval.account):
-            return Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=", ".join(kills))
+            return Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=named(kills))
         mode = self.control.mode(approval.account, self.mode)
         if approval.mode is not mode:
             return Refusal(code=Reason.MODE_FORBIDS, found=approval.mode, limit=mode)
@@ -95,7 +96,8 @@ def open_request(
     if given.fault is not None:
         return (Refusal(code=given.fault.reason, found=given.fault.detail),)
     if isinstance(given.event, SigningSkipped):
-        return given.event.reasons
+        # Whoever reads what became of an order finds a reason, also of a signer gone wrong.
+        return given.event.reasons or (Refusal(code=Reason.UPSTREAM_REFUSED),)
     if not isinstance(given.event, RequestSealed):
         return (Refusal(code=Reason.MALFORMED, found="not a signed record"),)
     try:

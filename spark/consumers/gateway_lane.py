@@ -26,6 +26,7 @@ from spark.events import (
 from spark.exchanges.port import Answer, Outcome
 from spark.ledger.dispatch import AnyDispatch, Ready
 from spark.ledger.fold import Orders, cancel_key, fold_event, forget
+from spark.ledger.lease import Lease
 from spark.ledger.orders import CLOSED
 from spark.names import (
     AccountId,
@@ -54,6 +55,7 @@ class Lane:
     manners: Manners
     keys: GatewayKeys
     permit: Permit
+    lease: Lease
     #: Signed records taken and neither claimed nor ended, with the lineage before each.
     open_offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     #: Signed records at or above the resume point that have their event already.
@@ -111,6 +113,7 @@ class Lane:
             approval=found.approval,
             request=found.request,
             offset=given.offset,
+            appended_ns=given.appended_ns,
             too_old_ns=now.monotonic_ns + found.sealed.not_after_ns - now.wall_ns,
         )
         if ready.is_place:
@@ -255,7 +258,7 @@ def open_orders(lane: Lane, now_ns: int) -> frozenset[ClientOrderId]:
 
 
 def refusal_at_door(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
-    """Look for the last time, with the connection in hand: halts, lateness, manners (R10, A4)."""
+    """Look for the last time, with the connection in hand: halts, lateness, lease, manners."""
     approval = ready.approval
     if isinstance(approval, OrderApproved):
         found = lane.permit.refusal_now(approval)
@@ -263,7 +266,7 @@ def refusal_at_door(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
             return found
     if lane.is_late(ready, now):
         return Refusal(code=Reason.SIGNATURE_EXPIRED)
-    return lane.manners.refusal(ready, now)
+    return _unleased(lane, ready, now) or lane.manners.refusal(ready, now)
 
 
 def past_of(lane: Lane, topic_ids: dict[str, str]) -> GatewayPast:
@@ -300,4 +303,11 @@ def _refusal(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
     if ready.is_place and sealed.symbol in lane.orders.unknown_symbols:
         # The guardrail learns of an unknown a moment later than we do.
         return Refusal(code=Reason.UNKNOWN_OUTCOME_OPEN, found=sealed.symbol)
-    return None
+    return _unleased(lane, ready, now)
+
+
+def _unleased(lane: Lane, ready: Ready, now: Now) -> Refusal | None:
+    """Refuse a place, on paper too, unless the guardrail lives; a cancel waits for nobody (S9)."""
+    if not ready.is_place:
+        return None
+    return lane.lease.refusal(ready.appended_ns, wall_ns=now.wall_ns, monotonic_ns=now.monotonic_ns)

@@ -24,6 +24,7 @@ from spark.topics import (
     BY_NAME,
     VENUE_STATE,
 )
+from spark.worker.fence import Reigns
 
 _READ_WAIT_MS: Final = 500
 #: Books and trades of each exchange, with the records to look back. Feeds write a full book
@@ -64,9 +65,12 @@ async def follow_market(bus: Bus, market: PaperMarket) -> None:
     reader = await bus.reader(
         {p: max(starts[p], ends[p] - back[p.topic]) for p in partitions}, Pace.SIDE
     )
+    reigns = Reigns()
     try:
         while True:
             for number, record in enumerate(await reader.read(_READ_WAIT_MS), 1):
+                if reigns.is_void(record):
+                    continue
                 try:
                     market.take(decode(record.value or b""))
                 except MalformedError:

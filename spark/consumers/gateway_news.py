@@ -18,7 +18,8 @@ from spark.ledger.fold import Orders, fold_event
 from spark.names import ClientOrderId, OrderState
 from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark
-from spark.worker.resume import place_of, read_through
+from spark.worker.resume import place_of
+from spark.worker.spans import read_through
 
 
 @dataclass(frozen=True, slots=True)

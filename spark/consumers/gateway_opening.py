@@ -25,10 +25,11 @@ from spark.exchanges.port import OrderVenue
 from spark.ledger.breaker import Breaker
 from spark.ledger.budget import Budget
 from spark.ledger.dispatch import AnyDispatch, Dispatch, StampedDispatch
+from spark.ledger.lease import Lease
 from spark.metrics import Metrics
 from spark.names import AccountId, Endpoint, Role, TradingMode, Venue, venue_of
 from spark.signing import TagChecker
-from spark.worker.cache import StateCache
+from spark.worker.cache import StateCache, Unkept
 from spark.worker.halts import Halts
 from spark.worker.inbox import Inbox
 from spark.worker.tenure import Tenure
@@ -56,6 +57,8 @@ class GatewayWiring:
     #: Requests in flight for each account.
     concurrency_max: int
     instance: str
+    #: For how long a pulse of the guardrail lets places go (S9).
+    lease_ns_max: int
     #: Set once the log is folded and requests are being served.
     ready: asyncio.Event
     #: Where states are kept between runs; None keeps none.
@@ -123,6 +126,7 @@ class Opening:
             wake=self._wake,
             cache=cache,
             topic_ids=ids,
+            unkept=Unkept.below(tenure.epoch, tenure.partition, kept),
         )
         away.restore(desk.lane.manners, desk.now())
         desk.pending.extend(news.missed)
@@ -158,6 +162,7 @@ class Opening:
                 control=wiring.halts.control,
                 kills=wiring.halts.kills,
             ),
+            lease=Lease(f"{topics.DECISIONS}/{source.number}", wiring.lease_ns_max),
             handled=past.handled,
             claimed_below=past.claimed_below,
         )

@@ -19,8 +19,8 @@ from spark.ledger.fold import Orders, fold_event, forget
 from spark.names import BreakerState
 from spark.worker.cache import Kept
 from spark.worker.fence import Lineage
-from spark.worker.resume import check_topic_ids, place_of, read_through
-from spark.worker.tenure import read_between
+from spark.worker.resume import check_topic_ids, place_of
+from spark.worker.spans import read_between, read_through
 
 #: Longer than any signature, approval and intent together live.
 MEMORY_NS: Final = 600_000_000_000
@@ -54,7 +54,8 @@ class GatewayPast:
         # As while working: or a start over a long log would hold every order that ever was.
         forget(self.orders, place.appended_ns - MEMORY_NS)
         if isinstance(event, PartitionFenced):
-            self.topic_ids.update(event.topic_ids)
+            # The first word counts: a start that halted had fenced with today's ids (R18).
+            self.topic_ids.update(event.topic_ids | self.topic_ids)
             return
         if getattr(event, "epoch", None) != self.orders.epoch:
             return

@@ -2,6 +2,7 @@
 What the gateway measures: how long orders took, where an exchange erred, what holds it back.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,6 +38,7 @@ class Timing:
         self._metrics = metrics
         #: Append time of the intents whose place is in flight, for Place→ACK.
         self._asked_ns: dict[str, int] = {}
+        self._is_leased = False
 
     def opened(self, lane: Lane) -> None:
         """Take how long the places that were opened took to be sealed."""
@@ -78,6 +80,18 @@ class Timing:
         self._metrics.weight_spent.labels(venue_of(account)).set(manners.address.budget.spent)
         self._metrics.orders_in_flight.labels(account).set(lane.dispatch.in_flight)
         self._metrics.unknown_open.labels(account).set(len(lane.orders.unknown))
+        self._leased(lane, now)
+
+    def _leased(self, lane: Lane, now: Now) -> None:
+        age_ns = lane.lease.age_ns(now.wall_ns, now.monotonic_ns)
+        age_s = math.inf if age_ns is None else age_ns / _NS_PER_S
+        self._metrics.lease_age.labels(lane.account).set(age_s)
+        is_leased = not lane.lease.is_over(now.wall_ns, now.monotonic_ns)
+        if is_leased != self._is_leased:
+            self._is_leased = is_leased
+            say = logger().info if is_leased else logger().error
+            event = "lease_held" if is_leased else "lease_over"
+            say(event, account=lane.account, pulse_age_s=round(age_s, 1))
 
     def changed(self, lane: Lane, changes: Sequence[BreakerChanged]) -> None:
         """Show the breaker, and say what became of it."""

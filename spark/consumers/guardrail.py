@@ -2,7 +2,7 @@
 Guardrail: turns each intent into an approved or a refused one.
 
 Reads   orders.intents; beside it orders.events, account.events, venue.state, venue.marks,
-        the feeds' marks, risk.equity, control, control.halt, control.pulse; the kill latch
+        the feeds' marks, risk.equity, control, control.halt, audit.pulse; the kill latch
 Writes  orders.decisions, keyed by account, exactly one for each intent
 Owns    nothing but a kept state, which is a cache; the log is what it knows
 Fails   closed: what it does not know, it refuses on
@@ -20,6 +20,7 @@ from spark.consumers.guardrail_state import (
     GuardState,
     equity_key,
     fold_account_event,
+    fold_audit,
     fold_decision,
     fold_order_event,
     fold_side,
@@ -61,7 +62,7 @@ from spark.names import (
     venue_of,
 )
 from spark.people import People
-from spark.signing import find_tag
+from spark.signing import find_tag, signature_check
 from spark.worker.contract import Given, Place, Tick
 
 _RULES_MAX: Final = 1_000
@@ -94,12 +95,13 @@ class Guardrail:
         topics.RISK_EQUITY,
         topics.CONTROL,
         topics.CONTROL_HALT,
-        topics.CONTROL_PULSE,
+        topics.AUDIT_PULSE,
     )
     state_type = GuardState
 
     def __init__(self, start: Start, people: People) -> None:
         self._start = start
+        self._witness = signature_check(start.witness_key) if start.witness_key else None
         self._people = people
         # Twice the window in which an id is accepted: a repetition is either
         # remembered or refused for its age (A7).
@@ -136,6 +138,8 @@ class Guardrail:
                     people=self._people,
                     start_mode=self._start.mode,
                 )
+            case topics.AUDIT_PULSE:
+                fold_audit(state, place, event, witness=self._witness)
             case _:
                 fold_side(state, place, event)
 
@@ -228,6 +232,7 @@ class Guardrail:
             clock=state.clocks.get(venue_of(intent.account)),
             bist_sessions=state.bist_sessions,
             audit_lag_ns=state.trail.lag_ns(given.appended_ns),
+            receipt_age_ns=state.trail.receipt_age_ns(given.appended_ns),
             worth=worth,
             rates=state.rates,
             exposure=state.exposure,

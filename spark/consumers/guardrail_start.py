@@ -7,6 +7,8 @@ Also what is in force when people and protections have spoken: the stricter of t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from spark.guards.limits import Limits, from_settings, to_settings
 from spark.ledger.control_state import Control
 from spark.names import AccountId, Endpoint, StrategyId, TradingMode
@@ -14,12 +16,14 @@ from spark.names import AccountId, Endpoint, StrategyId, TradingMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What the environment says: start limits, mode, endpoint, ramp."""
+    """What the environment says: start limits, mode, endpoint, ramp, whose receipts count."""
 
     limits: Limits
     mode: TradingMode
     endpoint: Endpoint
     volume_ramp_pct: int
+    #: The key of the audit trail's witness; None where none is named, and no receipt counts.
+    witness_key: Ed25519PublicKey | None = None
 
 
 def start_settings(start: Start) -> dict[str, str]:
@@ -28,6 +32,7 @@ def start_settings(start: Start) -> dict[str, str]:
         "mode": start.mode.value,
         "endpoint": start.endpoint.value,
         "volume_ramp_pct": str(start.volume_ramp_pct),
+        "witness_key": start.witness_key.public_bytes_raw().hex() if start.witness_key else "",
     }
 
 
@@ -45,9 +50,14 @@ def read_start(settings: Mapping[str, str]) -> Start:
             mode=TradingMode(settings["mode"]),
             endpoint=Endpoint(settings["endpoint"]),
             volume_ramp_pct=int(settings["volume_ramp_pct"]),
+            witness_key=_key(settings["witness_key"]),
         )
     except KeyError as error:
         raise ValueError(f"{error.args[0]} is missing") from None
+
+
+def _key(text: str) -> Ed25519PublicKey | None:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text)) if text else None
 
 
 def limits_in_force(

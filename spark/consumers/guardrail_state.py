@@ -13,6 +13,8 @@ from decimal import ROUND_UP
 from typing import Final
 
 from spark import topics
+from spark.audit_anchor import is_receipt_signed
+from spark.audit_chain import Verify
 from spark.events import (
     CancelApproved,
     ClockMeasured,
@@ -26,10 +28,12 @@ from spark.events import (
     PartitionFenced,
     PricesMarked,
     ProcessPulsed,
+    Receipt,
     RequestNotSent,
     SessionsPublished,
 )
 from spark.guards.duplicate import order_key
+from spark.ids import client_order_id
 from spark.ledger.control import Control
 from spark.ledger.exposure import Entry, Exposure
 from spark.ledger.fold import Orders, fold_event, forget
@@ -58,6 +62,10 @@ _UNPROVEN: Final = frozenset(
         Reason.WRONG_PARTITION,
         Reason.ACCOUNT_UNKNOWN,
     }
+)
+#: Ends of a second intent of the same id, whose first may be on its way (R5).
+_NOT_OF_THE_APPROVAL: Final = frozenset(
+    {Reason.UPSTREAM_REFUSED, Reason.ALREADY_SIGNED, Reason.DUPLICATE_CLAIM}
 )
 #: Before these the exchange has not answered.
 _UNANSWERED: Final = frozenset({OrderState.PENDING, OrderState.CLAIMED, OrderState.UNKNOWN})
@@ -136,6 +144,9 @@ def fold_order_event(state: GuardState, place: Place, event: Event, *, memory_ns
         if event.epoch == state.gateway_fenced_epoch:
             state.gateway_ready_epoch = event.epoch
         return
+    if isinstance(event, RequestNotSent) and not event.client_order_id:
+        _end_unsigned(state, event, place.appended_ns)
+        return
     order = state.orders.by_id.get(getattr(event, "client_order_id", ClientOrderId("")))
     if order is None:
         return
@@ -148,6 +159,18 @@ def fold_order_event(state: GuardState, place: Place, event: Event, *, memory_ns
         state.rates.answer(order.client_order_id, place.appended_ns)
 
 
+def _end_unsigned(state: GuardState, event: RequestNotSent, appended_ns: int) -> None:
+    """Let go of an approval that got no signature: its end names the intent alone (R6)."""
+    is_about_another = any(one.code in _NOT_OF_THE_APPROVAL for one in event.reasons)
+    if event.epoch != state.orders.epoch or is_about_another:
+        return
+    key = client_order_id(event.account, event.strategy, event.intent_id)
+    if key in state.orders.by_id:
+        return  # it left all the same: what the exchange says of it counts (R5)
+    state.exposure.end_unsigned(key, appended_ns)
+    state.rates.release(key)
+
+
 def fold_account_event(state: GuardState, place: Place, event: Event) -> None:
     """Take in what the exchange says of the account, beside what the gateway learnt."""
     fold_account(state.standing, event, place.offset, appended_ns=place.appended_ns)
@@ -155,7 +178,7 @@ def fold_account_event(state: GuardState, place: Place, event: Event) -> None:
 
 
 def fold_side(state: GuardState, place: Place, event: Event) -> None:
-    """Take in what venues, marks, the sentinel and processes say; of venues the account's own."""
+    """Take in what venues, marks and the sentinel say; of venues the account's own."""
     venue = getattr(event, "venue", None)
     if venue is not None and venue not in _VENUES[state.partition]:
         # The same symbol may stand for something else elsewhere.
@@ -174,9 +197,18 @@ def fold_side(state: GuardState, place: Place, event: Event) -> None:
         case EquityMarked():
             key = equity_key(event.account, event.book)
             state.equity[key] = (place.appended_ns, event)
+        case _:
+            return
+
+
+def fold_audit(state: GuardState, place: Place, event: Event, *, witness: Verify | None) -> None:
+    """Take in how far the auditor is, and what the witness saw: it signs, the auditor passes on."""
+    match event:
         case ProcessPulsed():
             source = f"{topics.INTENTS}/{state.partition}"
             state.trail.pulsed(event, source, place.appended_ns)
+        case Receipt() if witness is not None and is_receipt_signed(event, witness):
+            state.trail.witnessed(event, place.appended_ns)
         case _:
             return
 

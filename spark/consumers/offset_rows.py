@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from spark.bus.port import Bus, Partition
 from spark.errors import PositionError
 from spark.signing import short_digest
-from spark.worker.tenure import read_between
+from spark.worker.incarnations import REMEDY
+from spark.worker.spans import read_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,13 @@ def _check_range(partition: Partition, row: Stored, log: LogNow, *, remedy: str)
         )
     if row.next_offset < start:
         raise PositionError(
-            f"{partition}: records {row.next_offset} to {start - 1} expired before they were read"
+            f"{partition}: records {row.next_offset} to {start - 1} expired before they were read; "
+            f"{REMEDY}"
         )
     if row.next_offset > end:
         raise PositionError(
-            f"{partition}: the log ends at {end}, but {row.next_offset} is due: it was cut"
+            f"{partition}: the log ends at {end}, but {row.next_offset} is due: it was cut;"
+            f" {REMEDY}"
         )
 
 
@@ -81,4 +84,6 @@ async def _check_digest(bus: Bus, partition: Partition, row: Stored) -> None:
     before = row.next_offset - 1
     record = (await read_between(bus, partition, start=before, end=row.next_offset))[0]
     if short_digest(record.value or b"") != row.last_digest:
-        raise PositionError(f"{partition}: offset {before} is not the record that was written")
+        raise PositionError(
+            f"{partition}: offset {before} is not the record that was written; {REMEDY}"
+        )

@@ -12,7 +12,6 @@ Fails   without loss: it remembers nothing beside the rows, so an aborted transa
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,22 +21,23 @@ from spark.consumers.comeback import come_back
 from spark.consumers.projector_batch import BATCH_RECORDS_MAX, Batch, Cutter, Mark
 from spark.consumers.projector_places import take_marks
 from spark.consumers.projector_store import advance, project
+from spark.consumers.rivalry import Rivalry
+from spark.consumers.table_watch import watch_tables
+from spark.crash_points import Point, reach
 from spark.db.migrate import require_current
 from spark.db.pool import Database
-from spark.errors import BusUnavailable, DatabaseUnavailable, FencedError
+from spark.errors import DatabaseUnavailable, FencedError
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
 from spark.topics import CONTROL_PULSE
+from spark.worker.crew import Crew
 from spark.worker.pulse import Pulse
 
 _READ_WAIT_MS: Final = 200
-_WATCH_PERIOD_S: Final = 2.0
 #: From one wake-up's work to the next, at the least: rows are for people and reports.
 _GATHER_S: Final = 0.05
 _NS_PER_S: Final = 1e9
-#: Transactions lost in a row to another projector, after which this one leaves.
-_LOST_MAX: Final = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,8 +56,8 @@ class Projector:
     batch_records_max: int = BATCH_RECORDS_MAX
     #: How far each partition is in the tables.
     _marks: dict[Partition, Mark] = field(default_factory=dict)
-    #: Transactions lost in a row.
-    _lost: int = 0
+    _topic_ids: dict[str, str] = field(default_factory=dict)
+    _rivalry: Rivalry = field(default_factory=Rivalry)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -72,12 +72,11 @@ class Projector:
         """
         await require_current(self.database)
         await self._find_place()
-        positions = {partition: mark.next_offset for partition, mark in self._marks.items()}
-        reader = await self.bus.reader(positions, Pace.SIDE)
+        reader = await self.bus.reader(self._positions(), Pace.SIDE)
         writer = await self.bus.writer([CONTROL_PULSE])
         pulse = Pulse(Role.PROJECTOR, self.instance, writer, clock=self.clock)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with Crew() as group:
                 sides = [
                     group.create_task(pulse.beat(list, self._named_positions)),
                     group.create_task(self._watch()),
@@ -96,8 +95,8 @@ class Projector:
                 await self._take_turn(reader)
             except (FencedError, DatabaseUnavailable) as error:
                 logger().warning("transaction_aborted", why=str(error))
-                self._lost += isinstance(error, FencedError)
-                if self._lost >= _LOST_MAX:
+                is_lost = isinstance(error, FencedError)
+                if is_lost and self._rivalry.is_over_after(self.clock.monotonic_ns()):
                     raise
                 is_away = isinstance(error, DatabaseUnavailable)
                 if is_away:
@@ -105,8 +104,8 @@ class Projector:
                 await come_back(
                     self._find_place, self.database, stop, clock=self.clock, is_away=is_away
                 )
-                for partition, mark in self._marks.items():
-                    reader.seek(partition, mark.next_offset)
+                for partition, offset in self._positions().items():
+                    reader.seek(partition, offset)
 
     async def _take_turn(self, reader: Reader) -> None:
         records = await reader.read(_READ_WAIT_MS)
@@ -126,13 +125,17 @@ class Projector:
             # First, and over all partitions: from here on no other projector's rows change,
             # so what is read now is what the new rows are folded from.
             await advance(transaction, batch)
+            reach(Point.OFFSETS_MOVED)
             rows = await project(transaction, batch)
+            reach(Point.ROWS_WRITTEN)
+        reach(Point.ROWS_COMMITTED)
         self._marks = batch.after
-        self._lost = 0
         self._count(batch, rows)
 
     async def _find_place(self) -> None:
-        self._marks = await take_marks(self.bus, self.database, self.partitions)
+        standing = await take_marks(self.bus, self.database, self.partitions)
+        self._marks = standing.marks
+        self._topic_ids = {partition.topic: one for partition, one in standing.topic_ids.items()}
 
     def _count(self, batch: Batch, rows: dict[str, int]) -> None:
         now_ns = self.clock.wall_ns()
@@ -147,17 +150,17 @@ class Projector:
             self.metrics.rows_rejected.labels(reject.reason).inc()
 
     async def _watch(self) -> None:
-        while True:
-            if await self.database.is_healthy():
-                self.ready.set()
-            else:
-                self.ready.clear()
-            # Without an answer the gauge stays: the broker's absence has its own alarm.
-            with suppress(BusUnavailable):
-                for partition, end in (await self.bus.ends(list(self._marks))).items():
-                    behind = end - self._marks[partition].next_offset
-                    self.metrics.lag.labels(str(partition)).set(max(0, behind))
-            await asyncio.sleep(_WATCH_PERIOD_S)
+        await watch_tables(
+            self.bus,
+            self.database,
+            self._positions,
+            topic_ids=lambda: self._topic_ids,
+            ready=self.ready,
+            metrics=self.metrics,
+        )
+
+    def _positions(self) -> dict[Partition, int]:
+        return {partition: mark.next_offset for partition, mark in self._marks.items()}
 
     def _named_positions(self) -> dict[str, int]:
-        return {str(partition): mark.next_offset for partition, mark in self._marks.items()}
+        return {str(partition): offset for partition, offset in self._positions().items()}

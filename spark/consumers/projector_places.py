@@ -13,6 +13,7 @@ from spark.consumers.projector_batch import SOURCES, Mark
 from spark.db.pool import Database, Transaction
 from spark.errors import PositionError
 from spark.log import logger
+from spark.worker.incarnations import REMEDY as REMEDY_PAGE
 from spark.worker.resume import check_partition_counts
 
 REMEDY: Final = "`spark db rebuild` makes the tables anew from the log as it is now"
@@ -31,7 +32,7 @@ def partitions_of(numbers: Sequence[int]) -> list[Partition]:
     return sorted(Partition(topic, number) for topic in SOURCES for number in numbers)
 
 
-async def take_marks(bus: Bus, database: Database, numbers: Sequence[int]) -> dict[Partition, Mark]:
+async def take_marks(bus: Bus, database: Database, numbers: Sequence[int]) -> Standing:
     """
     Read how far the tables go, beginning where there is nothing, and check each place.
 
@@ -56,7 +57,7 @@ async def take_marks(bus: Bus, database: Database, numbers: Sequence[int]) -> di
         standing = await read_standing(transaction, numbers)
     # Only now, or another projector may have gone past an end that was asked for before.
     await check_standing(bus, standing, await log_now(bus, numbers))
-    return standing.marks
+    return standing
 
 
 async def log_now(bus: Bus, numbers: Sequence[int]) -> LogNow:
@@ -73,7 +74,7 @@ async def log_now(bus: Bus, numbers: Sequence[int]) -> LogNow:
     log = LogNow(ids, await bus.starts(partitions), await bus.ends(partitions))
     for partition, start in log.starts.items():
         if start > 0:
-            raise PositionError(f"{partition}: records below {start} are gone")
+            raise PositionError(f"{partition}: records below {start} are gone; {REMEDY_PAGE}")
     return log
 
 

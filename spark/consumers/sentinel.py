@@ -34,6 +34,7 @@ from spark.consumers.sentinel_state import (
     fold,
     samples,
 )
+from spark.crash_points import Point, reach
 from spark.errors import MalformedError
 from spark.events import EquityMarked
 from spark.ledger.equity import DAY_NS, refold_peaks
@@ -41,16 +42,14 @@ from spark.ledger.protection import Finding, halt_prefix, reaction
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
+from spark.worker.crew import Crew
+from spark.worker.fence import Reigns
 from spark.worker.halts import CONTROL_TOPICS, Halts
 from spark.worker.latch_pull import pull_latch
 from spark.worker.pulse import Pulse
-from spark.worker.resume import (
-    check_partition_counts,
-    fold_record,
-    read_sides,
-    read_through,
-)
+from spark.worker.resume import check_partition_counts, fold_record, read_sides
 from spark.worker.sides import follow
+from spark.worker.spans import read_through
 from spark.worker.tenure import Holder, Tenure, take
 
 _ROLE: Final = Role.SENTINEL.value
@@ -103,6 +102,7 @@ class Sentinel:
         #: Reactions that were written and not read back yet, by their prefix.
         self._pending: dict[str, int] = {}
         self._keeper = SentinelKeeper(None, {})
+        self._reigns = Reigns()
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -123,7 +123,7 @@ class Sentinel:
             control = await wiring.halts.read(wiring.bus)
             wiring.ready.set()
             logger().info("ready", epoch=tenure.epoch)
-            async with asyncio.TaskGroup() as group:
+            async with Crew() as group:
                 tasks = [
                     group.create_task(pulse.beat(lambda: [tenure], lambda: _texts(positions))),
                     group.create_task(wiring.halts.follow(wiring.bus, control)),
@@ -182,6 +182,8 @@ class Sentinel:
         await read_through(bus, {_OUTPUT: (first, tenure.epoch)}, each)
 
     def _fold(self, record: Record) -> None:
+        if record.partition.topic in topics.HELD and self._reigns.is_void(record):
+            return
         fold_record(
             record,
             lambda place, event: fold(self._state, self._around, place=place, event=event),
@@ -237,6 +239,7 @@ class Sentinel:
         if self._pending.get(prefix, -1) >= read:
             return
         said = reaction(finding, now_ns)
+        reach(Point.PROTECTION_DECIDED)
         if finding.is_kill:
             self._pull(said[0].halt, f"{_ROLE}: {finding.reason}\n".encode())
         partition = Partition(topics.CONTROL_HALT, 0)

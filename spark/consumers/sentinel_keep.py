@@ -14,8 +14,8 @@ from spark.signing import short_digest
 from spark.worker.cache import Kept, Mark, StateCache
 from spark.worker.tenure import Tenure
 
-#: Samples between two times of keeping the state.
-UNKEPT_MAX: Final = 60
+#: Samples between two times of keeping the state: what came since is folded by the next start.
+UNKEPT_MAX: Final = 10
 
 
 class SentinelKeeper:
@@ -34,7 +34,9 @@ class SentinelKeeper:
         #: The last record folded of each partition, and what is known of the others.
         self._last: dict[Partition, Record] = {}
         self._marks: dict[Partition, Mark] = {}
-        self._unkept = 0
+        # The first sample keeps what the start folded: or one that ends again and again would
+        # fold more each time.
+        self._unkept = UNKEPT_MAX
 
     async def load(self, bus: Bus) -> tuple[SentinelState, dict[Partition, int]]:
         """

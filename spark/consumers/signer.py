@@ -43,6 +43,7 @@ from spark.exchanges.port import (
 )
 from spark.ledger.ceilings import Ceilings
 from spark.ledger.control import fold_control
+from spark.ledger.control_state import named
 from spark.names import (
     BOOK_OF,
     TAG_PREFIX,
@@ -223,7 +224,7 @@ class Signer:
     def _check_place(self, state: SignerState, approval: OrderApproved, tick: Tick) -> None:
         kills = (*tick.halts, *state.control.kills(approval.account))
         if kills:
-            raise _SkipError(Reason.KILL_SWITCH_ACTIVE, ", ".join(kills))
+            raise _SkipError(Reason.KILL_SWITCH_ACTIVE, named(kills))
         mode = state.control.mode(approval.account, self._rules.mode)
         if approval.mode is not mode:
             raise _SkipError(Reason.MODE_FORBIDS, approval.mode, mode)

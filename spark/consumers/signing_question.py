@@ -34,7 +34,9 @@ def read_question(line: bytes) -> Asked | None:
     if not all(isinstance(fields[name], str) for name in _TEXTS):
         return None
     question, since_ns = fields["question"], fields["since_ns"]
-    if question not in set(Question) or type(since_ns) is not int:
+    if not isinstance(question, str) or question not in set(Question):
+        return None
+    if type(since_ns) is not int:
         return None
     asked = Asked(
         question=Question(question),

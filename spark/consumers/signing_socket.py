@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from spark.bus.port import Bus, Outgoing, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import decode, encode
 from spark.consumers.signing_question import read_question, write_question
+from spark.crash_points import Point, reach
 from spark.errors import MalformedError, SparkError, VenueUnavailable
 from spark.events import ClockMeasured, KeyUsed
 from spark.exchanges.port import (
@@ -39,10 +41,16 @@ from spark.exchanges.port import (
 )
 from spark.log import logger
 from spark.names import AccountId, venue_of
+from spark.quoting import one_line, shown
 from spark.topics import CONTROL_KEYS, partition_of
-from spark.worker.resume import read_through
+from spark.worker.crew import Crew
+from spark.worker.spans import read_through
 
 _LINE_BYTES_MAX: Final = 4096
+_ERROR_CHARS_MAX: Final = 200
+#: What a record holds.
+_STAMP_NS_MAX: Final = 2**63 - 1
+_REQUEST: Final = TypeAdapter(SignedRequest)
 _CREDENTIALS: Final = struct.Struct("3i")
 _ANSWER_S_MAX: Final = 3.0
 #: How long a connection may say nothing.
@@ -86,7 +94,7 @@ class SigningSocket:
         )
         # The directory lets others pass but not look; who may ask is the kernel's word.
         self.path.chmod(0o666)
-        async with asyncio.TaskGroup() as group:
+        async with Crew() as group:
             failing = group.create_task(_raised(failed))
             try:
                 yield
@@ -139,6 +147,7 @@ class SigningSocket:
         await self.writer.write(
             [Outgoing(Partition(CONTROL_KEYS, 0), asked.account.encode(), encode(used))]
         )
+        reach(Point.KEY_USE_WRITTEN)
         return asdict(request)
 
     def _allowed(self, line: bytes, uid: int) -> Asked:
@@ -217,14 +226,31 @@ class SigningClient:
                 reader, writer = await asyncio.open_unix_connection(self._path)
                 try:
                     writer.write(write_question(asked) + b"\n")
-                    answer = orjson.loads(await reader.readline())
+                    answer = await reader.readline()
                 finally:
                     writer.close()
         except (OSError, TimeoutError, ValueError) as error:
             raise VenueUnavailable(f"the signer does not answer: {type(error).__name__}") from None
-        if "error" in answer:
-            raise VenueUnavailable(f"the signer says: {answer['error']}")
-        return SignedRequest(**answer)
+        return _read_answer(answer)
+
+
+def _read_answer(line: bytes) -> SignedRequest:
+    """Read what the signer said, which may be cut short or no signer's at all."""
+    try:
+        answer = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise VenueUnavailable("the signer does not answer: no JSON") from None
+    if isinstance(answer, dict) and "error" in answer:
+        said = answer["error"]
+        told = one_line(said, _ERROR_CHARS_MAX) if isinstance(said, str) else shown(said)
+        raise VenueUnavailable(f"the signer says: {told}")
+    try:
+        request = _REQUEST.validate_json(line, strict=True)
+    except ValidationError:
+        raise VenueUnavailable("the signer does not answer: not a signed request") from None
+    if not all(0 <= one <= _STAMP_NS_MAX for one in (request.stamp_ns, request.final_after_ns)):
+        raise VenueUnavailable("the signer does not answer: a time beyond every clock")
+    return request
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

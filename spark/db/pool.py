@@ -20,6 +20,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from spark.crash_points import Point, reach
 from spark.db.queries import QUERIES
 from spark.errors import (
     AuthorisationError,
@@ -255,8 +256,10 @@ def _copy_steps(pgconn: PGconn, query: bytes, bodies: Iterable[bytes]) -> PQGen[
             pgconn.put_copy_data(body[start : start + _PIECE_BYTES])
             if start + _PIECE_BYTES < len(body):
                 yield from generators.send(pgconn)
+        reach(Point.IN_COPY)
         pgconn.put_copy_end()
         yield from generators.send(pgconn)
+    reach(Point.ROWS_COPIED)
     _refuse_errors((yield from generators.fetch_many(pgconn)))
 
 

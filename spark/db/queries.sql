@@ -179,3 +179,29 @@ SELECT * FROM unnest(
 ON CONFLICT (topic, partition) DO UPDATE SET
     topic_id = EXCLUDED.topic_id, next_offset = EXCLUDED.next_offset,
     last_digest = EXCLUDED.last_digest, epoch = EXCLUDED.epoch, seq = EXCLUDED.seq;
+
+-- jury_places: how far the projected tables go
+SELECT topic, partition, next_offset FROM projector_offsets;
+
+-- jury_market_rows: rows of each market topic in the tables, at the place up to which they go
+SELECT o.topic, o.next_offset,
+    CASE split_part(o.topic, '.', 3)
+        WHEN 'quotes' THEN
+            (SELECT count(*) FROM market.quotes WHERE venue = split_part(o.topic, '.', 2))
+        WHEN 'trades' THEN
+            (SELECT count(*) FROM market.trades WHERE venue = split_part(o.topic, '.', 2))
+        ELSE
+            (SELECT count(*) FROM market.book_updates WHERE venue = split_part(o.topic, '.', 2))
+    END
+FROM market.feed_offsets o;
+
+-- audit_anchored: how many links of the audit's chain have an anchor in the table
+SELECT coalesce(max(size), 0) FROM audit_anchors WHERE witness = '';
+
+-- audit_anchor_add: keep an anchor or a receipt
+INSERT INTO audit_anchors (size, witness, root, head, lines, record, body)
+VALUES (%(size)s, %(witness)s, %(root)s, %(head)s, %(lines)s, %(record)s, %(body)s)
+ON CONFLICT (size, witness) DO NOTHING;
+
+-- audit_anchors_all: every anchor and receipt, in the order of the chain
+SELECT size, witness, record, body FROM audit_anchors ORDER BY size, witness;

@@ -354,15 +354,28 @@ PARTITION BY RANGE (received_ns);
 ALTER TABLE market.trades OWNER TO spark_owner;
 
 CREATE TABLE public.audit_anchors (
-    lines bigint NOT NULL,
-    head text NOT NULL,
+    size bigint NOT NULL,
     witness text NOT NULL,
-    receipt bytea NOT NULL,
-    anchored_at timestamp with time zone NOT NULL,
-    CONSTRAINT audit_anchors_head_check CHECK ((head ~ '^[0-9a-f]{64}$'::text))
+    root text NOT NULL,
+    head text,
+    lines bigint,
+    record bigint,
+    body text NOT NULL,
+    anchored_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT audit_anchors_head_check CHECK ((head ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT audit_anchors_root_check CHECK ((root ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT audit_anchors_size_check CHECK ((size >= 0))
 );
 
 ALTER TABLE public.audit_anchors OWNER TO spark_owner;
+
+COMMENT ON COLUMN public.audit_anchors.size IS 'Links of the chain under the root';
+
+COMMENT ON COLUMN public.audit_anchors.witness IS 'Whose receipt it is; empty for a checkpoint of the auditor itself';
+
+COMMENT ON COLUMN public.audit_anchors.record IS 'Where the checkpoint stands on the topic audit';
+
+COMMENT ON COLUMN public.audit_anchors.body IS 'The signed checkpoint, or the receipt';
 
 CREATE TABLE public.audit_log (
     line bigint NOT NULL,
@@ -782,7 +795,7 @@ ALTER TABLE ONLY market.feed_rejects
     ADD CONSTRAINT feed_rejects_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.audit_anchors
-    ADD CONSTRAINT audit_anchors_pkey PRIMARY KEY (lines);
+    ADD CONSTRAINT audit_anchors_pkey PRIMARY KEY (size, witness);
 
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (line);

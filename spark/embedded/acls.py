@@ -47,6 +47,9 @@ PROVISIONER_ACLS: Final = frozenset(
         Acl(PROVISIONER, Resource.CLUSTER, CLUSTER_NAME, Operation.ALTER),
         Acl(PROVISIONER, Resource.CLUSTER, CLUSTER_NAME, Operation.CREATE),
         Acl(PROVISIONER, Resource.CLUSTER, CLUSTER_NAME, Operation.DESCRIBE),
+        # Quotas.
+        Acl(PROVISIONER, Resource.CLUSTER, CLUSTER_NAME, Operation.DESCRIBE_CONFIGS),
+        Acl(PROVISIONER, Resource.CLUSTER, CLUSTER_NAME, Operation.ALTER_CONFIGS),
         Acl(PROVISIONER, Resource.TOPIC, ANY_NAME, Operation.DESCRIBE),
         Acl(PROVISIONER, Resource.TOPIC, ANY_NAME, Operation.DESCRIBE_CONFIGS),
         Acl(PROVISIONER, Resource.TOPIC, ANY_NAME, Operation.ALTER_CONFIGS),

@@ -7,14 +7,17 @@ only the provisioner's answer means anything; it is asked for its own rows first
 
 import asyncio
 from collections.abc import Collection
+from concurrent.futures import Future
 
 from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, ResourceType
 
 from spark.bus.kafka import KafkaLogin
 from spark.embedded.acls import wanted_acls
+from spark.embedded.kafka import BROKER
 from spark.embedded.kafka_admin import REQUEST_TIMEOUT_S, ask, connect, result, results
 from spark.embedded.provision import any_row, binding, topic_config
-from spark.topics import PRINCIPALS, TOPICS, Topic
+from spark.embedded.quotas import quota_differences
+from spark.topics import PRINCIPALS, PROVISIONER, TOPICS, Topic
 
 
 async def differences(login: KafkaLogin, *, topics: Collection[Topic] = TOPICS) -> list[str]:
@@ -31,7 +34,30 @@ async def differences(login: KafkaLogin, *, topics: Collection[Topic] = TOPICS) 
         BusUnavailable: no answer in time.
 
     """
-    return await asyncio.to_thread(_differences, connect(login), tuple(topics))
+    lines = await asyncio.to_thread(_differences, connect(login), tuple(topics))
+    return lines + await quota_differences(login, PRINCIPALS)
+
+
+async def strangers(login: KafkaLogin) -> list[str]:
+    """
+    Say which users a broker has that no table names; raises as `differences`.
+
+    Args:
+        login: the provisioner's.
+
+    """
+    return await asyncio.to_thread(_strangers, connect(login))
+
+
+def _strangers(client: AdminClient) -> list[str]:
+    users = client.describe_user_scram_credentials(request_timeout=REQUEST_TIMEOUT_S)
+    assert isinstance(users, Future), "asked without names, it answers once for all"
+    found = set(result(users))
+    unknown = sorted(found - PRINCIPALS - {PROVISIONER, BROKER})
+    missing = sorted((PRINCIPALS | {PROVISIONER}) - found)
+    return [f"user that the table does not have: {name}" for name in unknown] + [
+        f"missing user: {name}" for name in missing
+    ]
 
 
 def _differences(client: AdminClient, topics: tuple[Topic, ...]) -> list[str]:

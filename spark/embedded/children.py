@@ -6,9 +6,7 @@ secrets are. No secret is in it, nor in an argument (S15).
 """
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from spark.embedded.child import Child, IsAlive
-from spark.embedded.command import Command
+from spark.embedded.command import Command, base_environment, closed_start
 from spark.embedded.exchanges import TIME_PATH
 from spark.embedded.home import Home
 from spark.embedded.kafka import KafkaServer
@@ -47,18 +45,22 @@ class Surroundings:
     database_urls: Mapping[str, str]
     #: Servers that are embedded, and so can be waited for.
     embedded: frozenset[str]
+    #: The module that runs a process by its name; a drill's own is the only other one.
+    program: str
 
 
 def process_child(process: Process, around: Surroundings) -> Child:
     """Describe a Spark process."""
     directory = around.home.run_of(process.name)
+    words = (around.program, "run", process.name)
 
     async def command() -> Command:
         for suffix in _ADDRESS_SUFFIXES:
             with suppress(FileNotFoundError):
                 (directory / f"{process.name}{suffix}").unlink()
         return Command(
-            argv=(sys.executable, "-I", "-m", "spark", "run", process.name),
+            argv=closed_start(*words),
+            words=words,
             env=_environment(process.name, around),
             cwd=directory,
             uid=around.uids.get(process.name),
@@ -146,10 +148,10 @@ def simulator_child(
         ready_file.unlink(missing_ok=True)
         return Command(
             argv=(
-                *(sys.executable, "-I", "-m", "spark.exchanges.simulator", *flat),
+                *closed_start("spark.exchanges.simulator", *flat),
                 *_replay_options(home, venue, options),
             ),
-            env=_base_environment(),
+            env=base_environment(),
             cwd=home.run_of(name),
             uid=uid,
             stop_signal=signal.SIGTERM,
@@ -174,7 +176,7 @@ def _replay_options(home: Home, venue: Venue, options: SimulatorOptions) -> tupl
 def _environment(principal: str, around: Surroundings) -> dict[str, str]:
     home = around.home
     environment = {
-        **_base_environment(),
+        **base_environment(),
         **around.environment,
         "SPARK_HOME": str(home.root),
         "SPARK_SECRETS_DIR": str(home.secrets_of(principal)),
@@ -186,10 +188,6 @@ def _environment(principal: str, around: Surroundings) -> dict[str, str]:
     if principal in around.database_urls:
         environment["DATABASE_URL"] = around.database_urls[principal]
     return environment
-
-
-def _base_environment() -> dict[str, str]:
-    return {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
 
 
 async def _answers(address: OpsAddress, path: str) -> bool:

@@ -1,10 +1,15 @@
 """What a supervisor needs to start one embedded server, as a value."""
 
+import os
 import signal
+import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
+
+_CLOSED: Final = Path(__file__).with_name("closed.py")
 
 
 class SpawnOptions(TypedDict, total=False):
@@ -32,6 +37,8 @@ class Command:
     stop_signal: signal.Signals
     #: The one other group that a child with a uid of its own is in.
     other_group: int | None = None
+    #: The module and its words, where a spare can become it (spares.py).
+    words: tuple[str, ...] | None = None
 
     @property
     def groups(self) -> list[int]:
@@ -46,3 +53,17 @@ class Command:
         if self.uid is not None:
             options |= {"user": self.uid, "group": self.uid, "extra_groups": self.groups}
         return options
+
+
+def closed_start(module: str, *words: str) -> tuple[str, ...]:
+    """
+    Say how to start a module without any wheel's start-up code (closed.py, S16).
+    """
+    places = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    directories = os.pathsep.join(dict.fromkeys(places))
+    return (sys.executable, "-I", "-S", str(_CLOSED), directories, module, *words)
+
+
+def base_environment() -> dict[str, str]:
+    """Give what every child's environment begins with."""
+    return {"LC_ALL": "C.UTF-8", "PATH": os.defpath}

@@ -8,6 +8,7 @@ Where one stack keeps its things, and the lock that makes it the only one there.
            secrets/   one directory for each principal (secrets.py)
            public/    what every process may know
            state/     one directory for each process's caches
+           anchors/   what the auditor keeps of its trail beside the log; no cache
            kill.d/    any file in it stops new orders (design §5)
            latches/   what guardrail, signer and gateway have seen there; no cache
            kafka/ postgres/ simulator/ simulator-btcturk/
@@ -34,6 +35,7 @@ _KNOWN: Final = (
     "secrets",
     "public",
     "state",
+    "anchors",
     "kill.d",
     "latches",
     "kafka",
@@ -62,6 +64,7 @@ class Home:
         self.public = self.root / "public"
         self.kill = self.root / "kill.d"
         self.latches = self.root / "latches"
+        self.anchors = self.root / "anchors"
         #: Which uid each role has had here, from one start to the next.
         self.uids = self.root / _UIDS
 
@@ -83,6 +86,10 @@ class Home:
     def secrets_of(self, principal: str) -> Path:
         """Name a principal's directory of secrets."""
         return self.secrets / principal
+
+    def anchors_file(self) -> Path:
+        """Name the file of the audit trail's anchors."""
+        return self.anchors / "anchors.jsonl"
 
     def data_of(self, server: str) -> Path:
         """Name the directory of what a simulator must not forget."""
@@ -160,6 +167,7 @@ class Home:
         """
         directories = [self.run_of(principal), self.state_of(principal)]
         directories += [self.latch_of(principal)] if principal in OBEYING else []
+        directories += [self.anchors] if principal == Role.AUDITOR else []
         for directory in directories:
             own_directory(directory, uid)
         if uid is not None:

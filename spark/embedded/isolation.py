@@ -142,12 +142,12 @@ def _named_uids() -> set[int]:
 
 def _read_register(path: Path) -> dict[str, int]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise SettingError(f"{path}: {error.strerror}") from None
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         found = json.loads(text)
         if isinstance(found, dict) and all(
             isinstance(uid, int) and uid in UID_RANGE for uid in found.values()

@@ -55,10 +55,17 @@ def read_lock(path: Path) -> tuple[Jar, ...]:
     """
     Read a lock file.
 
-    Raises: SettingError naming the line that is not `group:artifact:version sha256`.
+    Raises: SettingError naming the line that is not `group:artifact:version sha256`, or why
+    there are none.
     """
     jars: list[Jar] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SettingError(f"{path}: not UTF-8") from None
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue

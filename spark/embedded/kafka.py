@@ -41,6 +41,9 @@ DEPLOY: Final = Path(__file__).parents[2] / "deploy" / "kafka"
 JARS_LOCK: Final = DEPLOY / "jars.lock"
 _JAAS: Final = "kafka.jaas"
 _FORMAT_TIMEOUT_S: Final = 120
+_MIB: Final = 1024 * 1024
+#: For indexes that a start makes anew: on a disk with less it would end at once, again and again.
+_ROOM_BYTES_MIN: Final = 32 * _MIB
 #: `${file:path:key}` ends at a brace or colon, a properties file escapes by backslash.
 _PATH_FORBIDDEN: Final = frozenset('{}:\\"\n\r')
 
@@ -132,8 +135,11 @@ class KafkaServer:
         """
         Say how to start the broker; hashes every jar, so call it at each start, in a thread.
 
-        Raises: IntegrityError when a jar is not the one in the lock.
+        Raises:
+            IntegrityError: a jar is not the one in the lock.
+            EmbeddedUnavailable: its disk is full.
         """
+        _require_room(self._data)
         if self._is_aot_on_trial:
             # The last start with it never served; whatever the cause, do without.
             self.aot.discard()
@@ -262,6 +268,19 @@ class KafkaServer:
         runtime = release.read_text(encoding="utf-8") if release.is_file() else str(self.java)
         hashes = [jar.sha256 for jar in self.jars]
         return "\n".join([runtime, *_JVM, str(self.jar_directory), *hashes])
+
+
+def _require_room(data: Path) -> None:
+    # Java would say of it: "a fault occurred in an unsafe memory access operation".
+    try:
+        free = shutil.disk_usage(data).free
+    except FileNotFoundError:
+        return  # nothing was ever written there
+    if free < _ROOM_BYTES_MIN:
+        raise EmbeddedUnavailable(
+            f"the disk is full: {free // _MIB} MiB left for {data}, "
+            f"a start takes {_ROOM_BYTES_MIN // _MIB}; make room, and remove nothing in there"
+        )
 
 
 def _escaped(character: str) -> str:

@@ -17,7 +17,8 @@ from spark.embedded.child import Child, ChildState, ChildStatus
 from spark.embedded.command import Command
 from spark.embedded.identity import ProcessIdentity, descendants, identify
 from spark.embedded.restarts import Restarts
-from spark.embedded.spawn import last_lines, size_of, spawn
+from spark.embedded.spares import Spares
+from spark.embedded.spawn import last_lines, size_of
 from spark.errors import EmbeddedUnavailable, SparkError
 
 LAST_LINES: Final = 15
@@ -36,17 +37,25 @@ class Keeper:
     Args:
         log: where the child's output goes.
         needs: the keepers of what the child needs.
+        spares: start it.
         on_change: told at each change of state; must not block.
     """
 
     def __init__(
-        self, child: Child, *, log: Path, needs: Sequence["Keeper"], on_change: OnChange
+        self,
+        child: Child,
+        *,
+        log: Path,
+        needs: Sequence["Keeper"],
+        spares: Spares,
+        on_change: OnChange,
     ) -> None:
         self.child = child
         self.is_ready = asyncio.Event()
         self.identity: ProcessIdentity | None = None
         self._log = log
         self._needs = needs
+        self._spares = spares
         self._on_change = on_change
         self._restarts = Restarts()
         self._process: asyncio.subprocess.Process | None = None
@@ -154,9 +163,7 @@ class Keeper:
             self._command = await self.child.command()
             if self._held.is_set():
                 return 0
-            process = await spawn(
-                self._command, log=self._log, death_signal=self.child.death_signal
-            )
+            process = await self._spares.start(self._command, self._log, self.child.death_signal)
         except SparkError as error:
             self._detail = str(error)
             self._fail_start(error)

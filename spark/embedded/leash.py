@@ -6,6 +6,7 @@ Starts a program that the kernel ends when its parent ends, however that ends.
 A script of its own, run before the program in the same process, because both other
 ways are worse: Popen's preexec_fn may deadlock in a parent with threads, and the
 parent-death signal is forgotten when the uid changes, so it must be set after that.
+(A spare has it before and after, spare.py.)
 It imports nothing of Spark: it may run where the checkout cannot be read twice.
 
 Elsewhere than on Linux no such signal exists; there the next start finds and ends
@@ -37,11 +38,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     if uid != "-":
         number, *groups = map(int, uid.split(":"))
-        os.setgroups(groups)
-        os.setresgid(number, number, number)
-        os.setresuid(number, number, number)
-    if sys.platform == "linux":
-        _tie(int(death_signal), int(parent))
+        drop(number, groups)
+    tie(int(death_signal), int(parent))
     try:
         os.execv(program[0], program)  # noqa: S606  (becoming the program is the point)
     except OSError as error:
@@ -49,7 +47,17 @@ def main(arguments: list[str]) -> None:
         sys.exit(_EXIT_NOT_STARTED)
 
 
-def _tie(death_signal: int, parent: int) -> None:
+def drop(uid: int, groups: list[int]) -> None:
+    """Become a uid, its group, and a member of these groups; there is no way back."""
+    os.setgroups(groups)
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def tie(death_signal: int, parent: int) -> None:
+    """Have the kernel send this process a signal when its parent ends; on Linux."""
+    if sys.platform != "linux":
+        return
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:

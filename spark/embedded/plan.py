@@ -48,6 +48,10 @@ class SimulatorOptions:
     replay_speed: float | None = 1.0
 
 
+#: The module that runs a process, as `python -m` names it.
+PROGRAM: Final = "spark"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
     """One stack."""
@@ -72,6 +76,8 @@ class StackOptions:
     ports: Ports = Ports()
     #: Settings that every process is given, by the names under which it reads them.
     environment: tuple[tuple[str, str], ...] = ()
+    #: The module that runs each process; a drill's own arms crash points.
+    program: str = PROGRAM
 
     @property
     def simulated(self) -> tuple[Venue, ...]:
@@ -112,6 +118,7 @@ def shared_environment(settings: Settings) -> tuple[tuple[str, str], ...]:
         settings.protection,
         settings.gateway,
         settings.account,
+        settings.audit,
         settings.feed,
         settings.bist,
     )

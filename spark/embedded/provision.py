@@ -1,5 +1,5 @@
 """
-Makes a broker's topics, users and ACLs equal to the table in spark/topics.py.
+Makes a broker's topics, users, ACLs and quotas equal to the table in spark/topics.py.
 
 Everything here may be repeated: what is right stays, what differs is set, ACL
 rows that the table does not have go.
@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from confluent_kafka.admin import (
@@ -43,6 +43,7 @@ from spark.embedded.kafka_admin import (
     result,
     results,
 )
+from spark.embedded.quotas import set_quotas
 from spark.errors import AuthorisationError, BusUnavailable, PartitionError
 from spark.topics import PROVISIONER, TOPICS, Topic
 
@@ -58,6 +59,7 @@ class Provisioned:
     acls_added: int
     acls_removed: int
     users_removed: int
+    quotas_changed: int
 
 
 async def grant_provisioner(login: KafkaLogin) -> None:
@@ -87,7 +89,7 @@ async def provision(
     is_exclusive: bool = True,
 ) -> Provisioned:
     """
-    Make topics, users and ACLs equal to the table.
+    Make topics, users, ACLs and quotas equal to the table.
 
     Args:
         login: the provisioner's.
@@ -101,9 +103,11 @@ async def provision(
         BusUnavailable: no answer in time; repeat.
     """
     run = _Provisioning(connect(login), tuple(topics), passwords)
-    return await asyncio.to_thread(
+    made = await asyncio.to_thread(
         run.apply, login.bootstrap, replicas=replicas, is_exclusive=is_exclusive
     )
+    changed = await set_quotas(login, passwords.keys(), is_exclusive=is_exclusive)
+    return replace(made, quotas_changed=changed)
 
 
 class _Provisioning:
@@ -127,6 +131,7 @@ class _Provisioning:
             acls_added=added,
             acls_removed=removed,
             users_removed=users_removed,
+            quotas_changed=0,
         )
 
     def _create_topics(self, replicas: int) -> int:

@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,11 @@ _TAIL_BYTES: Final = 64 * 1024
 
 
 async def spawn(
-    command: Command, *, log: Path, death_signal: signal.Signals = signal.SIGKILL
+    command: Command,
+    *,
+    log: Path,
+    death_signal: signal.Signals = signal.SIGKILL,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> asyncio.subprocess.Process:
     """
     Start a program that ends when this process ends.
@@ -30,16 +35,14 @@ async def spawn(
     Args:
         log: where its output is appended.
         death_signal: what the kernel sends it when this process ends.
+        stdin: what it reads.
 
     Raises:
         OSError: the system has no room for another process.
 
     """
-    rotate(log)
     uid = "-" if command.uid is None else ":".join(map(str, (command.uid, *command.groups)))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    output = os.open(log, flags, 0o600)
-    try:
+    with open_log(log) as output:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *("-I", "-S", str(_LEASH)),
@@ -50,10 +53,20 @@ async def spawn(
             umask=0o077,
             # Ctrl-C in the terminal is for the supervisor, which stops all in order.
             start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
         )
+
+
+@contextmanager
+def open_log(log: Path) -> Iterator[int]:
+    """Open a file for a child's output, as a descriptor, and close it again."""
+    rotate(log)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    output = os.open(log, flags, 0o600)
+    try:
+        yield output
     finally:
         os.close(output)
 

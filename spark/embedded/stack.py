@@ -34,7 +34,7 @@ from spark.embedded.state import SimulatorAddress, StackPhase, StackState, write
 from spark.embedded.supervisor import Supervisor
 from spark.embedded.view import StackView
 from spark.embedded.watch import Orders, Watch
-from spark.errors import SparkError
+from spark.errors import SparkError, first_of
 from spark.names import Endpoint, Venue
 
 #: Of the 10 s in which everything has ended.
@@ -162,7 +162,7 @@ class Stack:
                 for venue in self._options.simulated:
                     group.create_task(start_simulator(ground, venue))
         except BaseExceptionGroup as group_of_errors:
-            raise _first(group_of_errors) from None
+            raise first_of(group_of_errors) from None
         self._broker = kafka.result()
         return database.result()
 
@@ -313,6 +313,7 @@ def _surroundings(
         environment=environment,
         database_urls=urls,
         embedded=frozenset(embedded),
+        program=options.program,
     )
 
 
@@ -328,8 +329,3 @@ def _facts(site: Site, state: StackState) -> list[tuple[str, str]]:
     facts.append(("Logs", str(site.home.logs)))
     facts.append(("Try", "spark status · spark order list · spark audit tail · spark down"))
     return facts
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -2,6 +2,7 @@
 `<home>/run/stack.json`: where a running stack is, for the command line. No secrets.
 """
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,9 @@ from spark.names import Endpoint, TradingMode, Venue
 
 _FILE: Final = "stack.json"
 _MODE: Final = 0o644
+#: Filled up with spaces: several times what a stack of everything takes with every detail.
+_RESERVE_BYTES: Final = 32 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class StackPhase(StrEnum):
@@ -89,12 +93,29 @@ _ADAPTER: Final = TypeAdapter(StackState)
 
 
 def write_state(anchor: Home, state: StackState) -> None:
-    """Write the file whole; a reader finds the old one or the new one."""
+    """
+    Write the file whole; a reader finds the old one or the new one.
+
+    On a full disk it is written over the old one, so that nobody is called ready who is not.
+
+    Raises:
+        OSError: it cannot be written at all.
+
+    """
     path = anchor.run / _FILE
     part = path.with_name(f".{_FILE}.part")
-    part.write_bytes(orjson.dumps(state, default=str, option=orjson.OPT_NON_STR_KEYS))
-    part.chmod(_MODE)
-    part.replace(path)
+    content = orjson.dumps(state, default=str, option=orjson.OPT_NON_STR_KEYS).ljust(_RESERVE_BYTES)
+    try:
+        part.write_bytes(content)
+        part.chmod(_MODE)
+        part.replace(path)
+    except OSError as error:
+        size = path.stat().st_size
+        # What does not fit into the old one would be cut where the disk ends.
+        if error.errno not in _FULL or len(content) > size:
+            raise
+        with path.open("r+b", buffering=0) as file:
+            file.write(content.ljust(size))
 
 
 def read_state(anchor: Home) -> StackState | None:

@@ -12,16 +12,19 @@ and the next start ends what it did not (leftovers.py).
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from spark.embedded.child import Child, ChildStatus
+from spark.embedded.child import Child, ChildState, ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.identity import ProcessIdentity
 from spark.embedded.keeper import Keeper, OnChange
 from spark.embedded.leftovers import write_children
 from spark.embedded.polling import until
+from spark.embedded.spares import Spares
 from spark.embedded.spawn import rotate
 from spark.errors import EmbeddedUnavailable
+from spark.worker.at_once import at_once
 
 _ROTATE_PERIOD_S: Final = 30.0
 #: A wave may take this long, except for the last one, which has what is left.
@@ -30,6 +33,7 @@ _WAVE_S_MAX: Final = 2.0
 _WAVE_RESERVE_S: Final = 0.3
 _LAST_WAVE_RESERVE_S: Final = 3.5
 _ORPHANS_S_MAX: Final = 1.0
+_CALM: Final = frozenset({ChildState.READY, ChildState.HALTED, ChildState.STOPPED})
 
 
 class Supervisor:
@@ -42,6 +46,8 @@ class Supervisor:
         self._rotation: asyncio.Task[None] | None = None
         #: Set by a bug in the supervision itself; nothing is healed any more, so stop.
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._spares = Spares(home.run, home.log_of("spare"), is_calm=self._is_calm)
+        self._spares.task.add_done_callback(self._note_bug)
 
     def start(self, child: Child) -> None:
         """Begin to keep a child running, after what it needs; returns at once."""
@@ -53,6 +59,7 @@ class Supervisor:
             child,
             log=self._home.log_of(child.name),
             needs=[self._keepers[name] for name in child.needs],
+            spares=self._spares,
             on_change=self._changed,
         )
         keeper.task.add_done_callback(self._note_bug)
@@ -77,16 +84,13 @@ class Supervisor:
         """
         wanted = [self._keepers[name] for name in names]
         try:
-            async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-                for keeper in wanted:
-                    group.create_task(keeper.first_ready())
+            async with asyncio.timeout(timeout_s):
+                await at_once({keeper.child.name: keeper.first_ready() for keeper in wanted})
         except TimeoutError:
             late = [keeper.child.name for keeper in wanted if not keeper.is_ready.is_set()]
             raise EmbeddedUnavailable(
                 f"not ready after {timeout_s:g} s: {', '.join(late)}; see {self._home.logs}"
             ) from None
-        except BaseExceptionGroup as group_of_one:
-            raise group_of_one.exceptions[0] from None
 
     async def stop(
         self, *, budget_s: float, on_wave: Callable[[Sequence[str]], None] = lambda _: None
@@ -118,10 +122,14 @@ class Supervisor:
         for keeper in self._keepers.values():
             keeper.kill()
 
+    def _is_calm(self) -> bool:
+        return all(keeper.status().state in _CALM for keeper in self._keepers.values())
+
     async def _finish(self, below: Sequence[ProcessIdentity]) -> None:
         if self._rotation is not None:
             self._rotation.cancel()
             await asyncio.gather(self._rotation, return_exceptions=True)
+        await self._spares.close()
         # A killed PostgreSQL's own children end a moment after it.
         await until(
             lambda: not any(process.is_alive() for process in below), timeout_s=_ORPHANS_S_MAX
@@ -143,13 +151,15 @@ class Supervisor:
             for name, keeper in self._keepers.items()
             if keeper.identity is not None
         }
-        write_children(self._home.run / "children.json", alive)
+        with suppress(OSError):  # a full disk must not keep us from healing
+            write_children(self._home.run / "children.json", alive)
 
     async def _rotate_logs(self) -> None:
         while True:
             await asyncio.sleep(_ROTATE_PERIOD_S)
             for name in self._keepers:
-                rotate(self._home.log_of(name))
+                with suppress(OSError):  # as above
+                    rotate(self._home.log_of(name))
 
 
 def _reserve_s(later_waves: int) -> float:

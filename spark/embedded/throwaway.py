@@ -17,7 +17,7 @@ from spark.bus.kafka import KafkaLogin
 from spark.embedded.children import passfile_url
 from spark.embedded.home import Home
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
-from spark.embedded.plan import Ports, SimulatorOptions, StackOptions
+from spark.embedded.plan import PROGRAM, Ports, SimulatorOptions, StackOptions
 from spark.embedded.processes import SIMULATORS, processes_of
 from spark.embedded.roles import ROLES
 from spark.embedded.screen import Screen
@@ -30,6 +30,8 @@ from spark.names import TradingMode, Venue
 
 _ANY_PORTS: Final = Ports(**dict.fromkeys(Ports.__dataclass_fields__, 0))
 _PASSABLE: Final = 0o711
+#: A real witness, and a real file of anchors, would refuse what comes after it.
+_ANCHORS: Final = ("SPARK_AUDIT_WITNESS_", "SPARK_AUDIT_ANCHORS_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class ThrowawayOptions:
     simulator: SimulatorOptions = field(default_factory=SimulatorOptions)
     #: Settings for every process, by the names under which it reads them.
     environment: tuple[tuple[str, str], ...] = ()
+    #: The module that runs each process; a drill's own arms crash points.
+    program: str = PROGRAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ async def throwaway(
     """
     root = Path(tempfile.mkdtemp(prefix="spark-throwaway-"))
     root.chmod(_PASSABLE)
-    stack = Stack(_stack_options(options, root), screen or quiet())
+    stack = Stack(stack_options(options, root), screen or quiet())
     try:
         state = await stack.start()
         # Nobody looks at it each second: that would be measured along.
@@ -118,7 +122,8 @@ async def throwaway(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _stack_options(options: ThrowawayOptions, root: Path) -> StackOptions:
+def stack_options(options: ThrowawayOptions, root: Path) -> StackOptions:
+    """Say what a stack in a directory of its own consists of."""
     return StackOptions(
         name="throwaway",
         home=root,
@@ -131,5 +136,12 @@ def _stack_options(options: ThrowawayOptions, root: Path) -> StackOptions:
         has_simulator=options.has_simulator,
         simulator=options.simulator,
         ports=_ANY_PORTS,
-        environment=options.environment,
+        environment=_own(options.environment),
+        program=options.program,
     )
+
+
+def _own(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Give the whole of the caps, unless less was said, and no place to anchor its trail at."""
+    said = {name: value for name, value in environment if not name.startswith(_ANCHORS)}
+    return tuple(({"VOLUME_RAMP_PCT": "100"} | said).items())

@@ -20,7 +20,7 @@ from spark.events.account import (
     FeesSeen,
     ForeignOrderSeen,
 )
-from spark.events.audit import AuditCheckpointed, AuditLine, AuditPaged
+from spark.events.audit import AuditCheckpointed, AuditLine, AuditPaged, Receipt
 from spark.events.control import (
     AcceptDifference,
     HaltConfirmed,
@@ -28,6 +28,7 @@ from spark.events.control import (
     KeyUsed,
     LimitValues,
     ProcessPulsed,
+    ProcessStarted,
     Proposal,
     ProposalSigned,
     ResolveUnknown,
@@ -147,11 +148,13 @@ __all__ = [
     "PlaceOrder",
     "PricesMarked",
     "ProcessPulsed",
+    "ProcessStarted",
     "Proof",
     "Proposal",
     "ProposalSigned",
     "QuoteRow",
     "QuotesReceived",
+    "Receipt",
     "Refusal",
     "RequestNotSent",
     "RequestSealed",
@@ -187,6 +190,7 @@ Event: TypeAlias = (
     | TradingHalted
     | TradingDemoted
     | ProcessPulsed
+    | ProcessStarted
     | HaltConfirmed
     | KeyUsed
     | EquityMarked
@@ -197,6 +201,7 @@ Event: TypeAlias = (
     | AccountEvent
     | AuditPaged
     | AuditCheckpointed
+    | Receipt
 )
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
@@ -205,8 +210,9 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     OutcomeUnknown, OrderResolved, OrderAcked, OrderRejected, OrderFilled, OrderCancelled,
     OrderExpired, CancelRejected, InstrumentPublished, ClockMeasured, PricesMarked,
     SessionsPublished, ResumeTrading, SetMode, SetLimits, ProposalSigned, TradingHalted,
-    TradingDemoted, ProcessPulsed, HaltConfirmed, KeyUsed, EquityMarked, QuotesReceived,
-    TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed, BreakerChanged, CancelAccepted,
-    SetBreaker, ResolveUnknown, AcceptDifference, FeedGapped, AccountDoubted, AccountReconciled,
-    DifferenceFound, DifferenceClosed, ForeignOrderSeen, BalancesSeen, FeesSeen,
+    TradingDemoted, ProcessPulsed, ProcessStarted, HaltConfirmed, KeyUsed, EquityMarked,
+    QuotesReceived, TradesReceived, BooksChanged, AuditPaged, AuditCheckpointed, BreakerChanged,
+    CancelAccepted, SetBreaker, ResolveUnknown, AcceptDifference, FeedGapped, AccountDoubted,
+    AccountReconciled, DifferenceFound, DifferenceClosed, ForeignOrderSeen, BalancesSeen, FeesSeen,
+    Receipt,
 )  # fmt: skip

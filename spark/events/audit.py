@@ -1,5 +1,5 @@
 """
-The hash chain: `audit`.
+The hash chain, `audit`, and what a witness outside says of it, `audit.pulse`.
 """
 
 from typing import Literal
@@ -41,7 +41,11 @@ class AuditPaged:
 
 @event
 class AuditCheckpointed:
-    """The auditor's signature under the chain so far, with the vector to resume from (R17)."""
+    """
+    The auditor's signature under the chain so far, with the vector to resume from (R17).
+
+    It stands at link `size` of the chain, which its own tree does not hold yet.
+    """
 
     type: Literal["audit_checkpointed"] = "audit_checkpointed"
     v: Literal[1] = 1
@@ -49,6 +53,13 @@ class AuditCheckpointed:
     pages: int
     lines: int
     head: str
+    #: Links of the chain so far (fences, pages, checkpoints), and the Merkle root over their heads.
+    size: int
+    root: str
+    #: SHA-256 of the checkpoint before, hex; 64 zeros before the first.
+    previous: str
+    #: Records that landed out of their epoch since the last one: offset -> SHA-256, hex.
+    void: dict[str, str]
     #: `topic/partition` -> next offset to audit.
     next_offsets: dict[str, int]
     #: `topic` -> the broker's id of this incarnation (R18).
@@ -57,3 +68,18 @@ class AuditCheckpointed:
     #: Ed25519 over the canonical bytes of this record with an empty signature, hex.
     signature: str
     at_ns: int
+
+
+@event
+class Receipt:
+    """A witness has seen a tree of this size with this root, and none that contradicts it."""
+
+    type: Literal["receipt"] = "receipt"
+    v: Literal[1] = 1
+    size: int
+    root: str
+    at_ns: int
+    #: Names the witness's key.
+    witness: str
+    #: Ed25519 over the canonical bytes of this with an empty signature, hex.
+    signature: str

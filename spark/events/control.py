@@ -208,7 +208,7 @@ class TradingDemoted:
     at_ns: int
 
 
-# --- control.pulse, control.keys ----------------------------------------------
+# --- control.pulse, control.starts, control.keys ------------------------------
 
 
 @event
@@ -247,6 +247,24 @@ class HaltConfirmed:
     stage: Literal["halted", "drained"]
     in_flight: tuple[ClientOrderId, ...]
     at_ns: int
+
+
+@event
+class ProcessStarted:
+    """A process begins: what runs, and under which settings, is a part of the trail (A5)."""
+
+    type: Literal["process_started"] = "process_started"
+    v: Literal[1] = 1
+    role: str
+    instance: str
+    version: str
+    #: SHA-256 over the files of the program, hex: two equal ones run the same code.
+    build: str
+    #: SHA-256 over every setting that is no secret, hex.
+    configuration: str
+    #: Numeric user id that it runs as.
+    uid: int
+    started_ns: int
 
 
 @event

@@ -10,6 +10,7 @@ from typing import Final
 
 from spark.events import PlaceOrder, Refusal
 from spark.guards.audit_lag import audit_lag
+from spark.guards.audit_witness import audit_witnessed
 from spark.guards.clock_drift import append_drift, clock_drift
 from spark.guards.drawdown import drawdown, strategy_drawdown
 from spark.guards.duplicate import duplicate_id, duplicate_order
@@ -65,6 +66,7 @@ POLICY: Final[tuple[Guard, ...]] = (
     account_reconciled,
     no_difference,
     audit_lag,
+    audit_witnessed,
     instrument_known,
     price_precision,
     price_range,

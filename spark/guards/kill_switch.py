@@ -4,6 +4,7 @@ Nothing new while any kill is in force (spec B2).
 
 from spark.events import PlaceOrder, Refusal
 from spark.guards.limits import Limits
+from spark.ledger.control_state import named
 from spark.ledger.snapshot import Snapshot
 from spark.names import Reason
 
@@ -13,4 +14,4 @@ def kill_switch(order: PlaceOrder, snap: Snapshot, limits: Limits) -> Refusal | 
     del order, limits
     if not snap.halts:
         return None
-    return Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=", ".join(snap.halts))
+    return Refusal(code=Reason.KILL_SWITCH_ACTIVE, found=named(snap.halts))

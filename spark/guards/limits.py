@@ -16,6 +16,8 @@ from spark.events import LimitValues
 from spark.ledger.prices import PriceRules
 from spark.names import Symbol
 
+#: The age of what never was.
+ENDLESS_NS: Final = 2**62
 _NS_PER_MS: Final = 1_000_000
 _WHOLE_PCT: Final = 100
 #: Field of a person's LimitValues -> field of Limits, where the smaller value is the stricter.
@@ -59,6 +61,8 @@ class Limits:
     prices_apart_pct_max: Decimal
     price_collar_pct_max: Decimal
     audit_lag_ns_max: int
+    #: Age of a witness's last receipt, in mode live; endless where none is asked for.
+    receipt_age_ns_max: int
     equity_age_ns_max: int
     #: Age of the last comparison of the account with its exchange.
     reconciled_age_ns_max: int

@@ -13,8 +13,10 @@ from typing import Final
 
 from spark.errors import SettingError
 from spark.events import OrderApproved
+from spark.quoting import shown
 
 _SECOND_NS: Final = 1_000_000_000
+#: Characters of an offending piece that an error shows.
 
 
 @dataclass(slots=True)
@@ -76,7 +78,9 @@ def read_ceilings(text: str) -> Ceilings:
         except (ValueError, InvalidOperation):
             separator = ""
         if not separator:
-            raise SettingError(f"signer ceilings: {part!r} is not SYMBOL=quantity or rate=number")
+            raise SettingError(
+                f"signer ceilings: {shown(part)} is not SYMBOL=quantity or rate=number"
+            )
     if rate is None or rate < 1 or not all(q.is_finite() and q > 0 for q in quantities.values()):
         raise SettingError("signer ceilings: a rate and positive quantities are needed")
     return Ceilings(quantity_max=quantities, orders_per_second_max=rate)

@@ -4,7 +4,7 @@ What is in force of the words of people and protections: halts, modes, limits. P
 Plain values, because a stage keeps them as JSON; control.py folds records into them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,9 @@ OUTSIDE: Final = -1
 NO_RESUME: Final = -1
 #: An account's name on a halt that stands for every account.
 ALL_ACCOUNTS: Final = ""
+#: Of the kills that a refusal names, and of each name.
+_TOLD_MAX: Final = 20
+_TOLD_CHARS_MAX: Final = 200
 #: From the strictest on.
 MODES: Final = (TradingMode.PAPER, TradingMode.SHADOW, TradingMode.TRICKLE, TradingMode.LIVE)
 
@@ -173,6 +176,17 @@ class Control:
     def is_cleared_outside(self, halt: str) -> bool:
         """Tell whether a resume named this kill, which is not on the log."""
         return halt_name(halt, OUTSIDE) in self.cleared
+
+
+def named(kills: Sequence[str]) -> str:
+    """
+    Name kills in a refusal: the first of them, cut, and how many there are besides.
+
+    Whoever may kill chooses the names and how many; a decision is a record all the same (R20).
+    """
+    told = [kill[:_TOLD_CHARS_MAX] for kill in kills[:_TOLD_MAX]]
+    more = len(kills) - len(told)
+    return ", ".join(told) + (f" and {more} more" if more else "")
 
 
 def halt_name(halt: str, offset: int) -> str:

@@ -29,6 +29,8 @@ class Ready:
     request: SignedRequest
     #: Its offset on `orders.signed`.
     offset: int
+    #: When it was appended there, by the broker's clock.
+    appended_ns: int
     #: Monotonic time after which it is too old, whatever the wall clock says.
     too_old_ns: int
 

@@ -111,6 +111,13 @@ class Exposure:
         entry.events = View(order.filled, order.state in CLOSED, is_denied)
         self._settle(order.client_order_id, entry, appended_ns)
 
+    def end_unsigned(self, order: ClientOrderId, appended_ns: int) -> None:
+        """Let go of an order that was approved and never signed; evidence would reopen it."""
+        entry = self.entries.get(order)
+        if entry is not None and entry.events == View():
+            entry.events = View(is_over=True, is_denied=True)
+            self._settle(order, entry, appended_ns)
+
     def see_account(self, event: Event, appended_ns: int) -> None:
         """Take in what the account feed learnt of an order of ours; others are passed over."""
         if isinstance(event, OrderFilled):

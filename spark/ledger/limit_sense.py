@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from spark.events import LimitValues
+from spark.quoting import shown
 
 _WHOLE_PCT: Final = 100
 #: Ages and windows above this are a slip of the keyboard: one hour.
@@ -96,16 +97,21 @@ def _symbol_problems(name: str, symbols: tuple[object, ...]) -> list[str]:
     if len(set(symbols)) < len(symbols):
         return [f"{name} names a symbol twice"]
     return [
-        f"{name}: {str(symbol)[:_SYMBOL_CHARS_MAX]!r} is no symbol"
+        f"{name}: {shown(symbol, _SYMBOL_CHARS_MAX)} is no symbol"
         for symbol in symbols
-        if not (
-            isinstance(symbol, str)
-            and symbol.isascii()
-            and symbol.isalnum()
-            and symbol == symbol.upper()
-            and len(symbol) <= _SYMBOL_CHARS_MAX
-        )
+        if not is_symbol(symbol)
     ]
+
+
+def is_symbol(value: object) -> bool:
+    """Tell what an exchange may call a symbol, in our spelling."""
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.isalnum()
+        and value == value.upper()
+        and len(value) <= _SYMBOL_CHARS_MAX
+    )
 
 
 def _contradictions(limits: LimitValues) -> tuple[str, ...]:

@@ -60,6 +60,8 @@ class Snapshot:
     bist_sessions: SessionsPublished | None
     #: Age of the oldest intent that the auditor has not chained; None where it is not heard of.
     audit_lag_ns: int | None
+    #: Age of the last receipt of a witness; None without any.
+    receipt_age_ns: int | None
     #: The order in money; the reason where no price says it; None without an instrument.
     worth: Worth | Refusal | None
     rates: Rates

@@ -9,7 +9,7 @@ from spark.errors import MalformedError
 from spark.events import BreakerChanged, PartitionFenced
 from spark.names import AccountId
 from spark.ops.order_reader import partitions_of
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 #: In the bytes of the records that matter here; decoding every one would take minutes.
 _MARKS = (b'"breaker_changed"', b'"partition_fenced"')

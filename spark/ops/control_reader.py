@@ -26,8 +26,7 @@ from spark.ledger.control import Control, fold_body, problem_of, proposal_id
 from spark.names import Role, TradingMode
 from spark.people import People
 from spark.topics import CONTROL, CONTROL_HALT, CONTROL_PULSE, DECISIONS
-from spark.worker.resume import read_through
-from spark.worker.tenure import read_between
+from spark.worker.spans import read_between, read_through
 
 _CONTROL: Final = Partition(CONTROL, 0)
 _PARTITIONS: Final = (_CONTROL, Partition(CONTROL_HALT, 0))

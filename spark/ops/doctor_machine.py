@@ -22,6 +22,7 @@ from spark.embedded.kafka import JARS_LOCK
 from spark.embedded.postgres_programs import wheel_programs
 from spark.embedded.site import FREE_BYTES_MIN, SEPARATED
 from spark.errors import IntegrityError, SettingError
+from spark.ops.advisories import advisories_about
 from spark.ops.doctor import Check, Finding, failure, ok, warning
 
 _REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements.txt"
@@ -38,11 +39,16 @@ _TIME_ERROR: Final = 5
 _TIMEX_BYTES: Final = 512
 
 
-def machine_checks(home: Path, jar_directory: Path) -> list[Check]:
+def machine_checks(
+    home: Path, jar_directory: Path, *, advisories_dir: Path | None = None
+) -> list[Check]:
     """List what to look at for a stack in this home."""
 
     async def packages() -> list[Finding]:
         return await asyncio.to_thread(_packages)
+
+    async def advisories() -> list[Finding]:
+        return await asyncio.to_thread(_advisories, advisories_dir)
 
     async def java() -> list[Finding]:
         return await asyncio.to_thread(_java)
@@ -67,6 +73,7 @@ def machine_checks(home: Path, jar_directory: Path) -> list[Check]:
 
     return [
         Check("packages", packages),
+        Check("advisories", advisories),
         Check("java", java),
         Check("jars", jars),
         Check("postgres wheel", postgres_wheel),
@@ -75,6 +82,34 @@ def machine_checks(home: Path, jar_directory: Path) -> list[Check]:
         Check("kernel", kernel),
         Check("clock", clock),
     ]
+
+
+def pinned_versions() -> dict[str, str]:
+    """Give the version of each pinned package, as far as it is the one that is installed here."""
+    found = {}
+    for pin in _PIN.finditer(_REQUIREMENTS.read_text(encoding="utf-8")):
+        try:
+            installed = version(pin["name"])
+        except PackageNotFoundError:
+            continue
+        if installed == pin["version"]:
+            found[pin["name"]] = installed
+    return found
+
+
+def _advisories(directory: Path | None) -> list[Finding]:
+    if directory is None:
+        text = "the pinned packages were not compared with advisories: no network is used for it"
+        return [warning(text, "SPARK_ADVISORIES_DIR=directory of OSV records for PyPI")]
+    try:
+        found, count = advisories_about(pinned_versions(), directory)
+    except OSError as error:
+        return [warning(f"not compared with advisories: {error.strerror}")]
+    fix = "pin a version that mends it (requirements.in)"
+    lines = [f"{one.package} {one.version}: {one.advisory} {one.summary}" for one in found]
+    if lines:
+        return [failure(line, fix) for line in lines]
+    return [ok(f"none of {count} advisories is about a pinned package")]
 
 
 def _packages() -> list[Finding]:

@@ -20,11 +20,19 @@ from spark.events import HaltConfirmed, ProcessPulsed
 from spark.ledger.control_state import ALL_ACCOUNTS
 from spark.names import Role
 from spark.producers.kills import Kill, pull_latch, say_kill
-from spark.topics import CONTROL_HALT, CONTROL_PULSE, DECISIONS, EVENTS, SIGNED
+from spark.topics import (
+    CONTROL_CONFIRMED,
+    CONTROL_HALT,
+    CONTROL_PULSE,
+    DECISIONS,
+    EVENTS,
+    SIGNED,
+)
 from spark.worker.latch import PREFIX
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 _PULSE: Final = Partition(CONTROL_PULSE, 0)
+_CONFIRMED: Final = Partition(CONTROL_CONFIRMED, 0)
 #: Some minutes of everybody's heartbeats.
 _PULSES_MAX: Final = 5_000
 _READ_WAIT_MS: Final = 50
@@ -97,12 +105,15 @@ class Confirmations:
         self._said_ms: dict[tuple[Holder, str], int] = {}
 
     def take(self, record: Record) -> None:
-        """Take one record of `control.pulse`."""
+        """Take one record of `control.pulse` or `control.confirmed`."""
         try:
             event = decode(record.value or b"")
         except MalformedError:
             return
         if not isinstance(event, ProcessPulsed | HaltConfirmed):
+            return
+        if isinstance(event, HaltConfirmed) and record.partition != _CONFIRMED:
+            # Everybody may write pulses; that nothing leaves any more, only who could let it.
             return
         holder = Holder(event.role, event.instance)
         for partition, epoch in event.epochs.items():
@@ -199,10 +210,11 @@ async def _say(bus: Bus, report: KillReport) -> None:
 
 
 async def _hear(bus: Bus, confirmations: Confirmations) -> None:
-    start, end = (await bus.starts([_PULSE]))[_PULSE], (await bus.ends([_PULSE]))[_PULSE]
-    first = max(start, end - _PULSES_MAX)
-    await read_through(bus, {_PULSE: (first, end)}, confirmations.take)
-    reader = await bus.reader({_PULSE: end}, Pace.HOT)
+    both = [_PULSE, _CONFIRMED]
+    starts, ends = await bus.starts(both), await bus.ends(both)
+    firsts = {one: (max(starts[one], ends[one] - _PULSES_MAX), ends[one]) for one in both}
+    await read_through(bus, firsts, confirmations.take)
+    reader = await bus.reader(ends, Pace.HOT)
     try:
         while not confirmations.is_complete:
             for record in await reader.read(_READ_WAIT_MS):

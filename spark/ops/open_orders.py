@@ -19,7 +19,7 @@ from spark.names import BOOK_OF, AccountId, Book, ClientOrderId
 from spark.ops.order_reader import partitions_of
 from spark.producers.intents import IntentWriter
 from spark.topics import EVENTS
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 #: Cancels in one append.
 _CANCELS_AT_ONCE_MAX: Final = 200

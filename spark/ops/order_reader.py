@@ -13,7 +13,7 @@ from spark.codec import decode
 from spark.errors import BusUnavailable, MalformedError
 from spark.events import PlaceOrder
 from spark.ops.order_view import SOURCES, OrderRow, OrderView
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 
 _NS_PER_MS: Final = 1_000_000
 _READ_WAIT_MS: Final = 250

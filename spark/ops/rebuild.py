@@ -7,7 +7,7 @@ moment. Readers see the old rows until the new ones are all there.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,10 +19,9 @@ from spark.consumers.projector_places import check_standing, log_now, partitions
 from spark.consumers.projector_store import mark_columns, project
 from spark.db.migrate import require_current
 from spark.db.pool import Database, Transaction
-from spark.errors import BusUnavailable, RetryError
+from spark.errors import RetryError
+from spark.worker.spans import batches
 
-_READ_WAIT_MS: Final = 1_000
-_SILENT_READS_MAX: Final = 15
 _BATCH_RECORDS_MAX: Final = 10_000
 
 #: Told how many of how many records are folded.
@@ -124,30 +123,18 @@ class _Shadow:
         if not left:
             return
         total = self.records + sum(end - self.marks[p].next_offset for p, end in left.items())
-        starts = {p: self.marks[p].next_offset for p in left}
-        reader = await self.bus.reader(starts, Pace.BULK)
-        silent = 0
-        try:
-            while left:
-                records = await reader.read(_READ_WAIT_MS)
-                silent = 0 if records else silent + 1
-                if silent > _SILENT_READS_MAX:
-                    raise BusUnavailable(f"records do not come: {sorted(map(str, left))}")
+        spans = {p: (self.marks[p].next_offset, end) for p, end in left.items()}
+        async with aclosing(batches(self.bus, spans, Pace.BULK)) as fetched:
+            async for records in fetched:
                 cutter = Cutter(self.marks, records_max=_BATCH_RECORDS_MAX)
                 for record in records:
-                    if record.offset >= left.get(record.partition, 0):
-                        continue
                     if batch := cutter.add(record):
                         await project(self.transaction, batch)
-                    self.records += 1
-                    if record.offset == left[record.partition] - 1:
-                        del left[record.partition]
                 if batch := cutter.end():
                     await project(self.transaction, batch)
+                self.records += len(records)
                 self.marks = cutter.marks
                 self.move(self.records, total)
-        finally:
-            await reader.close()
 
 
 @asynccontextmanager

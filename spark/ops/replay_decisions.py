@@ -27,7 +27,7 @@ from spark.ledger.control_state import Control
 from spark.names import Reason
 from spark.people import People
 from spark.worker.contract import Tick
-from spark.worker.fence import Lineage, Verdict
+from spark.worker.fence import Lineage, Reigns, Verdict
 from spark.worker.inbox import Inbox
 from spark.worker.resume import Fold, fold_record, place_of
 
@@ -108,6 +108,7 @@ class _Replay:
         self._guardrail: Guardrail | None = None
         self._settings: Mapping[str, str] = {}
         self._state = GuardState(number)
+        self._reigns = Reigns()
         #: What people and protections had said so far.
         self._words: list[Record] = []
         self._word = _Word()
@@ -170,6 +171,8 @@ class _Replay:
                 continue
             stream = await self._stream(partition)
             for side in await stream.below(offset):
+                if topic in topics.HELD and self._reigns.is_void(side):
+                    continue
                 fold_record(side, self._fold(guardrail))
                 if topic in {topics.CONTROL, topics.CONTROL_HALT}:
                     self._words.append(side)

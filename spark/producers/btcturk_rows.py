@@ -81,9 +81,13 @@ class TurkGathering:
 
         """
         event = market_frame(frame)
-        symbol = Symbol(_symbol_of(event))
-        if symbol and symbol not in self.books:
-            # Not asked for; a frame says so itself, so no other symbol's book is touched.
+        if isinstance(event, Result):
+            return event
+        name = _symbol_of(event)
+        symbol = Symbol(name or "")
+        if name is None or symbol not in self.books:
+            # About no symbol, or about one that nobody asked for: a frame says so itself, so
+            # no other symbol's book is touched.
             return None
         match event:
             case BookDifference():
@@ -102,8 +106,6 @@ class TurkGathering:
                     self.books[symbol].compare_best(event.bid, event.ask, received_ns),
                     received_ns,
                 )
-            case Result():
-                return event
             case _:
                 pass
         return None
@@ -218,9 +220,9 @@ class TurkGathering:
         self.lanes.put_fields(TRADES, symbol, row)
 
 
-def _symbol_of(event: MarketEvent) -> str:
+def _symbol_of(event: MarketEvent) -> str | None:
     match event:
         case BookDifference() | BookFull() | Trade() | TradeList() | Ticker():
             return event.symbol
         case _:
-            return ""
+            return None

@@ -19,6 +19,7 @@ from spark.ledger.clock_sense import ClockSense, Look, Steps
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Venue
+from spark.worker.crew import Crew
 from spark.worker.retry import DEFAULT, draw
 
 PERIOD_S: Final = 2.0
@@ -49,7 +50,7 @@ class ClockWatch:
 
     async def watch(self) -> None:
         """Measure until cancelled; raises what `say` raises."""
-        async with asyncio.TaskGroup() as group:
+        async with Crew() as group:
             group.create_task(self._find_steps())
             await self._measure()
 

@@ -5,12 +5,9 @@ A venue's feed says how to open it, what a frame means, and how a book is mended
 """
 
 import asyncio
-import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
-
-import stamina
 
 from spark.bus.port import Bus
 from spark.clock import Clock
@@ -25,7 +22,10 @@ from spark.producers.feed_marks import Marker, Marking, Tops
 from spark.producers.feed_outbox import Outbox
 from spark.producers.feed_watch import Watchdog
 from spark.topics import CONTROL_PULSE
+from spark.worker.crew import Crew
+from spark.worker.hold import hold_topics
 from spark.worker.pulse import Pulse
+from spark.worker.retry import Schedule, draw
 
 #: Rows that may wait while a produce is on its way; beyond, the socket is not read.
 WAITING_ROWS_MAX: Final = 20_000
@@ -42,7 +42,6 @@ _JITTER_S_MAX: Final = 0.25
 #: From one look at the streams to the next.
 _WATCH_S: Final = 1.0
 _NS_PER_S: Final = 1e9
-_MS_PER_S: Final = 1_000
 
 
 class Socket(Protocol):
@@ -154,7 +153,7 @@ class MarketFeed(ABC):
         Feed until told to stop; what was received by then is written.
 
         Raises:
-            ExitError: a write failed; what the log holds is unsure.
+            ExitError: fenced, or a write failed; what the log holds is unsure.
 
         """
         self._health.expose()
@@ -163,15 +162,18 @@ class MarketFeed(ABC):
         writer = await self.bus.writer([*topics, f"dlq.{self.role}", CONTROL_PULSE])
         pulse = Pulse(self.role, self.instance, writer, clock=self.clock)
         try:
-            async with asyncio.TaskGroup() as group:
+            held = await hold_topics(
+                (self.bus, writer), topics, who=(self.role, self.instance), clock=self.clock
+            )
+            async with Crew() as group:
                 sides = [
                     group.create_task(self._listen()),
                     group.create_task(self._mend()),
                     group.create_task(self._watch()),
                     group.create_task(self._marking().run()),
-                    group.create_task(pulse.beat(list, dict)),
+                    group.create_task(pulse.beat(lambda: held.tenures, dict)),
                 ]
-                group.create_task(self._outbox.publish(writer))
+                group.create_task(self._outbox.publish(held))
                 await stop.wait()
                 for side in sides:
                     side.cancel()
@@ -192,19 +194,21 @@ class MarketFeed(ABC):
         )
 
     async def _listen(self) -> None:
+        schedule = Schedule(
+            first_s=self.reconnect_s_min, pause_s_max=_RECONNECT_S_MAX, jitter_s_max=_JITTER_S_MAX
+        )
+        tries = 0
         while True:
-            async for attempt in stamina.retry_context(
-                on=VenueUnavailable,
-                attempts=None,
-                timeout=None,
-                wait_initial=self.reconnect_s_min,
-                wait_max=_RECONNECT_S_MAX,
-                wait_jitter=_JITTER_S_MAX,
-            ):
-                with attempt:
-                    await self._serve_connection()
-            # One that held is replaced soon, but not by all its readers at the same moment.
-            await asyncio.sleep(secrets.randbelow(int(_JITTER_S_MAX * _MS_PER_S)) / _MS_PER_S)
+            try:
+                await self._serve_connection()
+            except VenueUnavailable as error:
+                tries += 1
+                pause_s = schedule.pause_s(tries, chance=draw(), retry_after_s=error.retry_after_s)
+                logger().warning("stream_unavailable", why=str(error), pause_s=round(pause_s, 3))
+            else:
+                # One that held is replaced soon, but not by all its readers at the same moment.
+                tries, pause_s = 0, _JITTER_S_MAX * draw()
+            await asyncio.sleep(pause_s)
 
     async def _serve_connection(self) -> None:
         """Take frames until the connection ends; one that held returns, another raises."""
@@ -219,7 +223,7 @@ class MarketFeed(ABC):
             async with asyncio.timeout(self.mute_s_max) as self._silence:
                 await self._receive(socket)
         except (VenueUnavailable, TimeoutError) as error:
-            why = str(error) or self._mute_words()
+            why = str(error) or _mute_words(self._dead, self)
             self._cause = "connection_lost" if isinstance(error, VenueUnavailable) else "mute"
             logger().warning("stream_lost", why=why)
             self.metrics.ws_reconnects.labels(self.venue).inc()
@@ -229,12 +233,6 @@ class MarketFeed(ABC):
             self._silence = None
             self._marker.begin(None)
             await socket.close()
-
-    def _mute_words(self) -> str:
-        if self._dead is None:
-            return f"silent for {self.mute_s_max:g} s"
-        symbol = self._dead.symbol.decode() or "every symbol"
-        return f"{self._dead.kind} of {symbol} silent for {self.stream_s_max:g} s"
 
     async def _receive(self, socket: Socket) -> None:
         loop = asyncio.get_running_loop()
@@ -275,3 +273,10 @@ class MarketFeed(ABC):
             if dead is not None and self._silence is not None:
                 self._dead = dead
                 self._silence.reschedule(asyncio.get_running_loop().time())
+
+
+def _mute_words(dead: Stream | None, feed: MarketFeed) -> str:
+    if dead is None:
+        return f"silent for {feed.mute_s_max:g} s"
+    symbol = dead.symbol.decode() or "every symbol"
+    return f"{dead.kind} of {symbol} silent for {feed.stream_s_max:g} s"

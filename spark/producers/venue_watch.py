@@ -26,6 +26,8 @@ from spark.names import Role, Symbol, Venue
 from spark.producers.bist_watch import BistWatch
 from spark.producers.clock_watch import ClockWatch
 from spark.topics import CONTROL_PULSE, VENUE_MARKS, VENUE_STATE
+from spark.worker.crew import Crew
+from spark.worker.hold import hold_topics
 from spark.worker.pulse import Pulse
 from spark.worker.retry import DEFAULT, draw
 
@@ -150,18 +152,24 @@ class VenueWatches:
         Watch until told to stop.
 
         Raises:
-            ExitError: a write failed.
+            ExitError: fenced, or a write failed.
 
         """
         first = self.watches[0]
         writer = await first.bus.writer([VENUE_STATE, VENUE_MARKS, CONTROL_PULSE])
         pulse = Pulse(Role.VENUE_WATCH, first.instance, writer, clock=first.clock)
         try:
-            async with asyncio.TaskGroup() as group:
-                sides = [one for watch in self.watches for one in watch.sides(writer)]
+            held = await hold_topics(
+                (first.bus, writer),
+                (VENUE_STATE, VENUE_MARKS),
+                who=(Role.VENUE_WATCH, first.instance),
+                clock=first.clock,
+            )
+            async with Crew() as group:
+                sides = [one for watch in self.watches for one in watch.sides(held)]
                 tasks = [
                     group.create_task(side)
-                    for side in (*sides, self._get_ready(), pulse.beat(list, dict))
+                    for side in (*sides, self._get_ready(), pulse.beat(lambda: held.tenures, dict))
                 ]
                 await stop.wait()
                 for task in tasks:

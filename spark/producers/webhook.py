@@ -1,8 +1,8 @@
 """
 Webhook: an alert that fires may kill; it can do nothing else (B2, S6, S12).
 
-Reads   Alertmanager's notifications over HTTP on loopback; at start control.halt, to
-        know which alerts have killed before
+Reads   Alertmanager's notifications over HTTP on loopback; control.halt, to know which
+        alerts have killed before
 Writes  the latch directory, then control.halt: `trading_halted` alone; control.pulse
 Owns    its bearer token, as a digest
 Fails   towards a kill: the file stands before Kafka is asked; the sender is told to
@@ -25,7 +25,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from spark.bus.port import Bus, Partition, Record, Writer
+from spark.bus.port import Bus, Pace, Partition, Record, Writer
 from spark.clock import Clock
 from spark.codec import decode
 from spark.errors import ExitError, MalformedError, SettingError
@@ -35,8 +35,10 @@ from spark.log import logger
 from spark.names import HaltSource, Role
 from spark.producers.kills import Kill, pull_latch, say_kill
 from spark.topics import CONTROL_HALT, CONTROL_PULSE
+from spark.worker.crew import Crew
 from spark.worker.pulse import Pulse
-from spark.worker.resume import read_through
+from spark.worker.sides import follow
+from spark.worker.spans import read_through
 
 _HALT: Final = Partition(CONTROL_HALT, 0)
 _LOOPBACK: Final = "127.0.0.1"
@@ -93,7 +95,9 @@ class Webhook:
         """
         writer = await self.bus.writer([CONTROL_HALT, CONTROL_PULSE])
         pulse = Pulse(Role.WEBHOOK, self.instance, writer, clock=self.clock)
-        desk = _Desk(writer, self.clock, self.latch_dir, self.token, await _said(self.bus))
+        said = _Said()
+        positions = await said.read(self.bus)
+        desk = _Desk(writer, self.clock, self.latch_dir, self.token, said.kills)
         runner = web.AppRunner(desk.app(), access_log=None)
         try:
             await runner.setup()
@@ -102,12 +106,16 @@ class Webhook:
             desk.port = runner.addresses[0][1]
             _leave_address(self.run_dir / ADDRESS, desk.port)
             self.ready.set()
-            async with asyncio.TaskGroup() as group:
-                beat = group.create_task(pulse.beat(list, dict))
-                failing = group.create_task(desk.failed())
+            async with Crew() as group:
+                sides = [
+                    group.create_task(pulse.beat(list, dict)),
+                    group.create_task(desk.failed()),
+                    # There may be another one of us, for the same alerts (P10).
+                    group.create_task(said.follow(self.bus, positions)),
+                ]
                 await stop.wait()
-                beat.cancel()
-                failing.cancel()
+                for side in sides:
+                    side.cancel()
         finally:
             await runner.cleanup()
             await writer.close()
@@ -224,21 +232,29 @@ def _plain(text: str) -> str:
     return kept.encode("utf-8", "replace").decode()[:_TEXT_CHARS_MAX].strip() or "alert"
 
 
-async def _said(bus: Bus) -> set[str]:
-    """Read which alerts have killed before."""
-    starts, ends = await bus.starts([_HALT]), await bus.ends([_HALT])
-    found: set[str] = set()
+class _Said:
+    """Which alerts have killed: before, and by whomever else meanwhile."""
 
-    def see(record: Record) -> None:
+    def __init__(self) -> None:
+        self.kills: set[str] = set()
+
+    async def read(self, bus: Bus) -> dict[Partition, int]:
+        """Read what was said up to now; gives where to follow on from."""
+        starts, ends = await bus.starts([_HALT]), await bus.ends([_HALT])
+        await read_through(bus, {_HALT: (starts[_HALT], ends[_HALT])}, self._see)
+        return ends
+
+    async def follow(self, bus: Bus, positions: dict[Partition, int]) -> None:
+        """Read what is said from now on; runs until cancelled."""
+        await follow(bus, positions, self._see, partitions=[_HALT], pace=Pace.SIDE)
+
+    def _see(self, record: Record) -> None:
         try:
             event = decode(record.value or b"")
         except MalformedError:
             return
         if isinstance(event, TradingHalted) and event.source is HaltSource.WEBHOOK:
-            found.add(event.halt)
-
-    await read_through(bus, {_HALT: (starts[_HALT], ends[_HALT])}, see)
-    return found
+            self.kills.add(event.halt)
 
 
 def _leave_address(path: Path, port: int) -> None:

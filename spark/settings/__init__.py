@@ -8,8 +8,11 @@ unreadable kill switch is on (spec B1, B2).
 """
 
 from pydantic import Field, ValidationError
+from pydantic_settings.exceptions import SettingsError
 
 from spark.errors import SettingError
+from spark.settings.audit import AuditSettings
+from spark.settings.exchange_keys import BinanceKeySettings, BtcturkKeySettings, SaidKey
 from spark.settings.process import DatabaseSettings, KafkaSettings, ProcessSettings
 from spark.settings.section import Section
 from spark.settings.trading import LimitSettings, ProtectionSettings, TradingSettings
@@ -26,8 +29,11 @@ from spark.settings.venues import (
 
 __all__ = [
     "AccountSettings",
+    "AuditSettings",
+    "BinanceKeySettings",
     "BinanceSettings",
     "BistSettings",
+    "BtcturkKeySettings",
     "BtcturkSettings",
     "DatabaseSettings",
     "FeedSettings",
@@ -36,6 +42,7 @@ __all__ = [
     "LimitSettings",
     "ProcessSettings",
     "ProtectionSettings",
+    "SaidKey",
     "Settings",
     "SignerSettings",
     "TradingSettings",
@@ -56,7 +63,10 @@ class Settings(Section):
     signer: SignerSettings = Field(default_factory=SignerSettings)
     binance: BinanceSettings = Field(default_factory=BinanceSettings)
     btcturk: BtcturkSettings = Field(default_factory=BtcturkSettings)
+    binance_keys: BinanceKeySettings = Field(default_factory=BinanceKeySettings)
+    btcturk_keys: BtcturkKeySettings = Field(default_factory=BtcturkKeySettings)
     venues: VenueSettings = Field(default_factory=VenueSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     account: AccountSettings = Field(default_factory=AccountSettings)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     bist: BistSettings = Field(default_factory=BistSettings)
@@ -75,6 +85,10 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingError(_explain(error)) from None
+    except SettingsError as error:
+        raise SettingError(f"{_variable(str(error))}: a list in JSON is needed, as [1,2]") from None
+    except RecursionError:
+        raise SettingError("a setting is a list nested without end") from None
 
 
 def _explain(error: ValidationError) -> str:
@@ -83,3 +97,15 @@ def _explain(error: ValidationError) -> str:
         name = str(fault["loc"][-1]) if fault["loc"] else "settings"
         parts.append(f"{name}: {fault['msg']}")
     return "; ".join(parts)
+
+
+def _variable(error: str) -> str:
+    """Name the variable whose field an error names; a list that is no JSON has no other trace."""
+    sections = [one.annotation for one in Settings.model_fields.values()]
+    for section in sections:
+        assert isinstance(section, type)
+        assert issubclass(section, Section)
+        for name, field in section.model_fields.items():
+            if f'"{name}"' in error:
+                return str(field.validation_alias)
+    return "settings"

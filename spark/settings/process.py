@@ -40,6 +40,8 @@ class ProcessSettings(Section):
     secrets_dir: Path | None = Field(default=None, validation_alias="SPARK_SECRETS_DIR")
     #: Whose signatures count (S11); empty means `<home>/public/operators.toml`.
     operators_file: Path | None = Field(default=None, validation_alias="SPARK_OPERATORS_FILE")
+    #: Advisories in the OSV form, for `spark doctor`; empty means that none are compared.
+    advisories_dir: Path | None = Field(default=None, validation_alias="SPARK_ADVISORIES_DIR")
     #: Directory whose files are kills (design §5); empty means `<home>/kill.d`.
     latch_dir: Path | None = Field(default=None, validation_alias="SPARK_LATCH_DIR")
     #: Port of /healthz and /metrics; 0 lets the system pick.

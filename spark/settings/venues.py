@@ -10,6 +10,7 @@ from pydantic import Field
 
 from spark.errors import SettingError
 from spark.names import Venue
+from spark.quoting import shown
 from spark.settings.section import Section, symbols_of
 
 #: Caps are counted in lira (spec B3).
@@ -35,7 +36,7 @@ class VenueSettings(Section):
         wrong = sorted(set(names) - set(known))
         if wrong or not names:
             raise SettingError(
-                f"SPARK_VENUES: {', '.join(wrong) or 'nothing'}; binance, btcturk or both"
+                f"SPARK_VENUES: {shown(wrong[0]) if wrong else 'nothing'}; binance, btcturk or both"
             )
         return tuple(venue for venue in known if venue in names)
 
@@ -50,6 +51,10 @@ class GatewaySettings(Section):
         default=10_000, ge=100, le=60_000, validation_alias="SPARK_REPLY_TIMEOUT_MS"
     )
 
+    #: Seconds without a pulse of the guardrail after which no place is sent (S9).
+    lease_s: Decimal = Field(
+        default=Decimal(3), ge=Decimal("0.5"), le=3, validation_alias="SPARK_LEASE_S"
+    )
     #: What this address may spend in a minute: request weight at Binance, requests at BTCTurk.
     binance_weight_per_minute_max: int = Field(
         default=1200, ge=100, le=100_000, validation_alias="SPARK_BINANCE_WEIGHT_PER_MIN"
@@ -99,10 +104,6 @@ class BinanceSettings(Section):
     recv_window_ms: int = Field(
         default=2000, ge=100, le=60_000, validation_alias="SPARK_BINANCE_RECV_WINDOW_MS"
     )
-    api_key: str = Field(default="", validation_alias="BINANCE_API_KEY", repr=False)
-    api_key_file: Path | None = Field(default=None, validation_alias="BINANCE_API_KEY_FILE")
-    secret: str = Field(default="", validation_alias="BINANCE_SECRET", repr=False)
-    secret_file: Path | None = Field(default=None, validation_alias="BINANCE_SECRET_FILE")
 
     @property
     def symbol_list(self) -> tuple[str, ...]:
@@ -144,10 +145,6 @@ class BtcturkSettings(Section):
     match_time: str = Field(
         default="", pattern="^[A-Za-z]{0,20}$", validation_alias="SPARK_BTCTURK_MATCH_TIME"
     )
-    api_key: str = Field(default="", validation_alias="BTCTURK_API_KEY", repr=False)
-    api_key_file: Path | None = Field(default=None, validation_alias="BTCTURK_API_KEY_FILE")
-    secret: str = Field(default="", validation_alias="BTCTURK_SECRET", repr=False)
-    secret_file: Path | None = Field(default=None, validation_alias="BTCTURK_SECRET_FILE")
 
     @property
     def symbol_list(self) -> tuple[str, ...]:

@@ -34,7 +34,6 @@ from spark.events import (
     PartitionFenced,
 )
 from spark.exchanges.port import Asked, SignedRequest, VenueCannotError
-from spark.ledger.budget import Rules
 from spark.metrics import Metrics
 from spark.names import Action, DifferenceKind, DifferenceRule, Role, Venue
 from spark.topics import ACCOUNT_PARTITION
@@ -159,8 +158,8 @@ async def feeding(scene: Scene, place: Path) -> AsyncIterator[Feeding]:
         venue=scene.account_venue,
         stream=scene.stream,
         symbols=(SYMBOL,),
-        costs={},
-        budget=Rules(weight_per_minute=100_000),
+        cost_of=lambda _: 1,
+        weight_per_minute=50_000,
         pages_by_id=scene.venue is Venue.BINANCE,
         has_fees=scene.venue is Venue.BINANCE,
     )

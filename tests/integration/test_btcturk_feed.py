@@ -137,7 +137,7 @@ async def test_every_kind_of_every_symbol_arrives(venue: Running, broker: Memory
         assert feed.ready.is_set()
 
     for partition in (TURK_QUOTES, TURK_TRADES, TURK_BOOKS):
-        for record in broker.log(partition):
+        for record in broker.log(partition)[1:]:  # the first one says who holds the topic
             event = decode(record.value or b"")
             assert isinstance(event, QuotesReceived | TradesReceived | BooksChanged | FeedGapped)
             assert event.type in BY_NAME[partition.topic].events

@@ -24,8 +24,10 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from spark.bus.kafka_quotas import CONSUMED, PRODUCED, REQUESTS, read_quotas, write_quotas
 from spark.embedded.kafka import BROKER
 from spark.embedded.provision import provision
+from spark.embedded.quotas import quota_differences, wanted_quotas
 from spark.errors import (
     AuthorisationError,
     PartitionError,
@@ -133,6 +135,64 @@ async def test_rows_users_and_settings_that_the_table_lacks_go(
     assert done.users_removed == 1
     with pytest.raises(AuthorisationError):
         await write(kafka_server.login("strategy-demo"), SIGNED, b"forged")
+
+
+async def test_quotas_that_differ_are_set_and_others_go(
+    kafka_server: RunningKafka, passwords: dict[str, str]
+) -> None:
+    """S17: what one strategy may take of a broker stands in the table, not in somebody's hand."""
+    login = kafka_server.login(PROVISIONER)
+    assert await read_quotas(login) == wanted_quotas(PRINCIPALS)
+    by_hand: dict[str, dict[str, float | None]] = {
+        "strategy-demo": {PRODUCED: None, CONSUMED: 1.0},
+        "gateway": {REQUESTS: 99.0},
+        "stranger": {PRODUCED: 1.0},
+    }
+    await write_quotas(login, by_hand)
+    async with asyncio.timeout(20):
+        while len(found := await quota_differences(login, PRINCIPALS)) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert found == [
+        "quota of gateway: request_percentage is 99.0, not in the table",
+        "quota of strategy-demo: consumer_byte_rate is 1.0, not 16777216.0",
+        "quota of strategy-demo: producer_byte_rate is not set, not 1048576.0",
+    ]
+    shared = await provision(login, passwords, is_exclusive=False)
+    assert shared.quotas_changed == 2
+    assert await read_quotas(login) == wanted_quotas(PRINCIPALS) | {"stranger": {PRODUCED: 1.0}}
+    assert (await provision(login, passwords)).quotas_changed == 1
+    assert await read_quotas(login) == wanted_quotas(PRINCIPALS)
+
+
+@pytest.mark.parametrize("who", ["gateway", "strategy-demo"])
+async def test_nobody_else_sets_quotas(kafka_server: RunningKafka, who: str) -> None:
+    """S17: neither what it may take itself, nor what is left for the others."""
+    with pytest.raises(AuthorisationError):
+        await read_quotas(kafka_server.login(who))
+    with pytest.raises(AuthorisationError):
+        await write_quotas(kafka_server.login(who), {"strategy-demo": {PRODUCED: None}})
+
+
+async def test_a_strategy_that_runs_wild_waits(kafka_server: RunningKafka) -> None:
+    """S17: the broker slows a flood of intents down; who has no quota writes as much at once."""
+
+    def flood(who: str, batches: int) -> tuple[int, bool]:
+        """Write until the broker makes us wait; gives how many batches that took."""
+        waits: list[float] = []
+        hear: Any = {"throttle_cb": lambda event: waits.append(event.throttle_time)}
+        producer = Producer({**kafka_server.client_options(who), **hear})
+        for done in range(batches):
+            for _ in range(200):
+                producer.produce(INTENTS, b"x" * 8_000, partition=2)
+            assert producer.flush(60) == 0
+            if any(waits):
+                return done + 1, True
+        return batches, False
+
+    took, has_waited = await asyncio.to_thread(flood, "strategy-demo", 40)
+    assert has_waited
+    assert await asyncio.to_thread(flood, "op-local", took) == (took, False)
+    kafka_server.recreate_topics()
 
 
 def add_rows(admin: AdminClient, rows: list[AclBinding]) -> None:

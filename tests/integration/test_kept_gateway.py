@@ -33,6 +33,7 @@ from spark.names import Action, OrderState, Symbol, Venue
 from spark.worker.cache import StateCache
 from tests import hops
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, STRATEGY, cancel, instrument, named, place
+from tests.ordeal import until
 from tests.worlds import NUMBER, World, crashing, partition_of, running
 
 _ETH: Final = Symbol("ETHUSDT")
@@ -196,7 +197,8 @@ async def past(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Past:
     """A gateway that died with requests in flight, and kept its state somewhere before."""
-    monkeypatch.setattr(gateway_desk, "_BUSY_EVENTS_MAX", request.param)
+    for name in ("_IDLE_EVENTS_MIN", "_BUSY_EVENTS_MAX"):
+        monkeypatch.setattr(gateway_desk, name, request.param)
     made = Past(World(tmp_path / "kept"))
     await made.begin()
     monkeypatch.undo()
@@ -298,6 +300,27 @@ async def test_the_log_folds_to_what_the_living_gateway_knows(past: Past, pause_
     oldest_ns = past.world.clock.wall_ns() - MEMORY_NS
     closed = [order for order in folded.orders.by_id.values() if order.state in CLOSED]
     assert all(order.changed_ns >= oldest_ns for order in closed)
+
+
+async def test_a_gateway_that_ends_early_each_time_keeps_its_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    What a start folds counts as not kept: or each start would fold more than the one before.
+    """
+    monkeypatch.setattr(gateway_desk, "_IDLE_EVENTS_MIN", 30)
+    past = Past(World(tmp_path))
+    await past.time_passes(0)
+    gateway, ready = past.world.gateway(past.venue)
+    async with crashing(gateway.run, ready):
+        await past.sign("a", "b" * 8)
+        await past._ended(8)
+    assert not past.file.exists()
+    gateway, ready = past.world.gateway(past.venue)
+    async with crashing(gateway.run, ready):
+        await past.sign("b", "b" * 8)
+        await past._ended(16)
+        await until(past.file.exists, "the state is kept")
 
 
 async def test_what_is_handled_is_kept_before_it_is_read_again(past: Past) -> None:

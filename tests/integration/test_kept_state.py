@@ -254,6 +254,22 @@ async def test_a_file_that_is_gone_or_spoilt_changes_nothing(
 
 
 @both_stages
+async def test_a_stage_that_ends_early_each_time_keeps_its_state(
+    tmp_path: Path, stage: str
+) -> None:
+    """
+    What a start folds counts as not kept: or each start would fold more than the one before.
+    """
+    past = Past(World(tmp_path), stage)
+    await past.begin()
+    await past.ask("a", _KEPT_OUTPUTS - 20)
+    await past.work(_KEPT_OUTPUTS - 18)
+    assert not past.file.exists()
+    await past.ask("b", 40)
+    await past.work_until_kept(42)
+
+
+@both_stages
 @pytest.mark.parametrize("which", ["source", "output", "events", "venue"])
 async def test_a_topic_that_was_created_again_halts(tmp_path: Path, stage: str, which: str) -> None:
     """

@@ -79,7 +79,7 @@ async def resumed(path: OrderPath, *halts: tuple[str, int]) -> int:
 def confirmations(path: OrderPath, halt: str, stage: str = "halted") -> dict[str, HaltConfirmed]:
     """List the first confirmation of each role for a kill."""
     found: dict[str, HaltConfirmed] = {}
-    for one in path.tape.on(topics.CONTROL_PULSE, HaltConfirmed):
+    for one in path.tape.on(topics.CONTROL_CONFIRMED, HaltConfirmed):
         if one.stage == stage and halt in one.halts:
             found.setdefault(one.role, one)
     return found
@@ -290,7 +290,7 @@ async def test_r10_what_is_in_flight_is_listed_and_drained_when_it_is_answered(
     await path.hear(order, OrderAcked)
     kinds = [
         type(event).__name__
-        for _, event in path.tape.records[topics.CONTROL_PULSE]
+        for _, event in path.tape.records[topics.CONTROL_CONFIRMED]
         if isinstance(event, HaltConfirmed) and event.role == Role.GATEWAY
     ]
     assert kinds == ["HaltConfirmed"] * 2

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidSignature
 
 from spark import topics
 from spark.audit import Report, digest_of, verify
@@ -23,8 +22,8 @@ from spark.events import (
 )
 from spark.names import Role
 from spark.worker import keeper
-from tests import keyed
 from tests.order_path import OrderPath, in_memory, memory_log
+from tests.trails import is_signed
 
 INTENTS, DECISIONS = Partition(topics.INTENTS, 0), Partition(topics.DECISIONS, 0)
 SIGNED, EVENTS = Partition(topics.SIGNED, 0), Partition(topics.EVENTS, 0)
@@ -228,15 +227,6 @@ async def test_r16_another_number_of_partitions_halts(
 
 def audited(path: OrderPath) -> Report:
     """Verify the trail as it stands, with the auditor's public key."""
-    public = keyed.audit().public_key()
-
-    def is_signed(body: bytes, signature: bytes) -> bool:
-        try:
-            public.verify(signature, body)
-        except InvalidSignature:
-            return False
-        return True
-
     return verify([record.value or b"" for record, _ in path.tape.records[topics.AUDIT]], is_signed)
 
 

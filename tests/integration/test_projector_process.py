@@ -19,7 +19,7 @@ from spark.bus.kafka import KafkaBus
 from spark.bus.port import Bus, Outgoing, Partition, Record
 from spark.consumers.projector_batch import SOURCES
 from spark.ops.rebuild import compare, rebuild
-from spark.worker.resume import read_through
+from spark.worker.spans import read_through
 from tests.database import ask, connected, make_tables
 from tests.projecting import dumped, in_order, projecting, texts
 from tests.projection import NUMBER, Past, interleaved, projected, random_past

@@ -148,6 +148,14 @@ async def test_a_crash_goes_on_from_an_older_kept_state(watched: Watched) -> Non
     assert marked.total.peak_usd == _D("12000.001")
 
 
+async def test_the_first_sample_keeps_what_the_start_folded(watched: Watched) -> None:
+    """R8: or one that ends again and again would fold more each time."""
+    sentinel, ready = watched.sentinel()
+    async with crashing(sentinel.run, ready):
+        await watched.samples(2)
+    assert (watched.world.states / "sentinel.state").exists()
+
+
 async def test_a_peak_of_yesterday_is_over_after_a_restart(watched: Watched) -> None:
     """B5: the window is a day, whoever reads it."""
     async with watched.watching(is_kept=False):

@@ -91,6 +91,8 @@ async def test_the_user_at_the_other_end_decides(desk: Desk, *, is_listed: bool)
 
 
 MALFORMED: Final = {
+    "list of questions": line_of(question=[["order"]]),
+    "question as an object": line_of(question={"order": 1}),
     "empty": "",
     "no JSON": "{",
     "a list": "[]",
@@ -284,3 +286,46 @@ async def test_with_the_trade_key_the_same_question_would_cancel(directory: Path
     async with exchange(directory) as client:
         reply = await send(client, "DELETE", "/api/v3/order", request)
         assert (reply.status, reply.json["status"]) == (200, "CANCELED")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"{\n",
+        b"[]\n",
+        b"7\n",
+        b"{}\n",
+        b'{"error":["\\u001b[2J"]}\n',
+        (
+            b'{"method":1,"path":"","query":"","headers":{},"body":"","stamp_ns":0,'
+            b'"final_after_ns":0}\n'
+        ),
+        (
+            b'{"method":"GET","path":"","query":"","headers":{},"body":"",'
+            b'"stamp_ns":111111111111111111111111111111,"final_after_ns":0}\n'
+        ),
+        (
+            b'{"method":"GET","path":"","query":"","headers":{},"body":"","stamp_ns":1,'
+            b'"final_after_ns":-1}\n'
+        ),
+        b'{"error":' + b"[" * 1_010 + b"]" * 1_010 + b"}\n",
+        b'{"method":"GET"}\n',
+        b"\xff" * 10 + b"\n",
+    ],
+)
+async def test_h5_an_answer_that_is_none_is_a_signer_that_does_not_answer(
+    directory: Path, said: bytes
+) -> None:
+    """H5: whatever stands at the other end, who asks may ask again later, and knows why."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, directory / "q.sock"):
+        with pytest.raises(VenueUnavailable) as caught:
+            await SigningClient(directory / "q.sock").ask(ASKED)
+    assert str(caught.value).startswith("the signer ")
+    assert str(caught.value).isprintable()

@@ -203,5 +203,9 @@ def test_a_start_that_is_interrupted_leaves_nothing(server_home: Path, signals: 
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file of /proc or an ordinary one."""
-    return path.read_bytes()
+    """Read a file of /proc or an ordinary one; nothing where the process lets nobody look."""
+    try:
+        return path.read_bytes()
+    except PermissionError:
+        assert path.name == "environ"
+        return b""

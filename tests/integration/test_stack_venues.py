@@ -3,17 +3,21 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
 from spark.embedded.minting import SIMULATOR_ADMIN_TOKEN
 from spark.embedded.ops_client import OpsAddress, ask
 from spark.embedded.processes import SIMULATORS
+from spark.keys import TRADE_KEY, exchange_key
 from spark.names import Venue
+from tests.simulated_venue import signed_text
 from tests.stacks import UpStack, environment, spark, until
 
 _PROCESSES = (
@@ -103,6 +107,47 @@ def test_h2_an_exchange_that_was_killed_has_the_order(stack: UpStack) -> None:
     )
     last = _ledger(stack, Venue.BTCTURK)[-1]
     assert last["client_order_id"] == placed.object["client_order_id"]
+
+
+def test_s14_both_exchanges_are_witnesses(stack: UpStack) -> None:
+    """S14: they tell what the log says; and of an order that was placed past Spark, too."""
+    words = ("audit", "verify", "--against-venue")
+    result = spark(*words, "--json", env=stack.env)
+    assert result.code == 0, result.err
+    held = {one["account"]: one for one in result.object["venues"]}
+    assert {account: one["orders"] for account, one in held.items()} == {
+        "binance:main": 1, "btcturk:main": 2,
+    }  # fmt: skip
+    assert all((one["unasked"], one["foreign"]) == (0, 0) for one in held.values())
+    assert "2 orders at btcturk:main are those of the log" in spark(*words, env=stack.env).out
+    _place_past_spark(stack, forged := "spk" + "0" * 29)
+    found = spark(*words, env=stack.env)
+    assert found.code == 7
+    assert f"{forged}: BTCUSDT buy 0.001 at 50000" in found.err
+    assert "nobody approved it" in found.err
+
+
+def _place_past_spark(stack: UpStack, client_id: str) -> None:
+    """Place with the stack's own key, as a thief would."""
+    secrets = stack.home.secrets_of("signer")
+    key, secret = (
+        (secrets / name).read_text().strip() for name in exchange_key(Venue.BINANCE, TRADE_KEY)
+    )
+    order = {
+        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
+        "quantity": "0.001", "price": "50000", "newClientOrderId": client_id,
+        "timestamp": int(time.time() * 1_000),
+    }  # fmt: skip
+    url = f"{stack.state.simulator_url}/api/v3/order?{signed_text(secret, order)}"
+
+    async def place() -> int:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, headers={"X-MBX-APIKEY": key}) as reply,
+        ):
+            return reply.status
+
+    assert asyncio.run(place()) == 200
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from spark.bench.crash.rooms import fill
 from spark.embedded.child import Child, ChildState, ChildStatus, IsAlive
 from spark.embedded.command import Command
 from spark.embedded.home import Home
@@ -20,6 +21,7 @@ from spark.embedded.leftovers import end_leftovers, read_children, write_childre
 from spark.embedded.polling import until
 from spark.embedded.supervisor import Supervisor
 from spark.errors import EmbeddedUnavailable, IntegrityError
+from tests.disks import small_disk_or_skip
 
 _SLEEP = "import time; time.sleep(600)"
 _STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -116,6 +118,21 @@ async def test_a_killed_child_is_ready_again(bench: Bench) -> None:
     assert again.pid != first.pid
     assert not first.is_alive()
     assert "SIGKILL" in next(s.detail for s in bench.changes if s.state is ChildState.PAUSING)
+
+
+async def test_a_killed_child_is_ready_again_on_a_full_disk(bench: Bench) -> None:
+    """
+    K2: where the children cannot be written down, they are healed all the same.
+    """
+    with small_disk_or_skip(bench.home.run, 64 * 1024):
+        bench.supervisor.start(bench.child("a", f"READY; {_SLEEP}"))
+        await bench.supervisor.ready(["a"], timeout_s=30)
+        fill(bench.home.run / "ballast")
+        os.kill(alive(bench.status("a")).pid, signal.SIGKILL)
+        await bench.until("a", ChildState.READY, restarts=1)
+        assert not bench.supervisor.broken.done()
+        bench.supervisor.kill_all()
+        await bench.supervisor.stop(budget_s=5)
 
 
 async def test_a_child_that_halts_is_shown_and_left_alone(bench: Bench) -> None:

@@ -176,8 +176,9 @@ async def test_s6_no_record_of_any_kind_can_be_said_through_it(hook: Hook, path:
 
 
 def test_s6_its_rights_are_the_halts_and_its_pulse() -> None:
-    """S6: the broker lets it write nothing else."""
-    assert topics.writable_by(Role.WEBHOOK) == {topics.CONTROL_HALT, topics.CONTROL_PULSE}
+    """S6: the broker lets it write nothing else but that it started."""
+    own = {topics.CONTROL_HALT, topics.CONTROL_PULSE, topics.CONTROL_STARTS}
+    assert topics.writable_by(Role.WEBHOOK) == own
     assert topics.BY_NAME[topics.CONTROL_HALT].events == ("trading_halted", "trading_demoted")
 
 
@@ -234,3 +235,18 @@ async def test_what_others_wrote_is_cut_to_what_may_be_printed(hook: Hook) -> No
     (halted,) = hook.halts()
     assert halted.reason.isprintable()
     assert len(halted.reason) <= 200
+
+
+async def test_p10_two_webhooks_kill_as_one(hook: Hook, tmp_path: Path) -> None:
+    """P10: none is fenced, for an alarm must not end; what one has said, the other knows."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "kill.d").mkdir(parents=True)
+    made, ready = process(hook.broker, elsewhere)
+    async with running(made.run, ready):
+        other = Hook(hook.broker, elsewhere, hook.session)
+        assert (await hook.post(notification(alert())))[0] == 200
+        async with asyncio.timeout(20):
+            while orjson.loads((await other.post(notification(alert())))[1])["known"] == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        names = [one.halt for one in hook.halts()]
+    assert len(set(names)) == 1

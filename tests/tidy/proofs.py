@@ -90,10 +90,7 @@ TRAPS: Final = {
 
 #: What a later part of Spark brings, the whole rule or the rest of it.
 WAITS: Final = {
-    "S9": "leases",
     "S12": "the HTTP API and the console",
-    "S14": "the witness",
-    "S16": "the signer's own environment",
 }
 
 

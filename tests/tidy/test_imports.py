@@ -16,19 +16,48 @@ from tests.tidy.source import Module, module_of, names_of, product_modules
 
 #: Lowest first. A package stands for all of its modules; the longest name that fits counts.
 LAYERS: Final = (
-    ("spark.names", "spark.errors"),
+    ("spark.names", "spark.errors", "spark.quoting"),
     ("spark.events",),
     (
+        "spark.audit_tree",
         "spark.clock",
         "spark.codec",
+        "spark.crash_points",
         "spark.fills",
         "spark.ids",
         "spark.row_histogram",
         "spark.signing",
+        "spark.toml",
     ),
-    ("spark.people", "spark.topics", "spark.log", "spark.metrics", "spark.settings"),
-    ("spark.secret_files", "spark.audit", "spark.keys", "spark.schemas", "spark.exchanges.port"),
-    ("spark.exchanges.http", "spark.exchanges.levels"),
+    (
+        "spark.people",
+        "spark.topics",
+        "spark.log",
+        "spark.metrics",
+        "spark.settings",
+        "spark.audit_chain",
+    ),
+    (
+        "spark.secret_files",
+        "spark.audit_anchor",
+        "spark.audit_keys",
+        "spark.key_slots",
+        "spark.locked_key",
+        "spark.keys",
+        "spark.schemas",
+        "spark.exchanges.port",
+    ),
+    (
+        "spark.exchanges.answers",
+        "spark.exchanges.fields",
+        "spark.exchanges.funds",
+        "spark.exchanges.keyed",
+        "spark.exchanges.levels",
+        "spark.exchanges.rules",
+    ),
+    ("spark.exchanges.book", "spark.exchanges.proof"),
+    ("spark.audit", "spark.audit_witness", "spark.exchanges.http"),
+    ("spark.exchanges.public", "spark.exchanges.sockets"),
     (
         "spark.exchanges.binance",
         "spark.exchanges.bist",
@@ -42,7 +71,7 @@ LAYERS: Final = (
     ("spark.ops",),
     ("spark.bench",),
     ("spark.cli",),
-    ("spark.__main__",),
+    ("spark.__main__", "spark.bench.crash.child"),
 )
 #: Hold a docstring or a version; everybody passes through them.
 PASSAGES: Final = frozenset({"spark", "spark.exchanges"})
@@ -59,9 +88,10 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "aiokafka": ("spark.bus.kafka*", "spark.bench.floor"),
     "aiohttp": (
         "spark.exchanges.http",
-        "spark.exchanges.binance.stream",
-        "spark.exchanges.btcturk.stream",
+        "spark.exchanges.sockets",
         "spark.exchanges.simulator.*",
+        "spark.consumers.auditor_witness",
+        "spark.ops.audit_witness",
         "spark.producers.webhook",
         "spark.worker.ops",
         "spark.bench.floor",
@@ -75,7 +105,7 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "exchange_calendars": ("spark.exchanges.bist.calendar",),
     "prometheus_client": ("spark.metrics", "spark.row_histogram", "spark.worker.ops"),
-    "psycopg": ("spark.db.pool",),
+    "psycopg": ("spark.db.attempts", "spark.db.pool"),
     "psycopg_pool": ("spark.db.pool",),
     "structlog": ("spark.log",),
     "yaml": ("spark.schemas",),
@@ -152,7 +182,8 @@ def foreign(module: Module) -> Iterator[str]:
 
 def environment(module: Module) -> Iterator[str]:
     """Find readers of the environment beside settings/."""
-    if module.name.startswith("spark.settings"):
+    # A spare reads none: it takes off its own and puts on the one that it is told.
+    if module.name.startswith("spark.settings") or module.name == "spark.embedded.spare":
         return
     for node in ast.walk(module.tree):
         match node:

@@ -17,6 +17,8 @@ from tests.tidy.source import PACKAGE, Module, module_of, names_of, product_modu
 PURE: Final = (
     "spark.names",
     "spark.errors",
+    "spark.quoting",
+    "spark.toml",
     "spark.events",
     "spark.events.*",
     "spark.topics",
@@ -24,6 +26,11 @@ PURE: Final = (
     "spark.codec",
     "spark.signing",
     "spark.audit",
+    "spark.audit_anchor",
+    "spark.audit_chain",
+    "spark.audit_keys",
+    "spark.audit_tree",
+    "spark.audit_witness",
     "spark.keys",
     "spark.people",
     "spark.ledger",
@@ -32,7 +39,14 @@ PURE: Final = (
     "spark.guards.*",
     "spark.fills",
     "spark.exchanges.port",
+    "spark.exchanges.answers",
+    "spark.exchanges.book",
+    "spark.exchanges.fields",
+    "spark.exchanges.funds",
+    "spark.exchanges.keyed",
     "spark.exchanges.levels",
+    "spark.exchanges.proof",
+    "spark.exchanges.rules",
     "spark.exchanges.bist.days",
     "spark.exchanges.bist.overrides",
     "spark.exchanges.bist.sessions",
@@ -46,10 +60,12 @@ PURE: Final = (
 #: From Python's own library: values, types and text; nothing that asks the machine.
 LIBRARY: Final = frozenset(
     {
+        "abc",
         "base64",
         "bisect",
         "collections",
         "collections.abc",
+        "contextlib",
         "dataclasses",
         "decimal",
         "enum",
@@ -69,11 +85,16 @@ LIBRARY: Final = frozenset(
 ALLOWED: Final = {
     ("spark.codec", "pydantic"): "validates what strangers send; computes, never asks",
     ("spark.codec", "orjson"): "writes canonical bytes",
-    ("spark.audit", "orjson"): "reads a record's type and ids",
-    ("spark.exchanges.binance.wire", "orjson"): "parses an exchange's bytes",
-    ("spark.exchanges.btcturk.wire", "orjson"): "parses an exchange's bytes",
-    ("spark.people", "cryptography"): "Ed25519 verification",
-    ("spark.signing", "cryptography"): "AES-256-GCM; the nonce is given, not drawn",
+    ("spark.audit_anchor", "pydantic"): "validates lines of a file that strangers may have written",
+    ("spark.audit_keys", "pydantic"): "validates a file that strangers may have written",
+    ("spark.audit_keys", "cryptography"): "Ed25519 keys",
+    ("spark.audit_chain", "orjson"): "reads a record's type and ids",
+    ("spark.exchanges.fields", "orjson"): "parses an exchange's bytes",
+    ("spark.people", "cryptography"): "Ed25519 keys",
+    (
+        "spark.signing",
+        "cryptography",
+    ): "AES-256-GCM, Ed25519; the nonce is given, not drawn",
 }
 #: Modules that may say `float`, with the reason: money never is one.
 FLOATS: Final = {

@@ -186,6 +186,13 @@ def test_an_error_is_short_whatever_a_field_is_called() -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_h5_an_error_has_no_control_characters_whatever_a_field_is_called() -> None:
+    """H5: who names a field does not write on the terminal of who reads the reason."""
+    with pytest.raises(MalformedError) as raised:
+        decode(changed('"side"', '"\\u001b[2J\\u202e":1,"side"'))
+    assert str(raised.value).isprintable()
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_decode_or_are_malformed(body: bytes) -> None:
     """No bytes raise anything else."""

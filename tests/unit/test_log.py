@@ -3,6 +3,7 @@ No secret on a screen or in a file, in whatever form it is about to be printed (
 """
 
 import base64
+import io
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark import log
-from spark.log import redact, register_secret
+from spark.log import FilteredStream, redact, register_secret
 
 SECRETS = [
     b"plain-secret-word",
@@ -35,7 +36,7 @@ SECRETS = [
 @pytest.fixture(autouse=True)
 def forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test begin without secrets, and leave none behind."""
-    monkeypatch.setattr(log, "_forms", [])
+    monkeypatch.setattr(log, "_forms", {})
 
 
 def printed(secret: bytes) -> Iterator[str]:
@@ -109,14 +110,14 @@ def test_other_text_stays_as_it_is() -> None:
 @given(st.binary(min_size=8, max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_s18_any_secret_in_any_text_is_removed(secret: bytes, before: str, after: str) -> None:
     """S18: nothing about the bytes or their surroundings lets a form through."""
-    log._forms = []
+    log._forms = {}
     register_secret(secret)
     for form in (secret.hex(), base64.b64encode(secret).decode()):
         assert form.rstrip("=") not in redact(before + form + after)
 
 
 PROGRAM = textwrap.dedent("""
-    import base64, logging, sys, urllib.parse
+    import asyncio, base64, logging, sys, threading, urllib.parse, warnings
     from spark.errors import SettingError
     from spark.log import logger, register_secret, set_up
 
@@ -146,8 +147,30 @@ PROGRAM = textwrap.dedent("""
         raise SettingError(f"a line with {text}")
     except SettingError as error:
         logger().error("process_ended", why=str(error))
-    sys.stderr.flush()
-    deep(text)
+    warnings.warn(text)
+    thread = threading.Thread(target=deep, args=(text,))
+    thread.start()
+    thread.join()
+
+    class Unraisable:
+        def __del__(self):
+            deep(text)
+
+    Unraisable()
+
+    async def forgotten():
+        asyncio.get_running_loop().call_soon(deep, text)
+        await asyncio.sleep(0)
+
+    asyncio.run(forgotten())
+    # In pieces, as tracebacks are printed, and without an end.
+    for piece in (text[:5], text[5:9], text[9:], " "):
+        print(piece, end="", file=sys.stderr, flush=True)
+    try:
+        deep(text)
+    finally:
+        print(text[:7], end="", file=sys.stderr, flush=True)
+        print(text[7:], end="", file=sys.stderr, flush=True)
 """)
 
 
@@ -169,7 +192,14 @@ def test_s18_no_way_of_logging_prints_a_secret(form: str, secret: bytes) -> None
     )
     out = (done.stdout + done.stderr).decode()
     assert done.returncode == 1
-    assert out.count("[redacted]") >= 8, out
+    assert out.count("[redacted]") >= 16, out
+    for way in (
+        "UserWarning",
+        "Exception in thread",
+        "Exception ignored in",
+        "Exception in callback",
+    ):
+        assert way in out
     assert "hunter2" not in out
     assert "local_copy =" not in out
     assert secret.hex() not in out
@@ -177,3 +207,34 @@ def test_s18_no_way_of_logging_prints_a_secret(form: str, secret: bytes) -> None
         lines = [orjson.loads(line) for line in out.splitlines() if line.startswith("{")]
         assert len(lines) >= 5
         assert all(line["role"] == "signer" for line in lines)
+
+
+def test_s18_the_filter_itself_keeps_no_secret() -> None:
+    """S18: whoever reads what the filter holds finds lengths, salted hashes and keyed digests."""
+    secret = b"hunter2hunter2hunter2"
+    register_secret(secret)
+    held = repr(log._forms)
+    assert log._forms
+    for form in printed(secret):
+        assert form not in held
+    assert "hunter2" not in held
+
+
+def test_s18_secrets_that_overlap_are_removed_whole() -> None:
+    """S18: the end of one is the beginning of another: nothing of either is left."""
+    register_secret(b"abcdefghijklmnop")
+    register_secret(b"ijklmnopqrstuvwxyz0123456789")
+    assert redact("< abcdefghijklmnopqrstuvwxyz0123456789 >") == "< [redacted] >"
+
+
+def test_s18_a_line_is_held_until_it_ends() -> None:
+    """S18: written in two parts, a secret would pass in halves."""
+    register_secret(b"hunter2hunter2")
+    below = io.StringIO()
+    stream = FilteredStream(below)
+    for piece in ("a hunter2", "hunter", "2 b\nc hunter2hun"):
+        stream.write(piece)
+    assert below.getvalue() == "a [redacted] b\n"
+    stream.write("ter2")
+    stream.end()
+    assert below.getvalue() == "a [redacted] b\nc [redacted]"

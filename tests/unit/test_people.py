@@ -124,9 +124,15 @@ def test_r15_a_new_key_counts_from_where_the_old_one_ended() -> None:
         f'[operators]\n[[retired]]\nname = "op-a"\nkey = "{LOCAL_HEX}"\nbefore_offset = -1',
         "[operator]\n[operators]",
         f'[operators]\nop-a = "{LOCAL_HEX}"\nop-b = "{LOCAL_HEX}"',
+        "[operators]\nop-local = " + "[" * 3_000,
+        f"{'x' * 70_000} = 1\n[operators]",
+        f"[operators]\n[since]\nop-a = 0x{'f' * 5_000}",
+        f"[operators]\n[since]\nop-a = {2**63}",
     ],
+    ids=lambda text: repr(text[:30]),
 )
 def test_a_file_of_another_form_is_one_line(text: str) -> None:
     """A setting to mend, never an exception of another kind; nobody is two persons (S11)."""
-    with pytest.raises(SettingError, match=r"^operators\.toml: "):
+    with pytest.raises(SettingError, match=r"^operators\.toml: ") as caught:
         read_people(text, LOG_EPOCH)
+    assert len(str(caught.value)) < 300

@@ -18,7 +18,7 @@ SECRET = b"hunter2hunter2hunter2hunter2!!!!"
 @pytest.fixture(autouse=True)
 def forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no registered secret behind."""
-    monkeypatch.setattr(log, "_forms", [])
+    monkeypatch.setattr(log, "_forms", {})
 
 
 @pytest.fixture

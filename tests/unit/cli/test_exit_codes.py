@@ -41,5 +41,6 @@ def test_the_codes_that_scripts_know_stay() -> None:
         "VERIFICATION": 7,
         "GATE": 8,
         "WAITING": 9,
+        "FENCED": 10,
         "INTERRUPTED": 130,
     }

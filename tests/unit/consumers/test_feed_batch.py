@@ -4,10 +4,13 @@ import orjson
 import pytest
 
 from spark.bus.port import Partition, Record
+from spark.codec import encode
 from spark.consumers.feed_batch import BATCH_ROWS_MAX, Batch, Cutter, Move
 from spark.errors import GapError
+from spark.events import PartitionFenced
 from spark.signing import short_digest
 from spark.topics import BINANCE_QUOTES, BINANCE_TRADES
+from spark.worker.fence import EPOCH_HEADER
 
 _NOW = 1_763_700_000_000_000_000
 _QUOTES = Partition(BINANCE_QUOTES, 0)
@@ -87,3 +90,20 @@ def test_rows_name_the_days_they_need() -> None:
     (batch,) = cut(*records, positions={_QUOTES: 0})
 
     assert batch.days() == {_NOW // day_ns, _NOW // day_ns - 2}
+
+
+def test_s8_a_void_record_moves_the_offset_and_has_no_rows() -> None:
+    """S8, R19: a fence, and what a fenced feed wrote after it, are read past."""
+    fence = encode(
+        PartitionFenced(role="binance_feed", instance="i", topic_ids={}, settings={}, fenced_ns=1)
+    )
+    records = [
+        record(_TRADES, 7)._replace(headers=((EPOCH_HEADER, b"3"),)),
+        Record(_TRADES, 8, 0, None, fence, ()),
+        record(_TRADES, 9)._replace(headers=((EPOCH_HEADER, b"3"),)),
+        record(_TRADES, 10)._replace(headers=((EPOCH_HEADER, b"8"),)),
+    ]
+    (batch,) = cut(*records, positions={_TRADES: 7})
+    assert batch.moves[_TRADES][:2] == (7, 11)
+    assert batch.rows == 2
+    assert batch.rejects == []

@@ -26,6 +26,7 @@ from spark.names import Reason, Role, TradingMode
 from spark.worker.inbox import Inbox
 from tests import keyed
 from tests.hops import Chain, gateway_keys, intent_written, opened, permit
+from tests.leased import leased
 from tests.made import ACCOUNT, EPOCH, NOW_NS, SECOND_NS, Life, cancel, place
 from tests.mannered import manners
 from tests.persons import LOCAL, SECOND, Room, demoted, halted, resume, signed
@@ -158,6 +159,7 @@ def _lane() -> Lane:
         manners=manners(EPOCH),
         keys=gateway_keys(),
         permit=permit(),
+        lease=leased(),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from spark import topics
 from spark.codec import encode
 from spark.consumers.gateway_intake import Permit
-from spark.events import OrderApproved, RequestSealed
+from spark.events import OrderApproved, RequestSealed, SigningSkipped
 from spark.names import Action, Endpoint, Reason, Role, Symbol, TradingMode
 from tests import keyed
 from tests.hops import GATEWAY_EPOCH, Chain, intent_written, opened, permit, written
@@ -107,3 +107,19 @@ def test_r16_the_gateway_refuses_another_accounts_order() -> None:
     found = opened(moved, allowed=allowed)
     assert isinstance(found, tuple)
     assert [one.code for one in found] == [Reason.WRONG_PARTITION]
+
+
+def test_h5_a_decision_skipped_for_no_reason_ends_with_one() -> None:
+    """H5: a signer gone wrong leaves no order behind of which nobody could say why it ended."""
+    skipped = SigningSkipped(
+        stamp=sealed_order(Chain()).stamp,
+        account=place().account,
+        strategy=place().strategy,
+        intent_id=place().intent_id,
+        reasons=(),
+        skipped_ns=NOW_NS,
+    )
+    out = written(skipped, topics.SIGNED, keyed.tagger(Role.SIGNER, Role.GATEWAY))
+    found = opened(out)
+    assert isinstance(found, tuple)
+    assert [one.code for one in found] == [Reason.UPSTREAM_REFUSED]

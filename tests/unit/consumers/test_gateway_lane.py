@@ -32,6 +32,7 @@ from spark.worker.fence import Lineage
 from spark.worker.inbox import Inbox
 from tests import keyed
 from tests.hops import Chain, gateway_keys, intent_written, permit, stood, written
+from tests.leased import leased
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, cancel, place
 from tests.mannered import manners
 
@@ -88,6 +89,7 @@ def lane(epoch: int, past: GatewayPast, concurrency: int = 4) -> Lane:
         manners=manners(epoch),
         keys=gateway_keys(),
         permit=permit(),
+        lease=leased(),
         handled=past.handled,
     )
 
@@ -149,6 +151,7 @@ def test_r1_an_id_is_claimed_once_whatever_was_said_of_it() -> None:
         approval=found.approval,
         request=found.request,
         offset=9,
+        appended_ns=NOW_NS,
         too_old_ns=ready.too_old_ns,
     )
     at.dispatch.add(again)
@@ -230,7 +233,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ACTS, st.integers(1, 6))
 def test_wherever_it_crashes_each_signed_record_has_its_event_and_is_sent_at_most_once(
     acts: list[tuple[str, int]], concurrency: int

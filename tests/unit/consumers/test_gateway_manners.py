@@ -35,6 +35,7 @@ def _model() -> Ready:
         approval=found.approval,
         request=found.request,
         offset=0,
+        appended_ns=NOW_NS,
         too_old_ns=LIFE_NS,
     )
 

@@ -109,7 +109,7 @@ class Caps(RuleBasedStateMachine):
         for topic in (topics.VENUE_MARKS, topics.BINANCE_MARKS):
             self.say(topic, prices_marked(_MARKS, self.now_ns))  # type: ignore[arg-type]
         self.say(topics.RISK_EQUITY, equity_marked(self.now_ns)[2])
-        self.say(topics.CONTROL_PULSE, auditor_pulsed(self.now_ns))
+        self.say(topics.AUDIT_PULSE, auditor_pulsed(self.now_ns))
         self.say(topics.ACCOUNT_EVENTS, account_reconciled(ACCOUNT, 0, self.now_ns))
 
     @rule(
@@ -281,6 +281,6 @@ TestOrdersAMinute = OrdersAMinute.TestCase
 TestLiraASecond = LiraASecond.TestCase
 TestExposedDollars = ExposedDollars.TestCase
 TestOpenOrders = OpenOrders.TestCase
-_SETTINGS: Final = settings(max_examples=80, stateful_step_count=50, deadline=None)
+_SETTINGS: Final = settings(max_examples=80, stateful_step_count=50)
 TestOrdersAMinute.settings = TestLiraASecond.settings = _SETTINGS
 TestExposedDollars.settings = TestOpenOrders.settings = _SETTINGS

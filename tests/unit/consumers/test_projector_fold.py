@@ -42,7 +42,7 @@ def only(made: Past, table: str) -> Line:
     return line
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), cut=st.integers(1, 60))
 def test_any_interleaving_and_any_cut_gives_the_same_rows(seed: int, cut: int) -> None:
     """R15: each topic folds into its own part, so the order between topics cannot matter."""
@@ -55,7 +55,7 @@ def test_any_interleaving_and_any_cut_gives_the_same_rows(seed: int, cut: int) -
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_trades_add_up_to_what_was_filled(seed: int) -> None:
     """R4: repeated, shuffled and averaged fills cover each order once, and move positions once."""

@@ -47,6 +47,7 @@ from tests.hops import (
     stood,
     written,
 )
+from tests.leased import leased
 from tests.made import ACCOUNT, NOW_NS, SECOND_NS, Life, cancel, place
 from tests.mannered import manners
 from tests.simulated_venue import FULL
@@ -202,6 +203,7 @@ def lane(mode: TradingMode) -> Lane:
         manners=manners(GATEWAY_EPOCH),
         keys=gateway_keys(),
         permit=permit(mode=mode),
+        lease=leased(),
     )
 
 

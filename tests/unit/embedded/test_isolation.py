@@ -43,10 +43,12 @@ def test_an_ordinary_user_cannot_isolate(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="asks what root would do")
-@pytest.mark.parametrize("text", ["{", "[]", '{"signer": "1"}', '{"signer": 0}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"signer": "1"}', '{"signer": 0}', "\udcff", "[" * 9_000]
+)
 def test_a_damaged_register_is_not_guessed_at(tmp_path: Path, text: str) -> None:
-    """A register that names uid 0, or is no register, stops the start."""
-    (tmp_path / "uids.json").write_text(text, encoding="utf-8")
+    """H5: a register that names uid 0, or is no register, stops the start with a reason."""
+    (tmp_path / "uids.json").write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(SettingError, match="damaged"):
         plan_isolation(["signer"], tmp_path / "uids.json")
 

@@ -144,12 +144,15 @@ def test_a_jar_that_cannot_be_fetched_is_one_line_with_the_remedy(
         "../../etc:part:1.0/../.. " + "0" * 64,
         "# only a comment",
         "a:b:1 " + "0" * 64 + "\na:b:1 " + "1" * 64,
+        "a:b:1 " + "0" * 64 + "\udcff",
     ],
-    ids=["no hash", "short hash", "no hex", "a path", "empty", "twice"],
+    ids=["no hash", "short hash", "no hex", "a path", "empty", "twice", "no UTF-8"],
 )
 def test_a_damaged_lock_is_refused(tmp_path: Path, text: str) -> None:
-    """A lock that says anything else than coordinates and hashes starts nothing."""
+    """H5: a lock that says anything else than coordinates and hashes starts nothing."""
     lock = tmp_path / "jars.lock"
-    lock.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError, match=r"jars\.lock: No such file"):
+        read_lock(lock)
+    lock.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(SettingError, match=r"jars\.lock"):
         read_lock(lock)

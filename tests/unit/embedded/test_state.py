@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from spark.bench.crash.rooms import fill
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.home import Home
 from spark.embedded.identity import ProcessIdentity, own_identity
 from spark.embedded.plan import Ports, StackOptions
+from spark.embedded.ports import pick_ports
 from spark.embedded.site import choose_ports
 from spark.embedded.state import (
     SimulatorAddress,
@@ -20,6 +22,7 @@ from spark.embedded.state import (
 )
 from spark.errors import NotRunningError
 from spark.names import Endpoint, TradingMode, Venue
+from tests.disks import small_disk_or_skip
 
 
 @pytest.fixture
@@ -74,6 +77,29 @@ def test_what_is_written_is_read(home: Home) -> None:
     assert find_stack(home).is_isolated
 
 
+def test_what_has_changed_is_read_though_the_disk_is_full(home: Home) -> None:
+    """
+    K2, I18: whoever ended on a full disk is not called ready for want of room to say so.
+    """
+    broker = ChildStatus(
+        name="kafka",
+        state=ChildState.PAUSING,
+        pid=None,
+        restarts=1,
+        ready_after_s=0.5,
+        detail="the disk is full: " + "x" * 300,
+    )
+    worse = replace(_state(home), children=(broker,) * 20)
+    with small_disk_or_skip(home.run, 128 * 1024):
+        write_state(home, _state(home))
+        fill(home.run / "ballast")
+        write_state(home, worse)
+        assert read_state(home) == worse
+        (home.run / "ballast").unlink()
+        write_state(home, _state(home))
+        assert read_state(home) == _state(home)
+
+
 def test_a_supervisor_that_is_gone_is_not_running(home: Home) -> None:
     """
     What a killed supervisor left is no running stack, even if a stranger has its pid now.
@@ -99,7 +125,8 @@ def test_a_next_start_prefers_the_ports_of_the_last(home: Home) -> None:
     """
     Clients that were told an address find the stack there again; 0 still means any.
     """
-    write_state(home, _state(home))
+    (free,) = pick_ports([0])
+    write_state(home, replace(_state(home), ports={"kafka": free}))
     options = StackOptions(
         name="dev",
         home=home.root,
@@ -108,5 +135,5 @@ def test_a_next_start_prefers_the_ports_of_the_last(home: Home) -> None:
         mode=TradingMode.LIVE,
         ports=Ports(postgres=0, simulator=0, simulator_admin=0, kafka_controller=0),
     )
-    assert choose_ports(options).kafka == 21_000
-    assert choose_ports(replace(options, ports=Ports(kafka=0))).kafka != 21_000
+    assert choose_ports(options).kafka == free
+    assert choose_ports(replace(options, ports=Ports(kafka=0))).kafka != free

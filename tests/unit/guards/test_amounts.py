@@ -34,8 +34,8 @@ from tests.start import SPEC, WIDE
 
 #: What is proved here, for the test that every guard is proved somewhere.
 PROVED = (
-    "clock_drift", "append_drift", "price_known", "audit_lag", "exposure", "drawdown",
-    "price_collar", "order_rate", "notional_rate", "duplicate_order", "open_orders",
+    "clock_drift", "append_drift", "price_known", "audit_lag", "audit_witnessed", "exposure",
+    "drawdown", "price_collar", "order_rate", "notional_rate", "duplicate_order", "open_orders",
     "strategy_notional", "strategy_exposure", "strategy_drawdown", "strategy_order_rate",
     "strategy_notional_rate", "strategy_open_orders", "trickle_symbol", "trickle_notional",
 )  # fmt: skip
@@ -43,6 +43,8 @@ PROVED = (
 ORDER = place()
 MARKET = place(order_type=OrderType.MARKET, price=None, time_in_force=None)
 OTHER = StrategyId("strategy-other")
+#: As at the exchange itself, or with the key of a witness (S14).
+WITNESSED = replace(WIDE, receipt_age_ns_max=600 * SECOND_NS)
 
 
 def clock(offset_ms: int = 0, *, uncertain_ms: int = 0, age_ms: int = 0) -> ClockMeasured:
@@ -219,6 +221,13 @@ RATES = [
     row(snapshot(audit_lag_ns=2000 * MS)),
     row(snapshot(audit_lag_ns=2000 * MS + 1), refused=Reason.AUDIT_LAG_EXCEEDED),
     row(snapshot(audit_lag_ns=None), refused=Reason.AUDIT_LAG_EXCEEDED),
+    row(snapshot(receipt_age_ns=600 * SECOND_NS), WITNESSED),
+    row(
+        snapshot(receipt_age_ns=600 * SECOND_NS + 1), WITNESSED,
+        refused=Reason.AUDIT_NOT_WITNESSED,
+    ),
+    row(snapshot(), WITNESSED, refused=Reason.AUDIT_NOT_WITNESSED),
+    row(snapshot(mode=TradingMode.TRICKLE), replace(WITNESSED, trickle_order_try_max=D("99999"))),
 ]  # fmt: skip
 STRATEGY_OWN = [
     row(limits=own(order_notional_usd_max=D("600"))),

@@ -11,6 +11,7 @@ from spark.consumers.guardrail_start import read_start, start_settings
 from spark.events import LimitValues
 from spark.guards.limits import Limits, from_settings, to_settings
 from spark.names import Symbol
+from tests import keyed
 from tests.start import SPEC, WIDE, start
 
 BTC = Symbol("BTCUSDT")
@@ -76,10 +77,12 @@ def test_a_protection_only_slows(slow: int | None, expected: int) -> None:
 def test_r15_what_the_fence_tells_is_what_it_started_from(limits: Limits) -> None:
     """R15: a replay starts each guardrail from its own fence."""
     assert from_settings(to_settings(limits)) == limits
-    assert read_start(start_settings(start(limits))) == start(limits)
+    for witness in (None, keyed.witness().public_key()):
+        begin = start(limits, witness=witness)
+        assert read_start(start_settings(begin)) == begin
 
 
-@pytest.mark.parametrize("broken", ["exposure_usd_max", "mode", "volume_ramp_pct"])
+@pytest.mark.parametrize("broken", ["exposure_usd_max", "mode", "volume_ramp_pct", "witness_key"])
 def test_a_fence_without_a_start_value_says_which(broken: str) -> None:
     """A fence of another version is named, not guessed at."""
     settings = start_settings(start(SPEC))

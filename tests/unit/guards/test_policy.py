@@ -15,7 +15,7 @@ from spark.events import LimitValues, PlaceOrder, Refusal
 from spark.guards import POLICY, POLICY_NAMES
 from spark.guards.duplicate import order_key
 from spark.guards.evaluate import evaluate
-from spark.guards.limits import Limits
+from spark.guards.limits import ENDLESS_NS, Limits
 from spark.guards.verdict import Approved, Refused
 from spark.ledger.prices import Known
 from spark.ledger.snapshot import FirstResult, Snapshot, result_key
@@ -238,7 +238,7 @@ TIGHTER: list[tuple[str, Callable[[Any, int], Any]]] = [
             "intent_life_ns_max", "approval_life_ns_max", "future_ns_max",
             "instrument_age_ns_max", "clock_drift_ns_max", "clock_age_ns_max",
             "quote_age_ns_max", "check_age_ns_max", "audit_lag_ns_max", "equity_age_ns_max",
-            "reconciled_age_ns_max",
+            "reconciled_age_ns_max", "receipt_age_ns_max",
         )
     ),
     *(
@@ -294,6 +294,7 @@ def test_a_tighter_limit_never_turns_a_refusal_into_an_approval(  # noqa: PLR091
         equity=equity("9000", "10000"),
         equity_ns=NOW_NS - by * 3 * MS,
         audit_lag_ns=by * MS,
+        receipt_age_ns=ENDLESS_NS - by * MS,
     )
     marks = prices(NOW_NS - by * MS, BTCUSDT="60000 60100")
     assert codes(order, snap, tight, marks) or not codes(order, snap, SPEC, marks)

@@ -45,6 +45,13 @@ def test_a_ceiling_that_is_none_is_one_line(text: str) -> None:
         read_ceilings(text)
 
 
+def test_h5_a_ceiling_of_any_length_is_a_short_line() -> None:
+    """H5: the reason names what is wrong and does not repeat all of it."""
+    with pytest.raises(SettingError) as caught:
+        read_ceilings("x" * 70_000)
+    assert len(str(caught.value)) < 200
+
+
 def test_a_rate_counts_the_second_before_now() -> None:
     """Exactly one second: what is older is no longer counted and no longer kept."""
     rate = OrderRate()

@@ -12,7 +12,7 @@ from spark.consumers.gateway_intake import Opened
 from spark.ledger.dispatch import Dispatch, Ready
 from spark.names import Action, ClientOrderId, Symbol
 from tests.hops import Chain, intent_written, opened
-from tests.made import place
+from tests.made import NOW_NS, place
 
 
 def _model() -> Ready:
@@ -25,6 +25,7 @@ def _model() -> Ready:
         approval=found.approval,
         request=found.request,
         offset=0,
+        appended_ns=NOW_NS,
         too_old_ns=0,
     )
 

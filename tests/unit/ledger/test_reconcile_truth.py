@@ -39,7 +39,7 @@ def played(actions: list[tuple[str, int]], lives: list[Life]) -> ScriptedExchang
     return exchange
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(actions=ACTIONS, data=st.data())
 def test_any_stream_and_one_reconciliation_give_the_truth(
     actions: list[tuple[str, int]], data: st.DataObject
@@ -77,7 +77,7 @@ def test_any_stream_and_one_reconciliation_give_the_truth(
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(actions=ACTIONS, looks=st.integers(1, 6))
 def test_absence_never_ends_an_order(actions: list[tuple[str, int]], looks: int) -> None:
     """R14: an exchange that lists nothing at all ends nothing here."""
@@ -93,7 +93,7 @@ def test_absence_never_ends_an_order(actions: list[tuple[str, int]], looks: int)
     assert {key: (one.state, one.filled) for key, one in book.orders.by_id.items()} == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(actions=ACTIONS)
 def test_folding_what_was_written_gives_the_same_book(actions: list[tuple[str, int]]) -> None:
     """A9: a feed that starts anew knows from the log what the one before it knew."""

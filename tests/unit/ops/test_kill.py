@@ -15,7 +15,7 @@ from spark.events import Event, HaltConfirmed, ProcessPulsed
 from spark.names import HaltSource
 from spark.ops.kill import Confirmations, Holder, pull, say_and_wait
 from spark.producers.kills import Kill, new_kill, pull_latch
-from spark.topics import CONTROL_PULSE
+from spark.topics import BY_NAME, CONTROL_CONFIRMED, CONTROL_PULSE
 from tests.hops import stood
 from tests.made import ACCOUNT, NOW_NS
 
@@ -57,13 +57,26 @@ def confirmed(
 
 def take(at: Confirmations, *events: Event, after_ms: int = 0) -> Confirmations:
     for event in events:
-        out = Outgoing(Partition(CONTROL_PULSE, 0), None, encode(event))
+        topic = CONTROL_CONFIRMED if isinstance(event, HaltConfirmed) else CONTROL_PULSE
+        out = Outgoing(Partition(topic, 0), None, encode(event))
         at.take(stood(out, 0, NOW_NS + after_ms * _MS))
     return at
 
 
 def everybody(at: Confirmations, stage: str, halt: str) -> None:
     take(at, *(confirmed(role, halt, stage) for role in _TOPIC), after_ms=30)
+
+
+def test_s6_a_confirmation_counts_where_only_those_may_write_who_let_orders_through() -> None:
+    """S6, R10: a strategy that says on control.pulse that all have stopped convinces nobody."""
+    mine = kill()
+    at = take(Confirmations(mine), *(pulsed(role) for role in _TOPIC))
+    for role in _TOPIC:
+        for stage in ("halted", "drained"):
+            body = encode(confirmed(role, mine.halt, stage))
+            at.take(stood(Outgoing(Partition(CONTROL_PULSE, 0), None, body), 0, NOW_NS))
+    assert (at.are_halted, at.is_complete) == (False, False)
+    assert BY_NAME[CONTROL_CONFIRMED].writers == set(_TOPIC)
 
 
 def test_r10_everybody_who_holds_a_latest_fence_is_asked() -> None:

@@ -232,6 +232,24 @@ def test_a_frame_of_another_symbol_touches_no_book() -> None:
     assert told(gathering) == []
 
 
+def test_h5_a_frame_of_no_symbol_is_passed_over() -> None:
+    """H5: a frame whose symbol is empty is about no book; the feed goes on."""
+    gathering = whole()
+    gathering.take()
+    level = {"CS": 11, "BO": [], "AO": []}
+    for kind, model in (
+        (402, {"B": "1", "A": "2", "BA": "1", "AA": "1", "LA": "1"}),
+        (422, {**_trade(9), "channel": "trade"}),
+        (431, {**level, "channel": "obdiff"}),
+        (432, level),
+        (421, {"symbol": "", "items": [_trade(9)]}),
+    ):
+        say(gathering, kind, {**model, "PS": ""})
+    assert told(gathering) == []
+    trade(gathering, 10)
+    assert told(gathering)
+
+
 def test_a_frame_that_cannot_be_used_is_refused_alone() -> None:
     """H5: it raises, and the book goes on."""
     gathering = whole()
