@@ -21,6 +21,7 @@ from spark.bus.kafka import KafkaLogin
 from spark.embedded import jars, java
 from spark.embedded.command import Command
 from spark.embedded.kafka import BROKER, JARS_LOCK, KafkaPorts, KafkaServer
+from spark.embedded.kafka_admin import create_topics
 from spark.embedded.ports import pick_ports
 from spark.embedded.postgres import KEEPER, SUPERUSER, PostgresServer
 from spark.embedded.provision import grant_provisioner, provision, topic_config
@@ -226,21 +227,14 @@ class RunningKafka:
         admin.delete_topics([name])[name].result()
         while name in admin.list_topics(timeout=10).topics:
             time.sleep(0.01)
-        new = NewTopic(name, topic.partitions, 1, config=topic_config(topic))
-        admin.create_topics([new])[name].result()
-        while name not in admin.list_topics(timeout=10).topics:
-            time.sleep(0.01)
+        create_topics(admin, [NewTopic(name, topic.partitions, 1, config=topic_config(topic))])
         run(self.server.wait_ready(self.process.is_alive))
 
     def create_topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Make a topic that only "broker" may use, under a new name."""
         name = f"scratch.{uuid.uuid4().hex[:12]}"
         new = NewTopic(name, partitions, 1, config=dict(config or {}))
-        admin = self.admin()  # a client that nobody holds cancels its requests
-        for created in admin.create_topics([new]).values():
-            created.result()
-        while name not in admin.list_topics(timeout=10).topics:
-            time.sleep(0.01)
+        create_topics(self.admin(), [new])
         run(self.server.wait_ready(self.process.is_alive))
         return name
 

@@ -7,12 +7,12 @@ and users, and hides why a login failed.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, TopicMetadata
+from confluent_kafka.admin import AdminClient, NewTopic, TopicMetadata
 
 from spark.bus.kafka import KafkaLogin
 from spark.errors import AuthorisationError, BusUnavailable, SparkError
@@ -108,6 +108,29 @@ def is_led(topic: TopicMetadata) -> bool:
     )
 
 
+def create_topics(client: AdminClient, wanted: Sequence[NewTopic]) -> None:
+    """
+    Make topics and wait until the broker shows them; several tries where it has to be.
+
+    A machine that stalls for longer than `broker.session.timeout.ms` costs the only broker
+    its registration; until its next heartbeat no topic can be placed anywhere.
+
+    Raises:
+        AuthorisationError: the login may not do this.
+        BusUnavailable: no answer in time, or no broker for them in all that time.
+
+    """
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    left = list(wanted)
+    while left := _not_placed(client, left, is_last=time.monotonic() > deadline):
+        time.sleep(POLL_S)
+    names = [topic.topic for topic in wanted]
+    while not _are_shown(client, names):
+        if time.monotonic() > deadline:
+            raise BusUnavailable("Kafka made the topics but does not show them; try again")
+        time.sleep(POLL_S)
+
+
 def results(futures: Mapping[_T, "Future[Any]"]) -> dict[_T, Any]:
     """
     Wait for every answer; raises as `ask`.
@@ -136,6 +159,35 @@ def ask(question: Callable[[], _T]) -> _T:
         raise _translate(error.args[0]) from error
     except TimeoutError:
         raise BusUnavailable("Kafka did not answer the provisioner in time") from None
+
+
+def _not_placed(
+    client: AdminClient, wanted: Sequence[NewTopic], *, is_last: bool
+) -> list[NewTopic]:
+    """Try once; give back what no broker could take at this moment."""
+    futures = client.create_topics(list(wanted), request_timeout=REQUEST_TIMEOUT_S)
+    left = []
+    for topic in wanted:
+        try:
+            result(futures[topic.topic])
+        except BusUnavailable as error:
+            if is_last or not _is_placeless(error.__cause__):
+                raise
+            left.append(topic)
+    return left
+
+
+def _is_placeless(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, KafkaException)
+        and error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR
+    )
+
+
+def _are_shown(client: AdminClient, names: Sequence[str]) -> bool:
+    # The controller answers before the broker's own view follows.
+    found = ask(lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
+    return all(name in found and is_led(found[name]) for name in names)
 
 
 def _translate(error: KafkaError) -> SparkError:

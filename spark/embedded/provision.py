@@ -38,13 +38,13 @@ from spark.embedded.kafka_admin import (
     REQUEST_TIMEOUT_S,
     ask,
     connect,
-    is_led,
+    create_topics,
     is_let_in,
     result,
     results,
 )
 from spark.embedded.quotas import set_quotas
-from spark.errors import AuthorisationError, BusUnavailable, PartitionError
+from spark.errors import AuthorisationError, PartitionError
 from spark.topics import PROVISIONER, TOPICS, Topic
 
 _SCRAM_ITERATIONS: Final = 4096
@@ -148,8 +148,7 @@ class _Provisioning:
             if topic.name not in found
         ]
         if missing:
-            results(self.client.create_topics(missing, request_timeout=REQUEST_TIMEOUT_S))
-            _await_topics(self.client, [topic.name for topic in self.topics])
+            create_topics(self.client, missing)
         return len(missing)
 
     def _alter_topics(self) -> int:
@@ -258,23 +257,7 @@ def _create_scratch_topics(login: KafkaLogin, names: Sequence[str], partitions: 
     client = connect(login)
     # As on the order path: what is measured there is the time of the append.
     config = {"message.timestamp.type": "LogAppendTime"}
-    new = [NewTopic(name, partitions, 1, config=config) for name in names]
-    results(client.create_topics(new, request_timeout=REQUEST_TIMEOUT_S))
-    _await_topics(client, names)
-
-
-def _await_topics(client: AdminClient, names: Sequence[str]) -> None:
-    """
-    Wait for the broker: the controller answers before the broker's own view follows.
-    """
-    deadline = time.monotonic() + REQUEST_TIMEOUT_S
-    while True:
-        found = ask(lambda: client.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
-        if all(name in found and is_led(found[name]) for name in names):
-            return
-        if time.monotonic() > deadline:
-            raise BusUnavailable("Kafka made the topics but does not show them; try again")
-        time.sleep(POLL_S)
+    create_topics(client, [NewTopic(name, partitions, 1, config=config) for name in names])
 
 
 def _grant_provisioner(login: KafkaLogin) -> None:

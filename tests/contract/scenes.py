@@ -18,6 +18,7 @@ from spark.bus.kafka import KafkaBus
 from spark.bus.memory import MemoryBroker, MemoryBus
 from spark.bus.port import Bus, Outgoing, Pace, Partition, Reader, Record
 from spark.embedded.kafka import BROKER
+from spark.embedded.kafka_admin import create_topics
 from tests.servers import RunningKafka
 
 _T = TypeVar("_T")
@@ -102,9 +103,7 @@ class OnKafka:
         admin.delete_topics([name])[name].result()
         while name in admin.list_topics(timeout=10).topics:
             time.sleep(0.01)
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result()
-        while name not in admin.list_topics(timeout=10).topics:
-            time.sleep(0.01)
+        create_topics(admin, [NewTopic(name, 1, 1)])
 
     def cut(self, partition: Partition, start: int) -> None:
         place = TopicPartition(partition.topic, partition.number, start)
