@@ -14,7 +14,6 @@ from spark.bus.port import Bus, Outgoing, Partition
 from spark.clock import SystemClock
 from spark.codec import encode
 from spark.events import (
-    CancelApproved,
     Event,
     HaltConfirmed,
     IntentRefused,
@@ -28,12 +27,9 @@ from spark.events import (
     SigningSkipped,
 )
 from spark.ledger.control_state import OUTSIDE
-from spark.names import HaltSource, Reason, Role, StrategyId
+from spark.names import HaltSource, Reason, Role
 from spark.ops.kill import pull, say_and_wait
-from spark.ops.open_orders import cancel_open
-from spark.producers.intents import IntentWriter
 from spark.producers.kills import Kill, new_kill
-from tests import keyed
 from tests.held_bus import HeldBus
 from tests.order_path import OrderPath, memory_log, order_path
 from tests.persons import LOCAL, SECOND, demoted, halted, resume, signed
@@ -315,29 +311,6 @@ async def test_r10_a_kill_waits_for_every_holder_and_names_the_one_that_is_silen
     await say_and_wait(bus, again, wait_s=1)
     (silent,) = again.unconfirmed
     assert silent.startswith("gateway ")
-    await bus.close()
-
-
-async def test_b2_open_orders_of_every_strategy_are_taken_back_under_a_kill(
-    path: OrderPath,
-) -> None:
-    """B2: cancels pass a kill, and an operator's cancel takes anybody's order."""
-    orders = [path.order(), path.order(price="59000")]
-    await path.ask(*orders)
-    for order in orders:
-        await path.hear(order, OrderAcked)
-    await say(path, topics.CONTROL_HALT, halted("kill-1"))
-    await confirmed(path, "kill-1")
-    bus = path.bus_of("op-local")
-    writer = await bus.writer([topics.INTENTS])
-    tagger = keyed.tagger(LOCAL, Role.GUARDRAIL, Role.SIGNER)
-    intents = IntentWriter(StrategyId(LOCAL), writer, tagger, clock=SystemClock())
-    taken_back = await cancel_open(bus, intents, wait_s=20)
-    assert (taken_back.asked, taken_back.closed, taken_back.open) == (2, 2, ())
-    for order in orders:
-        await path.hear(order, OrderCancelled)
-    assert len(path.tape.on(topics.DECISIONS, CancelApproved)) == 2
-    await writer.close()
     await bus.close()
 
 
