@@ -141,7 +141,7 @@ async def test_seek_goes_back_and_forward(scene: Scene) -> None:
 
 
 async def test_two_readers_do_not_disturb_each_other(scene: Scene) -> None:
-    """There are no groups: every reader reads everything from its own position."""
+    """Fault K4: there are no groups: every reader reads everything from its own position."""
     here = Partition(scene.cluster.topic(), 0)
     await scene.write(*[note(here, f"{n}") for n in range(5)])
     one = await scene.reader((here, 0))

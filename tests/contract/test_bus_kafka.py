@@ -179,7 +179,7 @@ async def test_no_broker_is_one_line() -> None:
 async def test_a_reader_that_ends_as_soon_as_it_began_says_why(
     kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """K1: the client ends tasks that had not begun; it is the error that comes out, not that."""
+    """Fault K1: the client ends tasks that had not begun; the error comes out, not that."""
     topic = kafka_server.create_topic()
     bus = KafkaBus(kafka_server.login(BROKER))
     # As of one that fenced itself: it is there, and names nobody who leads.
@@ -191,7 +191,7 @@ async def test_a_reader_that_ends_as_soon_as_it_began_says_why(
 async def test_a_start_given_up_leaves_no_connection(
     kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """K1: also not the one over which a client that starts asks its first question."""
+    """Fault K1: also not the one over which a client that starts asks its first question."""
     asking: asyncio.Future[AIOKafkaConnection] = asyncio.get_running_loop().create_future()
     send: Callable[[AIOKafkaConnection, object], Awaitable[object]] = AIOKafkaConnection.send
 
@@ -215,7 +215,7 @@ async def test_a_start_given_up_leaves_no_connection(
 async def test_k1_nothing_outlives_an_end_that_came_to_nothing(
     kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch, opened: list[AIOKafkaConnection]
 ) -> None:
-    """K1: the client lets its tasks' end out as its caller's, here of one that is cancelled."""
+    """Fault K1: the client lets its tasks' end out as its caller's, here a cancelled one's."""
     place = Partition(kafka_server.create_topic(), 0)
     bus = KafkaBus(kafka_server.login(BROKER))
 
@@ -245,7 +245,11 @@ async def test_k1_nothing_outlives_an_end_that_came_to_nothing(
 async def test_k1_cancelled_at_any_moment_nobody_leaves_anything(
     kafka_server: RunningKafka, opened: list[AIOKafkaConnection]
 ) -> None:
-    """K1: readers and writers of a busy topic are cancelled at 90 random moments of their lives."""
+    """
+    Readers and writers of a busy topic are cancelled at 90 random moments of their lives.
+
+    Fault K1.
+    """
     place = Partition(kafka_server.create_topic(), 0)
     bus, chance = KafkaBus(kafka_server.login(BROKER)), random.Random(1)
     busy = await bus.writer(LIKE)
@@ -288,7 +292,7 @@ async def test_k1_cancelled_at_any_moment_nobody_leaves_anything(
 async def test_k1_what_was_left_open_ends_with_its_bus(
     kafka_server: RunningKafka, opened: list[AIOKafkaConnection]
 ) -> None:
-    """K1: readers, writers and questions, and what somebody asks of them after the end."""
+    """Fault K1: readers, writers and questions, and what somebody asks of them after the end."""
     place = Partition(kafka_server.create_topic(), 0)
     bus = KafkaBus(kafka_server.login(BROKER))
     await bus.reader({place: 0}, Pace.HOT)
@@ -305,7 +309,7 @@ async def test_k1_what_was_left_open_ends_with_its_bus(
 async def test_k1_an_end_given_up_leaves_nothing_open(
     kafka_server: RunningKafka, opened: list[AIOKafkaConnection]
 ) -> None:
-    """K1: who ends a bus may be ended meanwhile, as by a second signal."""
+    """Fault K1: who ends a bus may be ended meanwhile, as by a second signal."""
     place = Partition(kafka_server.create_topic(), 0)
     bus = KafkaBus(kafka_server.login(BROKER))
     await bus.reader({place: 0}, Pace.HOT)
@@ -322,7 +326,7 @@ async def test_k1_an_end_given_up_leaves_nothing_open(
 async def test_k1_a_bus_that_closes_under_a_start_ends_it(
     kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch, opened: list[AIOKafkaConnection]
 ) -> None:
-    """K1: the question in progress hears so, and nobody holds its connection."""
+    """Fault K1: the question in progress hears so, and nobody holds its connection."""
     place = Partition(kafka_server.create_topic(), 0)
     connect: Callable[[AIOKafkaConnection], Awaitable[object]] = AIOKafkaConnection.connect
     asked, may_go_on = asyncio.Event(), asyncio.Event()
@@ -351,7 +355,11 @@ async def test_k7_a_writer_that_let_go_writes_nothing_more(
     opened: list[AIOKafkaConnection],
     hung: type,
 ) -> None:
-    """K7: what was on its way at a broker that hangs is not sent again, nor is it left open."""
+    """
+    What was on its way at a broker that hangs is not sent again, nor is it left open.
+
+    Faults K7 and N2.
+    """
     place = Partition(kafka_server.create_topic(), 0)
     bus = KafkaBus(kafka_server.login(BROKER))
     writer = await bus.writer(LIKE)

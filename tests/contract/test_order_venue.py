@@ -87,7 +87,7 @@ async def test_a_check_that_fails_is_heard_of_and_nothing_was_sent(scene: Scene)
 
 
 async def test_an_exchange_that_is_not_there_was_sent_nothing(scene: Scene) -> None:
-    """R2: no connection, no byte, and the check is not even asked."""
+    """R2, fault N1: no connection, no byte, and the check is not even asked."""
     orders = orders_of(scene.venue, "http://127.0.0.1:1")
     order = scene.order()
     with pytest.raises(NotSentError):
@@ -113,7 +113,11 @@ async def test_an_exchange_that_is_not_there_was_sent_nothing(scene: Scene) -> N
 async def test_a_place_without_an_answer_is_unknown_and_was_sent_once(
     scene: Scene, fault: str, ms: int, *, cause: str, orders: int
 ) -> None:
-    """A8, trap 9: whether the exchange acted or not, the client asks no second time."""
+    """
+    A8, trap 9: whether the exchange acted or not, the client asks no second time.
+
+    Faults V1, V4, V8, N2 and N4.
+    """
     await scene.arm(fault, route=scene.place_route, ms=ms)
     outcome = await scene.place(scene.order())
     assert (outcome.answer, outcome.cause, outcome.evidence) == (Answer.UNKNOWN, cause, ())
@@ -124,7 +128,11 @@ async def test_a_place_without_an_answer_is_unknown_and_was_sent_once(
 async def test_a_cancel_without_an_answer_is_unknown_and_was_sent_once(
     scene: Scene, fault: str
 ) -> None:
-    """A8: an HTTP client's habit of repeating a DELETE on a lost connection is not ours."""
+    """
+    A8: an HTTP client's habit of repeating a DELETE on a lost connection is not ours.
+
+    Fault N4.
+    """
     placed = await acked(scene)
     await scene.arm(fault, route=scene.cancel_route)
     outcome = await scene.cancel(scene.order(), placed.exchange_order_id)

@@ -197,6 +197,6 @@ async def test_a_repeated_message_is_told_as_often_as_it_comes(
 
 
 async def test_a_mute_stream_ends(scene: Scene, listener: Listener) -> None:
-    """Trap 18: open and silent is not alive."""
+    """Trap 18, fault N2: open and silent is not alive."""
     await scene.arm("mute_socket", route="private")
     assert "mute" in str(await listener.ends())

@@ -53,7 +53,7 @@ async def test_best_prices_are_marks(scene: Scene) -> None:
     ["error_5xx_before", "error_5xx_after", "garble", "truncate", "drop_reply", "maintenance"],
 )
 async def test_no_usable_answer_is_one_kind_of_error(scene: Scene, fault: str) -> None:
-    """Whoever asked may ask again; no other exception gets out."""
+    """Fault V8: whoever asked may ask again; no other exception gets out."""
     await scene.arm(fault, route=scene.time_route)
     with pytest.raises(VenueUnavailable):
         await scene.public.clock()

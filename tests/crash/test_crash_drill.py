@@ -45,7 +45,11 @@ def drill() -> tuple[int, dict[str, Any]]:
 
 
 def test_nothing_is_lost_and_nothing_done_twice(drill: tuple[int, dict[str, Any]]) -> None:
-    """H2, A7, A8, A11: killed everywhere once, the ledgers hold what was approved, once."""
+    """
+    H2, A7, A8, A11: killed everywhere once, the ledgers hold what was approved, once.
+
+    Faults P2, P3, P4, P5, P6, P8, K1, D1, C2 and N2.
+    """
     code, found = drill
     assert found["failures"] == []
     assert {name: found[name] for name in COUNTS} == dict.fromkeys(COUNTS, 0)
@@ -54,7 +58,11 @@ def test_nothing_is_lost_and_nothing_done_twice(drill: tuple[int, dict[str, Any]
 
 
 def test_every_process_and_server_was_killed(drill: tuple[int, dict[str, Any]]) -> None:
-    """H2: each process at each of its points, the servers, the supervisor, everything at once."""
+    """
+    H2: each process at each of its points, the servers, the supervisor, everything at once.
+
+    Faults P8, P9 and D1.
+    """
     _, found = drill
     at_points = Counter(role.value for roles in REACHED_BY.values() for role in roles)
     for role in Role:
@@ -64,7 +72,11 @@ def test_every_process_and_server_was_killed(drill: tuple[int, dict[str, Any]]) 
 
 
 def test_every_point_was_come_by(drill: tuple[int, dict[str, Any]]) -> None:
-    """H2: a place that nobody reaches any more would make the matrix say too much."""
+    """
+    H2: a place that nobody reaches any more would make the matrix say too much.
+
+    Faults P2 and P7.
+    """
     _, found = drill
     missed = {
         (point, role)

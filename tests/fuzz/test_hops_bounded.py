@@ -90,7 +90,7 @@ def killed(chain: Chain, count: int, name: str) -> None:
 def test_r20_kills_of_any_name_and_number_fit_every_decision(
     count: int, length: int, filler: str
 ) -> None:
-    """R20: a refusal that names the kills is one that can be written, on every hop."""
+    """R20, fault O3: a refusal that names the kills is one that can be written, on every hop."""
     chain = Chain()
     approved = chain.decide(intent_written(place()))
     killed(chain, count, filler * length)

@@ -102,7 +102,11 @@ def differing(walked: Walked) -> dict[Cell, str]:
 
 
 async def test_every_cell_of_the_broker_is_as_the_table_says(provisioned: RunningKafka) -> None:
-    """S17, H3: principal by topic, group, transactional id and cluster, each tried for real."""
+    """
+    S17, H3: principal by topic, group, transactional id and cluster, each tried for real.
+
+    Fault K12.
+    """
     walked = await walk_kafka(logins(provisioned))
     assert differing(walked) == {}
     assert walked.cells == walked.allowed + walked.forbidden == len(kafka_table())
@@ -156,7 +160,11 @@ def test_an_empty_answer_matches_nothing(kafka_server: RunningKafka) -> None:
 async def test_every_cell_of_the_database_is_as_the_table_says(
     postgres_server: RunningPostgres,
 ) -> None:
-    """S13: role by table by verb, functions, programs and other roles, each tried as a login."""
+    """
+    S13: role by table by verb, functions, programs and other roles, each tried as a login.
+
+    Fault D2.
+    """
     await make_tables(postgres_server)
     walked = await walk_database({who: postgres_server.url(who) for who in ROLES})
     assert differing(walked) == {}

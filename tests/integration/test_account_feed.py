@@ -58,7 +58,11 @@ async def move_funds(path: OrderPath, amount: str) -> None:
 
 
 async def test_an_account_is_doubted_then_reconciled() -> None:
-    """A9: before trading starts log and exchange are compared, and it is said with numbers."""
+    """
+    A9: before trading starts log and exchange are compared, and it is said with numbers.
+
+    Fault P8.
+    """
     async with in_memory() as path:
         await path.up()
         await path.up(FEED)
@@ -126,7 +130,7 @@ async def test_an_unknown_is_searched_for_at_once() -> None:
 
 
 async def test_an_order_of_somebody_else_is_marked() -> None:
-    """R14: an order placed past Spark is shown as foreign, and is no reason to stop."""
+    """R14, fault V6: an order placed past Spark is shown as foreign, and is no reason to stop."""
     async with in_memory() as path:
         await path.up()
         await path.up(FEED)
@@ -147,7 +151,7 @@ async def test_an_order_of_somebody_else_is_marked() -> None:
 
 
 async def test_a_lost_stream_is_doubt_until_it_was_compared_again() -> None:
-    """A9: what the stream missed is found by the comparison after the reconnect."""
+    """A9, fault M3: what the stream missed is found by the comparison after the reconnect."""
     async with in_memory() as path:
         await path.up()
         await path.up(FEED)
@@ -158,7 +162,7 @@ async def test_a_lost_stream_is_doubt_until_it_was_compared_again() -> None:
 
 
 async def test_funds_that_nobody_moved_stop_the_account() -> None:
-    """S9: a balance that follows from nothing is a difference that halts."""
+    """S9, fault V6: a balance that follows from nothing is a difference that halts."""
     async with in_memory() as path:
         await path.up()
         await path.up(FEED)

@@ -241,7 +241,11 @@ async def test_a_cancel_ends_when_the_exchange_says_so(feed: Feeding) -> None:
 
 
 async def test_an_unknown_is_searched_by_its_client_id(feed: Feeding) -> None:
-    """A8, trap 3: without a word of the stream the lists are searched, and nothing is sent."""
+    """
+    A8, trap 3: without a word of the stream the lists are searched, and nothing is sent.
+
+    Fault V1.
+    """
     order = feed.scene.order(price=RESTS)
     await feed.scene.arm("drop_message", route="private", count=50)
     await feed.scene.place(order)
@@ -251,7 +255,7 @@ async def test_an_unknown_is_searched_by_its_client_id(feed: Feeding) -> None:
 
 
 async def test_an_unknown_that_never_arrived_stays_one(feed: Feeding) -> None:
-    """A8, R14: it is in no list; that is told to people, and ends nothing."""
+    """A8, R14, fault V1: it is in no list; that is told to people, and ends nothing."""
     order = feed.scene.order(price=RESTS)
     await feed.claim(order, unknown(order))
     (found, *_) = await feed.until(
@@ -287,7 +291,11 @@ async def test_the_stream_comes_back(feed: Feeding) -> None:
 
 
 async def test_a_fill_that_was_made_up_is_found(feed: Feeding) -> None:
-    """S9: what the gateway wrote and the exchange does not have halts, two seconds later."""
+    """
+    S9: what the gateway wrote and the exchange does not have halts, two seconds later.
+
+    Fault K12.
+    """
     order = feed.scene.order(price=RESTS)
     await feed.claim(order)
     await feed.scene.place(order)
@@ -308,7 +316,11 @@ async def test_a_fill_that_was_made_up_is_found(feed: Feeding) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_bad_stream_and_comparisons_end_with_the_ledger(feed: Feeding, seed: int) -> None:
-    """R4, R5, A9: lost, repeated and reordered messages; the log ends as the exchange's ledger."""
+    """
+    R4, R5, A9: lost, repeated and reordered messages; the log ends as the exchange's ledger.
+
+    Fault V5.
+    """
     chance = random.Random(seed)
     ended: set[str] = set()
     for number in range(12):

@@ -144,7 +144,11 @@ async def test_s14_a_kill_is_anchored_at_once(kept: Kept) -> None:
 
 
 async def test_a_crash_between_checkpoint_and_anchor_heals(kept: Kept) -> None:
-    """H2, S14: links that were signed and not anchored are anchored by the next auditor."""
+    """
+    H2, S14: links that were signed and not anchored are anchored by the next auditor.
+
+    Fault P5.
+    """
     auditor, ready = kept.auditor(anchor_s=600)
     async with crashing(auditor.run, ready):
         await kept.happen(40)
@@ -159,7 +163,7 @@ async def test_a_crash_between_checkpoint_and_anchor_heals(kept: Kept) -> None:
 
 @pytest.mark.parametrize("cut", [1, 40, 10_000])
 async def test_a_line_cut_off_by_a_crash_is_written_again(kept: Kept, cut: int) -> None:
-    """H2: the file ends with a whole line, and lacks nothing, after the next start."""
+    """H2, fault P5: the file ends with a whole line, and lacks nothing, after the next start."""
     auditor, ready = kept.auditor()
     async with running(auditor.run, ready):
         await kept.happen(5)
@@ -188,7 +192,11 @@ async def test_a_file_that_is_gone_is_made_anew_from_the_trail(kept: Kept) -> No
 
 
 async def test_a_place_that_fails_stops_nothing(kept: Kept) -> None:
-    """S14, A3: a disk that takes no anchor is an alarm; the chain goes on, and heals later."""
+    """
+    S14, A3: a disk that takes no anchor is an alarm; the chain goes on, and heals later.
+
+    Fault A1.
+    """
     kept.path.parent.write_bytes(b"no directory")
     auditor, ready = kept.auditor()
     async with running(auditor.run, ready):
@@ -203,7 +211,7 @@ async def test_a_place_that_fails_stops_nothing(kept: Kept) -> None:
 
 
 async def test_s14_a_trail_shorter_than_its_anchors_halts(kept: Kept) -> None:
-    """S14: an auditor does not go on from a trail whose end was cut off."""
+    """S14, fault K3: an auditor does not go on from a trail whose end was cut off."""
     auditor, ready = kept.auditor()
     async with running(auditor.run, ready):
         await kept.happen(5)
@@ -216,7 +224,11 @@ async def test_s14_a_trail_shorter_than_its_anchors_halts(kept: Kept) -> None:
 
 
 async def test_s14_a_witness_gives_receipts(kept: Kept, tmp_path: Path) -> None:
-    """S14: what a witness saw is said to be anchored outside, up to which record, and by whom."""
+    """
+    S14: what a witness saw is said to be anchored outside, up to which record, and by whom.
+
+    Fault A2.
+    """
     async with witness(tmp_path / "witness") as (url, desk):
         auditor, ready = kept.auditor(url=url)
         async with running(auditor.run, ready):
@@ -273,7 +285,11 @@ async def test_s14_what_a_witness_missed_it_is_told_later(kept: Kept, tmp_path: 
 
 
 async def test_s14_a_rewritten_history_gets_no_receipt(kept: Kept, tmp_path: Path) -> None:
-    """S14: re-signed with the real audit key: the witness refuses it, loudly, and for good."""
+    """
+    S14: re-signed with the real audit key: the witness refuses it, loudly, and for good.
+
+    Fault A2.
+    """
     async with witness(tmp_path / "witness") as (url, desk):
         auditor, ready = kept.auditor(url=url)
         async with running(auditor.run, ready):

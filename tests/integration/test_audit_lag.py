@@ -62,6 +62,8 @@ def heard(world: World, trail: Trail) -> int:
 async def test_b9_an_auditor_that_cannot_write_is_behind(tmp_path: Path) -> None:
     """
     A5, B9, A3: what stands on no page is not said to be audited; the lag grows from there.
+
+    Faults N3, M5, A1 and A3.
     """
     world, trail = World(tmp_path), Trail()
     bus = HeldBus(world.bus)
@@ -83,7 +85,7 @@ async def test_b9_an_auditor_that_cannot_write_is_behind(tmp_path: Path) -> None
 
 
 async def test_b9_an_auditor_whose_write_failed_is_heard_no_more(tmp_path: Path) -> None:
-    """A5, A1, A3: a page that may not stand ends the auditor, and with it its pulses."""
+    """A5, A1, A3, fault A1: a page that may not stand ends the auditor, and with it its pulses."""
     world, trail = World(tmp_path), Trail()
     bus = HeldBus(world.bus)
     auditor, ready = auditor_on(world, bus)

@@ -116,7 +116,7 @@ async def test_a_witness_asks_for_its_token(tmp_path: Path) -> None:
     ids=["nothing", "half", "deep", "too much"],
 )
 async def test_h5_a_witness_takes_no_nonsense(tmp_path: Path, body: bytes, status: int) -> None:
-    """H5: a body that is none, or too large, gets an answer and leaves nothing behind."""
+    """H5, fault X2: a body that is none, or too large, gets an answer and leaves nothing behind."""
     async with witness(tmp_path) as (url, desk), aiohttp.ClientSession() as session:
         async with session.post(f"{url}/checkpoints", data=BytesIO(body)) as reply:
             assert reply.status == status
@@ -134,7 +134,7 @@ async def test_a_receipt_of_another_key_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_a_trail_is_not_shown_in_plain_text_over_a_network() -> None:
-    """S15: beyond loopback it is https, or nothing."""
+    """S15, fault N5: beyond loopback it is https, or nothing."""
     with pytest.raises(SettingError, match="https"):
         HttpWitness("http://witness.example:8790")
 

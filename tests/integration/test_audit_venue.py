@@ -128,7 +128,7 @@ def _intent_of(log: MemoryBroker, kind: type) -> str:
 async def test_s14_what_the_log_was_made_to_forget_is_found(
     auditor: Auditor, path: OrderPath, log: MemoryBroker, kinds: tuple[type, ...], why: str
 ) -> None:
-    """S14: whatever was written anew on this side, the exchange still has it."""
+    """S14, fault A2: whatever was written anew on this side, the exchange still has it."""
     del path
     intent_id = _intent_of(log, OrderFilled)
 

@@ -152,7 +152,7 @@ async def test_a_quiet_socket_that_answers_keeps_its_marks_fresh(broker: MemoryB
 async def test_a_mute_socket_lets_its_marks_grow_stale(
     venue: Running, judge: Client, broker: MemoryBroker
 ) -> None:
-    """C5: a socket that is open and answers nothing marks nothing anew."""
+    """C5, fault M1: a socket that is open and answers nothing marks nothing anew."""
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url, mute_s_max=3) as feed:
         await until(broker, lambda: len(marks(broker)) >= 2)
         await judge.judge("POST", "/faults", {"kind": "mute_socket"})
@@ -168,7 +168,11 @@ async def test_a_mute_socket_lets_its_marks_grow_stale(
 async def test_a_lost_socket_is_replaced(
     venue: Running, judge: Client, broker: MemoryBroker
 ) -> None:
-    """After a disconnect the feed connects again, and full books say that something was missed."""
+    """
+    After a disconnect the feed connects again, and full books say that something was missed.
+
+    Fault M3.
+    """
     metrics = Metrics("binance_feed")
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url, metrics=metrics):
         await until(broker, lambda: set(full_books(broker)) == set(SYMBOLS))
@@ -266,7 +270,11 @@ class _HeldBus(MemoryBus):
 async def test_a_slow_broker_makes_the_socket_wait(
     broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trap 19: what waits for the broker is bounded; the rest stays with the sender, unlost."""
+    """
+    Trap 19: what waits for the broker is bounded; the rest stays with the sender, unlost.
+
+    Faults K1 and M5.
+    """
     monkeypatch.setattr(market_feed, "WAITING_ROWS_MAX", 50)
     let = asyncio.Event()
     total = 20_000

@@ -198,7 +198,7 @@ async def test_a_missing_number_is_a_gap_and_brings_a_whole_book(
 async def test_a_replaced_socket_is_told_of(
     venue: Running, judge: Client, broker: MemoryBroker, fault: str, cause: str
 ) -> None:
-    """Trap 18, C5: a socket lost, or open and mute, is replaced; all books begin anew."""
+    """Trap 18, C5, fault M1: a socket lost, or open and mute, is replaced; all books begin anew."""
     async with feeding(broker, venue.stream_url, mute_s_max=2):
         await until(broker, lambda: everywhere(broker, "start"))
         await judge.judge("POST", "/faults", {"kind": fault})

@@ -341,7 +341,7 @@ def test_without_a_stack_a_command_says_how_to_start_one(tmp_path: Path) -> None
 
 def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path) -> None:
     """
-    Which setting, what it is, what it may be; and nothing is started.
+    Fault O5: which setting, what it is, what it may be; and nothing is started.
     """
     env = environment(tmp_path, SPARK_ORDER_NOTIONAL_USD_MAX="-1")
     result = spark("up", env=env)
@@ -353,7 +353,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path) -> None:
 
 def test_a_real_endpoint_is_refused(tmp_path: Path) -> None:
     """
-    `spark up` trades on its simulator only, and says so before it starts anything.
+    Fault N5: `spark up` trades on its simulator only, and says so before it starts anything.
     """
     result = spark("up", env=environment(tmp_path, SPARK_ENDPOINT="real"))
     assert result.code == 4
@@ -362,7 +362,7 @@ def test_a_real_endpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_broker_on_another_host_without_tls_is_refused(tmp_path: Path) -> None:
     """
-    A password is not sent in plain text over a network (S15).
+    Fault N5: a password is not sent in plain text over a network (S15).
     """
     env = environment(tmp_path, SPARK_KAFKA_BOOTSTRAP="192.0.2.1:9092", TMPDIR=str(tmp_path))
     result = spark("up", env=env)

@@ -31,7 +31,11 @@ class SteppedClock(SystemClock):
 
 
 async def test_c1_a_local_clock_that_was_set_is_measured_anew_at_once(tmp_path: Path) -> None:
-    """C1, B8: a step is found by the monotonic clock, and believed without a second look."""
+    """
+    C1, B8: a step is found by the monotonic clock, and believed without a second look.
+
+    Fault C1.
+    """
     said: asyncio.Queue[ClockMeasured] = asyncio.Queue()
     clock, metrics = SteppedClock(), Metrics("venue_watch")
     options = Options(keys_file=write_keys(tmp_path), market_steps_per_s=0)
@@ -53,7 +57,7 @@ async def test_c1_a_local_clock_that_was_set_is_measured_anew_at_once(tmp_path: 
 
 
 async def test_b8_an_exchange_whose_clock_jumped_is_followed(tmp_path: Path) -> None:
-    """B8: a look that contradicts the others is repeated soon, and then believed."""
+    """B8, fault C1: a look that contradicts the others is repeated soon, and then believed."""
     said: asyncio.Queue[ClockMeasured] = asyncio.Queue()
     clock, metrics = SystemClock(), Metrics("venue_watch")
     options = Options(keys_file=write_keys(tmp_path), market_steps_per_s=0)

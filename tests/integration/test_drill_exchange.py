@@ -10,6 +10,8 @@ def test_after_a_bad_quarter_of_a_minute_nothing_differs(tmp_path: Path) -> None
     H2, A8, A9: orders, fills, fees and balances equal the exchanges' ledgers to the last decimal.
 
     The long one is `spark drill exchange --minutes 30`.
+
+    Faults V1 and N4.
     """
     done = spark(
         *("drill", "exchange", "--minutes", "0.3", "--seed", "7", "--json"),

@@ -70,7 +70,11 @@ async def test_each_principal_may_do_on_each_topic_what_the_table_says(
 async def test_the_broker_stamps_orders_and_control_whatever_the_writer_says(
     kafka_server: RunningKafka,
 ) -> None:
-    """S1: LogAppendTime on orders.* and control*, so no strategy chooses its own time."""
+    """
+    S1: LogAppendTime on orders.* and control*, so no strategy chooses its own time.
+
+    Fault K13.
+    """
     kafka_server.recreate_topics()
     producer = Producer({**kafka_server.client_options(BROKER), "enable.idempotence": True})
     for topic in (INTENTS, CONTROL, BINANCE_QUOTES):
@@ -88,7 +92,7 @@ async def test_the_broker_stamps_orders_and_control_whatever_the_writer_says(
 def test_nothing_is_compacted_and_control_is_synced_record_by_record(
     kafka_server: RunningKafka,
 ) -> None:
-    """S6, R9: no tombstone erases; a kill stands on disk before it is acknowledged."""
+    """S6, R9, fault K3: no tombstone erases; a kill stands on disk before it is acknowledged."""
     admin = kafka_server.admin()
     resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in TOPICS]
     for resource, answer in admin.describe_configs(resources).items():
@@ -109,7 +113,11 @@ async def test_provisioning_again_changes_nothing(
 async def test_rows_users_and_settings_that_the_table_lacks_go(
     kafka_server: RunningKafka, passwords: dict[str, str]
 ) -> None:
-    """S17: a grant added by hand, transactions included, does not survive the next start."""
+    """
+    S17: a grant added by hand, transactions included, does not survive the next start.
+
+    Fault K6.
+    """
     admin = kafka_server.admin()
     strays = [
         (ResourceType.TOPIC, SIGNED, "User:strategy-demo", AclOperation.WRITE),

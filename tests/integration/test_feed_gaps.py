@@ -69,7 +69,11 @@ async def test_a_feed_begins_with_a_gap_on_every_stream(
 async def test_a_replaced_socket_is_a_gap_on_every_stream(
     venue: Running, judge: Client, broker: MemoryBroker, fault: str, cause: str
 ) -> None:
-    """C5, trap 18: a socket lost, or mute though it is open, is replaced; both sides are told."""
+    """
+    C5, trap 18: a socket lost, or mute though it is open, is replaced; both sides are told.
+
+    Faults N2, M1 and M3.
+    """
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url, mute_s_max=1):
         await until(broker, lambda: everywhere(broker, "start"))
         await judge.judge("POST", "/faults", {"kind": fault})
@@ -80,7 +84,11 @@ async def test_a_replaced_socket_is_a_gap_on_every_stream(
 
 
 async def test_a_stream_that_dies_alone_is_found(broker: MemoryBroker) -> None:
-    """Trap 18: quotes go on and the socket answers, but no book comes: the socket is replaced."""
+    """
+    Trap 18: quotes go on and the socket answers, but no book comes: the socket is replaced.
+
+    Fault M1.
+    """
     book = b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255208,'
     book += b'"s":"BTCUSDT","U":5,"u":9,"b":[],"a":[]}}'
     async with (
@@ -94,7 +102,11 @@ async def test_a_stream_that_dies_alone_is_found(broker: MemoryBroker) -> None:
 async def test_a_difference_that_was_lost_on_the_way_is_a_gap(
     venue: Running, judge: Client, broker: MemoryBroker
 ) -> None:
-    """C2: the numbers tell; a full book comes, and who reads the topic has a whole one again."""
+    """
+    C2: the numbers tell; a full book comes, and who reads the topic has a whole one again.
+
+    Fault M2.
+    """
     async with feeding(MemoryBus(broker), venue.stream_url, venue.url):
         await until(broker, lambda: set(full_books(broker)) == set(SYMBOLS))
         await judge.judge("POST", "/faults", {"kind": "sequence_gap"})

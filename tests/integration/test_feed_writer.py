@@ -171,7 +171,11 @@ async def test_bad_input_is_kept_apart_and_the_next_is_served(
 async def test_a_lost_race_is_forgotten_and_read_again(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
-    """R19: when the compare-and-swap fails, nothing of the batch stays and the rows decide."""
+    """
+    R19: when the compare-and-swap fails, nothing of the batch stays and the rows decide.
+
+    Fault D4.
+    """
     url = postgres.superuser_url
     async with writing(bus, postgres) as running:
         await broker.append([market_record(QUOTES, [1])])
@@ -214,7 +218,11 @@ async def test_two_writers_write_each_row_once(
 async def test_a_database_that_dies_loses_and_doubles_nothing(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
-    """Whether the last transaction was committed is decided by reading the offset rows."""
+    """
+    Whether the last transaction was committed is decided by reading the offset rows.
+
+    Faults P6 and D1.
+    """
     async with writing(bus, postgres) as running:
         for number in range(100):
             await broker.append([market_record(QUOTES, [number])])
@@ -278,7 +286,7 @@ async def test_another_record_before_the_position_halts(
 async def test_a_log_that_was_cut_halts(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
-    """R18: a log that ends before the position lost records."""
+    """R18, fault K3: a log that ends before the position lost records."""
     await begin_at_two(postgres, broker, bus)
     broker.log(QUOTES).pop()
 
@@ -290,7 +298,7 @@ async def test_a_log_that_was_cut_halts(
 async def test_records_that_expired_unread_halt(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
-    """R8: what retention took before it was written is a loss that a person must see."""
+    """R8, fault D2: what retention took before it was written is a loss that a person must see."""
     await begin_at_two(postgres, broker, bus)
     await broker.append([market_record(QUOTES, [n]) for n in range(5)])
     broker.cut(QUOTES, 4)

@@ -69,6 +69,8 @@ async def test_the_broker_takes_no_record_for_anothers_topic(
 
     A good record of every kind on every topic that the forger has no right to write: the broker
     refuses each, and not one offset moves.
+
+    Fault K12.
     """
     before = await ends(kafka_server)
     forbidden = [topic for topic in TOPICS if topic.name not in writable_by(forger)]
@@ -92,7 +94,11 @@ async def test_the_broker_takes_no_record_for_anothers_topic(
 async def test_a_strategy_makes_no_group_transaction_topic_or_right(
     kafka_server: RunningKafka,
 ) -> None:
-    """S17: another's group name, any TransactionalId, a new topic, an ACL row, a user: refused."""
+    """
+    S17: another's group name, any TransactionalId, a new topic, an ACL row, a user: refused.
+
+    Fault K6.
+    """
     tries = [
         (GROUP, "join", Role.GUARDRAIL.value),
         (GROUP, "commit", Role.SIGNER.value),
@@ -169,7 +175,11 @@ async def test_what_the_broker_cannot_see_ends_at_the_guardrail(
 
 
 async def test_a_strategy_chooses_no_time(path: OrderPath, kafka_server: RunningKafka) -> None:
-    """S1: a record stamped three days ago by its writer is counted by the broker's clock."""
+    """
+    S1: a record stamped three days ago by its writer is counted by the broker's clock.
+
+    Fault K13.
+    """
     order = path.order()
     record = intent_written(order)
     producer = Producer(kafka_server.client_options(STRATEGY))
@@ -228,7 +238,7 @@ async def test_a_forged_confirmation_lets_nothing_through(
 
 
 def test_every_topic_that_a_stage_acts_on_has_one_writer_or_a_tag() -> None:
-    """S2, S6: what many may write is proven by tag or signature, or only stops things."""
+    """S2, S6, fault A3: what many may write is proven by tag or signature, or only stops things."""
     shared = {topic.name for topic in TOPICS if len(topic.writers) > 1}
     assert shared - {topics.INTENTS, topics.CONTROL, topics.CONTROL_HALT} <= {
         topics.CONTROL_PULSE,

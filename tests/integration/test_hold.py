@@ -69,7 +69,7 @@ async def test_f4_an_idle_one_notices_with_its_pulse(broker: MemoryBroker) -> No
 
 
 async def test_k4_a_write_that_was_under_way_lands_void(broker: MemoryBroker) -> None:
-    """K4: stopped in the middle of its write, it wakes up behind another's fence."""
+    """Fault K4: stopped in the middle of its write, it wakes up behind another's fence."""
     bus = HeldBus(MemoryBus(broker))
     first = await holding(broker, bus)
     bus.hold()

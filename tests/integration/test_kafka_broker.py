@@ -72,7 +72,11 @@ async def revived(path: OrderPath) -> list[str]:
 async def test_k1_side_readers_come_back_after_a_broker_that_died_under_idle(
     path: OrderPath, kafka_server: RunningKafka
 ) -> None:
-    """K1, R10: killed twice while nothing happens; orders flow again, a kill on the log kills."""
+    """
+    R10: killed twice while nothing happens; orders flow again, a kill on the log kills.
+
+    Fault K1.
+    """
     await served(path)
     for _ in range(2):
         kafka_server.kill()
@@ -98,7 +102,11 @@ async def test_k1_side_readers_come_back_after_a_broker_that_died_under_idle(
 async def test_k7_a_broker_that_hangs_ends_writers_and_a_start_is_the_recovery(
     path: OrderPath, kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """K7, §3.5: paused for longer than an append may take; what may stand is read, not repeated."""
+    """
+    §3.5: paused for longer than an append may take; what may stand is read, not repeated.
+
+    Faults K7 and N2.
+    """
     monkeypatch.setattr(kafka, "_WRITE_DEADLINE_S", 2.0)
     monkeypatch.setattr(kafka, "_ANSWER_DEADLINE_S", 2.0)
     order = await served(path)
@@ -120,7 +128,7 @@ async def test_k7_a_broker_that_hangs_ends_writers_and_a_start_is_the_recovery(
 async def test_k3_a_broker_that_comes_back_older_halts_who_knows_more(
     path: OrderPath, kafka_server: RunningKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """K3, R18: an old copy of its disk: same topics, same ids, offsets gone backwards."""
+    """R18, fault K3: an old copy of its disk: same topics, same ids, offsets gone backwards."""
     for module, name in (
         (keeper, "_IDLE_OUTPUTS_MIN"),
         (gateway_desk, "_IDLE_EVENTS_MIN"),
@@ -152,7 +160,11 @@ async def test_k3_a_broker_that_comes_back_older_halts_who_knows_more(
 async def test_r20_an_intent_above_8_kib_is_refused_with_a_letter_and_nothing_stops(
     path: OrderPath, kafka_server: RunningKafka
 ) -> None:
-    """R20, K8: one byte above the limit of an intent, and the largest that the broker takes."""
+    """
+    R20: one byte above the limit of an intent, and the largest that the broker takes.
+
+    Fault K8.
+    """
     just = intent_written(place(symbol="x" * topics.INTENT_BYTES_MAX))
     much = intent_written(place(symbol="x" * 60_000))
     assert len(just.value) > topics.INTENT_BYTES_MAX

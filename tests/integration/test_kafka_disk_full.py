@@ -175,7 +175,11 @@ def _status(stack: Throwaway) -> Said:
 
 
 async def test_k2_the_broker_ends_and_is_not_started_without_room(told: Told) -> None:
-    """K2: it ends with the write that does not fit, and no start is tried on the full disk."""
+    """
+    It ends with the write that does not fit, and no start is tried on the full disk.
+
+    Fault K2.
+    """
     assert "No space left on device" in told.broker_log
     assert "unsafe memory access" not in told.broker_log
     assert told.broker.restarts == 0
@@ -183,7 +187,7 @@ async def test_k2_the_broker_ends_and_is_not_started_without_room(told: Told) ->
 
 
 async def test_k2_the_operator_is_told_that_the_disk_is_full(told: Told) -> None:
-    """K2, I18: `spark status` ends as unavailable, and names the disk and what it takes."""
+    """I18, fault K2: `spark status` ends as unavailable, and names the disk and what it takes."""
     assert told.status.code == ExitCode.UNAVAILABLE
     (line,) = [one for one in told.status.text.splitlines() if one.split()[:1] == [KAFKA]]
     assert "the disk is full: 0 MiB left for " in line
@@ -191,13 +195,21 @@ async def test_k2_the_operator_is_told_that_the_disk_is_full(told: Told) -> None
 
 
 async def test_k2_nobody_is_ready_and_nobody_halts_meanwhile(told: Told) -> None:
-    """K2, I18: each process has ended by itself and waits for the broker; none is left alone."""
+    """
+    I18: each process has ended by itself and waits for the broker; none is left alone.
+
+    Fault K2.
+    """
     found = {child.name: (child.state, child.pid, child.detail) for child in told.processes}
     assert found == dict.fromkeys(found, (ChildState.WAITING, None, f"for {KAFKA}"))
 
 
 async def test_k2_nothing_is_sent_that_is_not_claimed_on_the_log(told: Told) -> None:
-    """K2, R2, I5: what still left was claimed before; then nothing leaves until there is room."""
+    """
+    R2, I5: what still left was claimed before; then nothing leaves until there is room.
+
+    Faults K2 and A1.
+    """
     claimed_ns = {
         event.client_order_id: record.timestamp_ms * 1_000_000
         for record in told.events
@@ -217,14 +229,14 @@ async def test_k2_nothing_is_sent_that_is_not_claimed_on_the_log(told: Told) -> 
 
 
 async def test_k2_with_room_everything_comes_back_by_itself(told: Told) -> None:
-    """K2, H2: the broker with its first start, everybody else after it, without a command."""
+    """H2, fault K2: the broker with its first start, everybody else after it, without a command."""
     assert {child.state for child in told.children} == {ChildState.READY}
     (broker,) = [child for child in told.children if child.name == KAFKA]
     assert broker.restarts == 1
 
 
 async def test_k2_nothing_is_lost_or_done_twice_by_a_full_disk(told: Told) -> None:
-    """K2, A7, A8, A11: the log cut where it did not fit, ledgers, tables and audit agree."""
+    """A7, A8, A11, fault K2: the log cut where it did not fit, ledgers, tables and audit agree."""
     assert told.is_quiet
     assert told.verdict.details == ()
     assert told.verdict.orders > 0

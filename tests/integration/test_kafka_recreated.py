@@ -77,7 +77,11 @@ def make_anew(broker: MemoryBroker, topic: str, *, grown: bool) -> None:
 async def test_r18_a_topic_made_anew_halts_everybody_who_depends_on_it(
     tmp_path: Path, topic: str, is_kept: bool
 ) -> None:
-    """R18, K10: grown to the same length within seconds; while running, and at the next start."""
+    """
+    R18: grown to the same length within seconds; while running, and at the next start.
+
+    Fault K10.
+    """
     log = memory_log()
     async with in_memory(log, state_dir=tmp_path if is_kept else None) as path:
         await path.up()
@@ -141,7 +145,7 @@ async def test_r18_a_topic_made_anew_on_the_broker_under_running_stages(
 async def test_k10_a_deleted_topic_is_named_and_nobody_makes_it_anew(
     real: OrderPath, kafka_server: RunningKafka
 ) -> None:
-    """K10: without `orders.signed` signer and gateway halt and say which topic is missing."""
+    """Fault K10: without `orders.signed` signer and gateway halt and say which topic is missing."""
     admin = kafka_server.admin()
     admin.delete_topics([topics.SIGNED])[topics.SIGNED].result()
     try:

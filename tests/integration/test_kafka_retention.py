@@ -97,7 +97,11 @@ async def held(kafka_server: RunningKafka) -> AsyncIterator[tuple[OrderPath, Hel
 async def test_r8_retention_passes_a_running_guardrail_by(
     held: tuple[OrderPath, HeldBus], kafka_server: RunningKafka
 ) -> None:
-    """R8: intents that expired before they were decided are a loss: halt, at the next start too."""
+    """
+    R8: intents that expired before they were decided are a loss: halt, at the next start too.
+
+    Fault K10.
+    """
     path, guardrail = held
     intents = Partition(topics.INTENTS, 0)
     first = path.order()

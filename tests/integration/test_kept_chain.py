@@ -76,7 +76,7 @@ async def test_the_chain_goes_on_from_the_kept_state_as_from_the_trail(
     past: Past, tmp_path: Path
 ) -> None:
     """
-    The next page is the same, byte for byte, and the trail verifies over all of it (R17).
+    Fault P5: the next page is the same, byte for byte, and the trail verifies over all of it (R17).
     """
     await past.happen(90)
     bare = past.copied(tmp_path / "bare")

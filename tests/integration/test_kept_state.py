@@ -242,7 +242,7 @@ async def test_a_file_that_is_gone_or_spoilt_changes_nothing(
     tmp_path: Path, stage: str, harm: Callable[[Path], None]
 ) -> None:
     """
-    A cache that cannot be used is as good as none.
+    Fault O6: a cache that cannot be used is as good as none.
     """
     past = await kept(tmp_path / "kept", stage)
     await past.ask("c", 10)

@@ -221,7 +221,11 @@ async def test_no_intent_is_lost_while_keys_change(rotated: Rotated) -> None:
 
 
 async def test_s4_the_exchange_sees_the_new_key_and_refuses_none(rotated: Rotated) -> None:
-    """S4: two slots at the exchange: it knows the new keys first, the old go when unused."""
+    """
+    S4: two slots at the exchange: it knows the new keys first, the old go when unused.
+
+    Fault V7.
+    """
     requests = [line for line in rotated.left.ledger if line["kind"] == "request"]
     signed = [line for line in requests if line["key_id"]]
     used = [line["key_id"] for line in signed]

@@ -77,7 +77,11 @@ def test_r10_a_kill_is_confirmed_by_every_holder_and_resumed_by_two(stack: UpSta
 
 
 def test_s10_a_kill_outlives_its_file_and_the_processes(stack: UpStack) -> None:
-    """S10: touched by hand, removed by hand, each process killed with -9: still killed."""
+    """
+    S10: touched by hand, removed by hand, each process killed with -9: still killed.
+
+    Faults P7 and O1.
+    """
     (stack.home.kill / "by hand").touch()
     until(lambda: all(_copies(stack).values()), "every process has copied the kill")
     (stack.home.kill / "by hand").unlink()
@@ -109,7 +113,11 @@ def test_r10_one_that_is_silent_is_named_and_the_kill_fails_loudly(stack: UpStac
 
 
 def test_b2_a_kill_works_with_kafka_down(stack: UpStack) -> None:
-    """B2: the file alone is obeyed by every process; the command says that nobody answered."""
+    """
+    B2: the file alone is obeyed by every process; the command says that nobody answered.
+
+    Faults K2, N1 and O1.
+    """
     kafka = stack.child("kafka").pid
     assert kafka is not None
     os.kill(kafka, signal.SIGSTOP)
@@ -129,7 +137,7 @@ def test_b2_a_kill_works_with_kafka_down(stack: UpStack) -> None:
 
 
 def test_b2_an_alert_kills(stack: UpStack) -> None:
-    """B2, S6: over HTTP with the token that stands in the webhook's own directory."""
+    """B2, S6, fault O2: over HTTP with the token that stands in the webhook's own directory."""
     until(lambda: stack.child("webhook").state is ChildState.READY, "the webhook listens")
     port = orjson.loads((stack.home.run_of("webhook") / ADDRESS).read_bytes())["port"]
     token = (stack.home.secrets_of("webhook") / "alerts.token").read_text()
@@ -149,7 +157,11 @@ def test_b2_an_alert_kills(stack: UpStack) -> None:
 
 
 def test_one_account_is_killed_on_the_log_alone(stack: UpStack) -> None:
-    """B2: a file stops every account, so one account's kill has none; cancels are asked for."""
+    """
+    B2: a file stops every account, so one account's kill has none; cancels are asked for.
+
+    Fault V9.
+    """
     killed = _kill(stack, "--account", "binance:main", "--cancel-open")
     assert killed.code == 0, killed.err
     assert killed.object["latch_file"] is None
@@ -159,7 +171,7 @@ def test_one_account_is_killed_on_the_log_alone(stack: UpStack) -> None:
 
 
 def test_without_a_stack_the_next_start_finds_the_kill(tmp_path: Path) -> None:
-    """B2: a file that lies there is a kill whenever something starts."""
+    """B2, fault O1: a file that lies there is a kill whenever something starts."""
     env = environment(tmp_path)
     assert spark("kill", "--reason", "x", "--json", env=env).code == 3
     latch = tmp_path / "spark" / "kill.d"

@@ -71,7 +71,7 @@ async def test_migrating_again_changes_nothing(empty: RunningPostgres) -> None:
 
 
 async def test_two_at_once_apply_each_migration_once(empty: RunningPostgres) -> None:
-    """A lock orders those who migrate at the same time."""
+    """Fault D4: a lock orders those who migrate at the same time."""
     url = empty.url("migrate")
     async with connected(url) as one, connected(url) as other:
         applied = await asyncio.gather(migrate(one), migrate(other))
@@ -92,7 +92,7 @@ async def test_a_changed_file_is_found(empty: RunningPostgres) -> None:
 
 
 async def test_a_newer_database_is_refused(empty: RunningPostgres) -> None:
-    """An old Spark does not work on tables that it does not know."""
+    """Fault O6: an old Spark does not work on tables that it does not know."""
     async with connected(empty.url("migrate")) as database:
         await migrate(database)
         with pytest.raises(IntegrityError, match="does not know"):

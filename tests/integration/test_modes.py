@@ -157,7 +157,11 @@ def measured(path: OrderPath, metric: str, mode: TradingMode) -> float | None:
 
 
 async def test_a10_an_order_on_paper_is_filled_from_the_live_book() -> None:
-    """A10: guarded, signed, claimed, filled by depth; the same events, marked; nothing is sent."""
+    """
+    A10: guarded, signed, claimed, filled by depth; the same events, marked; nothing is sent.
+
+    Fault O4.
+    """
     async with unsent() as (path, _):
         order = path.order(price="100002")
         await path.ask(order)
@@ -229,7 +233,11 @@ async def test_a8_an_order_on_paper_that_a_crash_swallowed_never_was() -> None:
 
 
 async def test_b1_a_demotion_keeps_each_order_on_its_way() -> None:
-    """B1: from then on orders are on paper; what rests at the exchange is cancelled there."""
+    """
+    B1: from then on orders are on paper; what rests at the exchange is cancelled there.
+
+    Fault O4.
+    """
     async with paper_path(TradingMode.LIVE) as (path, market):
         live = path.order()
         await path.ask(live)
@@ -272,7 +280,11 @@ async def test_b1_a_shadow_order_goes_all_the_way_but_the_last_step() -> None:
 
 @pytest.mark.parametrize("mode", _NOT_SENT)
 async def test_s5_nothing_that_was_sealed_is_worth_anything(mode: TradingMode) -> None:
-    """S5: each request, opened and sent by somebody with everything the gateway has, is refused."""
+    """
+    S5: each request, opened and sent by somebody with everything the gateway has, is refused.
+
+    Fault S1.
+    """
     async with paper_path(mode) as (path, _):
         orders = [path.order(), path.order(side=Side.SELL, price="100050")]
         drop = path.cancel(orders[0])

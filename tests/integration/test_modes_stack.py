@@ -71,7 +71,7 @@ def test_b1_in_shadow_an_order_ends_at_its_seal(stack: UpStack) -> None:
 
 
 def test_b1_a_tightened_mode_fills_on_paper_from_then_on(stack: UpStack) -> None:
-    """B1, A10: without a restart; the gateway finds the market, the order its depth."""
+    """B1, A10, fault O4: without a restart; the gateway finds the market, the order its depth."""
     said = spark("mode", "set", "paper", "--reason", "no more shadow", "--yes", env=stack.env)
     assert said.code == 0, said.err
     order = placed(stack, "--market")

@@ -110,6 +110,8 @@ async def test_r6_each_bad_intent_has_exactly_one_output_on_every_hop(path: Orde
     R6: refused with its reason, dead-lettered, skipped, closed; then the good one goes out.
 
     Each record has one output on each hop, in its place, whatever stands around it.
+
+    Fault K8.
     """
     await path.write(*[bad for _, bad, _ in BAD])
     order = path.order()
@@ -136,7 +138,11 @@ async def test_r6_each_bad_intent_has_exactly_one_output_on_every_hop(path: Orde
 
 
 async def test_a2_each_order_that_may_not_be_is_refused_with_its_reason(path: OrderPath) -> None:
-    """A2, R20: absurd numbers, unknown symbols and accounts, orders that contradict themselves."""
+    """
+    A2, R20: absurd numbers, unknown symbols and accounts, orders that contradict themselves.
+
+    Faults K8 and M4.
+    """
     asked = [replace(path.order(), **changes) for _, changes, _ in REFUSED]  # type: ignore[arg-type]
     await path.write(*[intent_written(one) for one in asked])
     order = path.order()
@@ -176,7 +182,7 @@ async def test_a_record_without_a_value_is_refused(path: OrderPath) -> None:
 
 async def test_a_forged_decision_is_skipped_and_a_forged_seal_not_sent(path: OrderPath) -> None:
     """
-    S2: valid by the log, wrong by its tag: one output each, and the next one goes on.
+    S2, fault K12: valid by the log, wrong by its tag: one output each, and the next one goes on.
 
     The forger has the right to write the topic and none of the keys.
     """

@@ -63,6 +63,8 @@ async def test_a8_no_definite_answer_is_an_unknown_and_never_a_second_order(
     A8, R11: executed, but the answer is lost: unknown; its symbol blocked, no other.
 
     Asked for by its id, it is found, and the symbol is free again.
+
+    Faults V1, V2, V4 and N4.
     """
     await path.fault("error_5xx_before", count=1_000, route=QUERY)
     await path.fault(fault, ms=2_000)
@@ -93,7 +95,11 @@ async def test_a8_no_definite_answer_is_an_unknown_and_never_a_second_order(
 async def test_a8_what_never_arrived_is_not_found_only_when_that_is_final(
     path: OrderPath, fault: str
 ) -> None:
-    """A8: a denial counts after the window, the exchange's own time and the clock's doubt."""
+    """
+    A8: a denial counts after the window, the exchange's own time and the clock's doubt.
+
+    Faults V1 and V2.
+    """
     await path.fault(fault)
     order = path.order()
     await path.ask(order)
@@ -135,7 +141,7 @@ async def test_a8_an_unknown_that_traded_is_filled_by_what_the_exchange_says(
 async def test_a_cancel_without_an_answer_is_asked_about_and_blocks_nothing(
     path: OrderPath,
 ) -> None:
-    """A8: the order's own state is asked for; a cancel never adds risk."""
+    """A8, fault V9: the order's own state is asked for; a cancel never adds risk."""
     order = path.order()
     await path.ask(order)
     await path.hear(order, OrderAcked)
@@ -152,7 +158,7 @@ async def test_a_cancel_without_an_answer_is_asked_about_and_blocks_nothing(
 
 
 async def test_a_cancel_that_comes_too_late_says_so(path: OrderPath) -> None:
-    """The exchange's refusal is about the cancel; the order stays what it is."""
+    """Fault V5: the exchange's refusal is about the cancel; the order stays what it is."""
     order = path.order()
     await path.ask(order)
     acked = await path.hear(order, OrderAcked)
@@ -165,7 +171,7 @@ async def test_a_cancel_that_comes_too_late_says_so(path: OrderPath) -> None:
 
 
 async def test_an_exchange_that_is_gone_gets_not_a_byte(path: OrderPath) -> None:
-    """A request that could not leave ends unsent: no unknown, nothing to settle."""
+    """Fault N1: a request that could not leave ends unsent: no unknown, nothing to settle."""
     path.rest_url = "http://127.0.0.1:1"  # nobody listens there
     await path.restart(Role.GATEWAY)
     order = path.order()

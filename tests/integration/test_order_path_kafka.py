@@ -92,6 +92,8 @@ async def test_r1_r2_r3_zombies_of_every_stage_on_a_real_log(
 
     Whatever the zombie then appends is void, and it ends as fenced; the gateway's
     claim is never sent.
+
+    Faults K4, K5 and S1.
     """
     for role in (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY):
         before = len(await path.requests())

@@ -199,7 +199,11 @@ async def test_s9_nothing_approved_before_a_kill_fires_after_its_resume(
 async def test_s10_the_latch_survives_its_file_and_every_restart_until_people_resume(
     path: OrderPath,
 ) -> None:
-    """S10: seen once, each part keeps the kill in a file of its own; only a resume ends it."""
+    """
+    S10: seen once, each part keeps the kill in a file of its own; only a resume ends it.
+
+    Fault O3.
+    """
     kill = path.latch("stop")
     await confirmed(path, kill)
     (path.latch_dir / "stop").unlink()
@@ -237,7 +241,11 @@ def _tombstone() -> Outgoing:
 async def test_r9_nothing_but_two_persons_resumes(
     path: OrderPath, what: Callable[[int], Outgoing]
 ) -> None:
-    """R9, S6, S11: neither an empty record, nor a bare word, nor one person alone, nor restarts."""
+    """
+    R9, S6, S11: neither an empty record, nor a bare word, nor one person alone, nor restarts.
+
+    Faults P7 and O2.
+    """
     (offset,) = await say(path, topics.CONTROL_HALT, halted("kill-1"))
     await confirmed(path, "kill-1")
     (said,) = await path.write(what(offset))
@@ -254,7 +262,7 @@ async def test_r9_nothing_but_two_persons_resumes(
 async def test_r9_a_later_kill_is_not_cleared_by_a_resume_that_names_the_first(
     path: OrderPath,
 ) -> None:
-    """R9: a resume clears what it names; the kill that came meanwhile stays in force."""
+    """R9, fault O3: a resume clears what it names; the kill that came meanwhile stays in force."""
     (first,) = await say(path, topics.CONTROL_HALT, halted("kill-1"))
     await say(path, topics.CONTROL_HALT, halted("kill-2"))
     await heard(path, await resumed(path, ("kill-1", first)))

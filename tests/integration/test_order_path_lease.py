@@ -79,7 +79,11 @@ async def approved_and_held(path: OrderPath, log: Log) -> PlaceOrder:
 async def test_s9_a_place_without_a_pulse_stays_and_a_cancel_goes(
     path: OrderPath, log: Log
 ) -> None:
-    """S9, B2: the guardrail dies with a place and a cancel approved; only the cancel leaves."""
+    """
+    S9, B2: the guardrail dies with a place and a cancel approved; only the cancel leaves.
+
+    Faults P9, N3 and O1.
+    """
     resting = path.order()
     await path.ask(resting)
     await path.hear(resting, OrderAcked)

@@ -107,6 +107,8 @@ async def test_r8_r18_a_start_on_a_log_that_was_hurt_halts(
 
     A position is not only a number: topic ids, digests and what the log itself says
     was read before are compared.
+
+    Fault K3.
     """
     requests = len(await path.requests())
     await path.stage(role).crash()
@@ -126,6 +128,8 @@ async def test_r18_an_events_log_made_anew_cannot_make_the_gateway_send_again(
     R8, R18: with `orders.events` gone, nothing in it says that an order was sent.
 
     The signer's fence names the topic that there was, so the gateway does not begin.
+
+    Faults K10 and S1.
     """
     async with in_memory(log) as path:
         await path.up()
@@ -174,7 +178,11 @@ async def test_r18_a_kept_state_of_another_log_halts(
 async def test_a_damaged_state_file_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    """A kept state is a cache: damaged, of another shape or missing, the log is folded."""
+    """
+    A kept state is a cache: damaged, of another shape or missing, the log is folded.
+
+    Fault K10.
+    """
     monkeypatch.setattr(keeper, "_IDLE_OUTPUTS_MIN", 1)
     monkeypatch.setattr(gateway_desk, "_IDLE_EVENTS_MIN", 1)
     async with in_memory(state_dir=tmp_path) as path:
@@ -257,7 +265,11 @@ async def chained(path: OrderPath) -> Report:
 async def test_r17_an_auditor_restarted_leaves_no_gap_and_no_double_line(
     path: OrderPath,
 ) -> None:
-    """R17: crashed under way and started again: each record has its one line, in order."""
+    """
+    R17: crashed under way and started again: each record has its one line, in order.
+
+    Fault P5.
+    """
     await path.start(Role.AUDITOR).is_up()
     for _ in range(3):
         await _sent(path)
@@ -279,7 +291,7 @@ async def test_r17_an_auditor_restarted_leaves_no_gap_and_no_double_line(
 
 
 async def test_r17_two_auditors_make_one_chain(path: OrderPath) -> None:
-    """R17, F4: the older one ends as fenced; the trail goes on and verifies."""
+    """R17, F4, fault P5: the older one ends as fenced; the trail goes on and verifies."""
     first = path.start(Role.AUDITOR)
     await first.is_up()
     await _sent(path)

@@ -131,7 +131,7 @@ async def resolve(path: OrderPath, order: PlaceOrder) -> None:
 async def test_trap_14_nothing_arrives_before_retry_after_is_over_and_cancels_come_first(
     path: OrderPath,
 ) -> None:
-    """Trap 14, A4: `Retry-After` to the letter, judged by the exchange's ledger."""
+    """Trap 14, A4, fault V3: `Retry-After` to the letter, judged by the exchange's ledger."""
     resting = path.order()
     await path.ask(resting)
     await path.hear(resting, OrderAcked)
@@ -150,7 +150,7 @@ async def test_trap_14_nothing_arrives_before_retry_after_is_over_and_cancels_co
 
 
 async def test_a4_who_cannot_wait_that_long_is_told_at_once(path: OrderPath) -> None:
-    """A4: a place whose signature ends before the ban does never leaves."""
+    """A4, fault V3: a place whose signature ends before the ban does never leaves."""
     await path.fault("reject_429", ms=600_000)
     refused, order = path.order(), path.order(ETH)
     await path.ask(refused)
@@ -161,7 +161,11 @@ async def test_a4_who_cannot_wait_that_long_is_told_at_once(path: OrderPath) -> 
 
 
 async def test_b10_after_a_burst_of_429_one_request_goes_at_a_time(path: OrderPath) -> None:
-    """B10, A4: the gateway lowers its own concurrency at once; the sentinel's word comes later."""
+    """
+    B10, A4: the gateway lowers its own concurrency at once; the sentinel's word comes later.
+
+    Fault V3.
+    """
     await path.fault("reject_429", count=3, ms=1)
     for _ in range(3):
         refused = path.order(ETH)
@@ -178,7 +182,11 @@ async def test_b10_after_a_burst_of_429_one_request_goes_at_a_time(path: OrderPa
 
 
 async def test_trap_14_a_ban_is_kept_over_a_crash(tmp_path: Path) -> None:
-    """Trap 14, A4: a gateway that begins anew does not ask before the ban of the last is over."""
+    """
+    Trap 14, A4: a gateway that begins anew does not ask before the ban of the last is over.
+
+    Fault V3.
+    """
     async with in_memory(state_dir=tmp_path) as path:
         await path.up()
         await path.fault("reject_429", ms=600_000)
@@ -203,7 +211,7 @@ def test_a_spoilt_away_file_is_none(tmp_path: Path, body: bytes) -> None:
 
 
 def test_a_ban_is_never_longer_than_the_longest(tmp_path: Path) -> None:
-    """A4, C1: a wall clock that was set back by a year makes no ban of a year."""
+    """A4, C1, fault C1: a wall clock that was set back by a year makes no ban of a year."""
     file = tmp_path / "gateway.0.away"
     file.write_bytes(b'{"account_ns":0,"address_ns":%d}' % (NOW_NS + 400 * 86_400 * SECOND_NS))
     at, now = manners(1), Now(NOW_NS, 0)
@@ -214,7 +222,11 @@ def test_a_ban_is_never_longer_than_the_longest(tmp_path: Path) -> None:
 async def test_a4_an_open_breaker_stays_open_over_a_crash_and_a_probe_closes_it(
     path: OrderPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A4: an exchange that is gone; kill -9; cancels go; cooled, one place goes and it is back."""
+    """
+    A4: an exchange that is gone; kill -9; cancels go; cooled, one place goes and it is back.
+
+    Fault V8.
+    """
     resting = path.order()
     await path.ask(resting)
     await path.hear(resting, OrderAcked)
@@ -287,7 +299,11 @@ async def test_a8_evidence_that_came_while_nobody_listened_is_folded_at_start(
 
 
 async def test_a8_persons_settle_what_no_evidence_will(searched: OrderPath) -> None:
-    """A8: two persons hold it for never placed; evidence that comes after all reopens it."""
+    """
+    A8: two persons hold it for never placed; evidence that comes after all reopens it.
+
+    Fault V1.
+    """
     path = searched
     await path.fault("drop_request")
     order = path.order()
@@ -306,7 +322,11 @@ async def test_a8_persons_settle_what_no_evidence_will(searched: OrderPath) -> N
 async def test_r12_requests_arrive_one_at_a_time_in_the_order_of_their_stamps(
     searched: OrderPath,
 ) -> None:
-    """R12, trap 1: a slow symbol holds the others, and a cancel goes last: none is overtaken."""
+    """
+    R12, trap 1: a slow symbol holds the others, and a cancel goes last: none is overtaken.
+
+    Fault S2.
+    """
     path = searched
     resting = path.order()
     await path.ask(resting)

@@ -126,7 +126,7 @@ async def test_a_slow_symbol_does_not_hold_up_another(path: OrderPath) -> None:
 
 
 async def test_a_cancel_of_an_ended_order_is_closed_without_a_request(path: OrderPath) -> None:
-    """A6: what is over needs no request; the cancel's end says what the order is."""
+    """A6, fault V5: what is over needs no request; the cancel's end says what the order is."""
     order = path.order(side=Side.SELL, price="61000")
     await path.ask(order)
     await path.hear(order, OrderFilled)
@@ -140,7 +140,7 @@ async def test_a_cancel_of_an_ended_order_is_closed_without_a_request(path: Orde
 
 
 async def test_what_the_exchange_rejects_is_rejected(path: OrderPath) -> None:
-    """A definite refusal of the exchange ends the order with the exchange's own word."""
+    """Fault V8: a definite refusal of the exchange ends the order with the exchange's own word."""
     order = path.order(price="9999")
     await path.ask(order)
     rejected = await path.hear(order, OrderRejected)
@@ -189,7 +189,7 @@ async def test_an_approved_intent_is_never_lost_between_the_hops(path: OrderPath
 async def test_a_refusal_carries_all_its_reasons_to_the_end(
     path: OrderPath, changes: dict[str, Any], codes: list[Reason] | None
 ) -> None:
-    """A2, R6: refused with every reason, skipped by the signer, closed by the gateway."""
+    """A2, R6, fault V8: refused with every reason, skipped by the signer, closed by the gateway."""
     order = path.order(**changes)
     await path.ask(order)
     refused = await path.hear(order, IntentRefused, topics.DECISIONS)
@@ -207,7 +207,11 @@ async def test_a_refusal_carries_all_its_reasons_to_the_end(
 
 
 async def test_a7_the_same_intent_twice_is_one_order(path: OrderPath) -> None:
-    """A7: a repetition is refused and points at the first; other content under the id, too."""
+    """
+    A7: a repetition is refused and points at the first; other content under the id, too.
+
+    Faults P1 and K11.
+    """
     order = path.order()
     other = replace(order, price=Decimal(59_000))
     first, again, reused = [(await path.ask(one))[0] for one in (order, order, other)]

@@ -42,7 +42,7 @@ async def replayed(path: OrderPath) -> Outcome:
 
 async def test_r15_every_decision_can_be_made_again_from_the_log() -> None:
     """
-    R15: approved and refused, halted, blocked by an unknown, before and after a restart.
+    R15, fault P2: approved and refused, halted, blocked by an unknown, before and after a restart.
 
     What a decision was made on stands in it: its clock reading, the vector of what it
     had seen, the kills in force.

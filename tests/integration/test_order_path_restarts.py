@@ -143,7 +143,11 @@ async def judged(path: OrderPath, asked: list[Intent]) -> None:
 async def test_r6_a_stage_crashed_under_load_goes_on_where_it_was(
     path: OrderPath, role: Role
 ) -> None:
-    """R6, R1: crashed three times in the middle; one output each, no order lost or doubled."""
+    """
+    R6, R1: crashed three times in the middle; one output each, no order lost or doubled.
+
+    Fault P2.
+    """
     output = OUTPUTS[role]
     async with loaded(path) as asked:
         for _ in range(3):
@@ -182,7 +186,7 @@ async def test_a_stop_leaves_nothing_in_doubt(path: OrderPath) -> None:
 
 
 async def test_a8_a_crash_between_claim_and_answer_is_an_unknown(path: OrderPath) -> None:
-    """A8: after the restart the order is asked for, not sent again."""
+    """A8, fault P4: after the restart the order is asked for, not sent again."""
     await path.fault("delay_after", ms=500)
     order = path.order()
     await path.ask(order)
@@ -198,7 +202,7 @@ async def test_a8_a_crash_between_claim_and_answer_is_an_unknown(path: OrderPath
 
 
 async def test_a11_what_waited_too_long_behind_a_slow_exchange_is_not_sent() -> None:
-    """A11: a signature that is over when its turn comes ends the order unsent."""
+    """A11, faults P3 and N4: a signature that is over when its turn comes ends the order unsent."""
     async with in_memory(signature_life_ns=SECOND_NS) as path:
         await path.up()
         await path.fault("delay_before", count=4, ms=2_000)

@@ -60,7 +60,11 @@ def fails(bus: HeldBus, how: str) -> None:
 async def test_f5_a_transforms_failed_append_is_its_end_and_no_loss(
     path: OrderPath, firsts: Firsts, role: Role, how: str
 ) -> None:
-    """R6, §3.5: written or not, the successor reads it and goes on: one output, one order."""
+    """
+    R6, §3.5: written or not, the successor reads it and goes on: one output, one order.
+
+    Faults P2, K6 and K7.
+    """
     fails(firsts[role], how)
     order = path.order()
     await path.ask(order)
@@ -74,7 +78,11 @@ async def test_f5_a_transforms_failed_append_is_its_end_and_no_loss(
 async def test_r2_a_claim_whose_acknowledgement_was_lost_is_never_sent(
     path: OrderPath, firsts: Firsts
 ) -> None:
-    """R2, A8: it stands, nobody knows, so it counts as unknown until the exchange denies it."""
+    """
+    R2, A8: it stands, nobody knows, so it counts as unknown until the exchange denies it.
+
+    Faults P4 and K7.
+    """
     fails(firsts[Role.GATEWAY], "unacknowledged")
     order = path.order()
     await path.ask(order)
@@ -93,7 +101,7 @@ async def test_r2_a_claim_whose_acknowledgement_was_lost_is_never_sent(
 async def test_r2_a_claim_that_was_not_written_is_not_sent_either(
     path: OrderPath, firsts: Firsts
 ) -> None:
-    """R2: without the claim on the log not a byte goes; R11: nor by the next gateway."""
+    """R2, fault P4: without the claim on the log not a byte goes; R11: nor by the next gateway."""
     fails(firsts[Role.GATEWAY], "unwritten")
     order = path.order()
     await path.ask(order)
@@ -116,7 +124,11 @@ async def test_f4_an_idle_instance_notices_its_successor(path: OrderPath, role: 
 async def test_the_approval_of_a_failed_hop_is_the_same_after_it(
     path: OrderPath, firsts: Firsts
 ) -> None:
-    """Ids are derived, so a retry repeats them: one approval, one seal, one client order id."""
+    """
+    Ids are derived, so a retry repeats them: one approval, one seal, one client order id.
+
+    Fault P3.
+    """
     fails(firsts[Role.SIGNER], "unacknowledged")
     order = path.order()
     await path.ask(order)
@@ -148,7 +160,11 @@ async def test_r10_a_kill_after_the_claim_stops_the_first_byte(
 async def test_a11_a_deadline_that_passes_behind_the_claim_stops_the_first_byte(
     path: OrderPath, firsts: Firsts
 ) -> None:
-    """A11: the append took longer than the signature lives; nothing late leaves."""
+    """
+    A11: the append took longer than the signature lives; nothing late leaves.
+
+    Faults C2 and S1.
+    """
     path.signature_life_ns = SECOND_NS
     await path.restart(Role.SIGNER)
     held = firsts[Role.GATEWAY]

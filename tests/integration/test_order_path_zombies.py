@@ -72,6 +72,8 @@ async def test_r2_a_zombie_gateways_claim_is_void_and_nothing_is_sent(
     The claim lands behind the fence, so it is void; the gateway meets the fence in the
     gap and ends as fenced. R11: the approval was made for it, so its successor does not
     send it either.
+
+    Faults K5 and N3.
     """
     held = doubles.first[Role.GATEWAY]
     held.hold()
@@ -96,7 +98,11 @@ async def test_r2_a_zombie_gateways_claim_is_void_and_nothing_is_sent(
 async def test_r11_only_the_ready_gateways_epoch_is_approved_for(
     path: OrderPath, doubles: Doubles
 ) -> None:
-    """R11: after the take-over the guardrail approves for the new gateway, and it sends."""
+    """
+    R11: after the take-over the guardrail approves for the new gateway, and it sends.
+
+    Fault P8.
+    """
     doubles.first[Role.GATEWAY].hold()
     first = path.order()
     await path.ask(first)
@@ -116,7 +122,11 @@ async def test_r11_only_the_ready_gateways_epoch_is_approved_for(
 async def test_r3_a_zombie_guardrails_decisions_count_for_nobody(
     path: OrderPath, doubles: Doubles
 ) -> None:
-    """R3: two guardrails decide the same intents; one decision each is valid, signed and sent."""
+    """
+    R3: two guardrails decide the same intents; one decision each is valid, signed and sent.
+
+    Faults P2 and K5.
+    """
     held = doubles.first[Role.GUARDRAIL]
     held.hold()
     orders = [path.order() for _ in range(5)]
@@ -147,6 +157,8 @@ async def test_r1_a_zombie_signers_second_signature_is_void(
     R1: an approval signed twice, by an old signer and by its successor, is one order.
 
     Also after a restart of the gateway, which then reads both signatures again.
+
+    Faults P3 and S1.
     """
     held = doubles.first[Role.SIGNER]
     held.hold()
@@ -167,7 +179,7 @@ async def test_r1_a_zombie_signers_second_signature_is_void(
 
 
 async def test_r1_two_valid_signatures_of_one_id_are_one_order(path: OrderPath) -> None:
-    """R1: whatever signed it twice, an id that was claimed is refused as a duplicate."""
+    """R1, fault S1: whatever signed it twice, an id that was claimed is refused as a duplicate."""
     order = path.order()
     await path.ask(order)
     acked = await path.hear(order, OrderAcked)
@@ -190,7 +202,11 @@ async def test_r1_two_valid_signatures_of_one_id_are_one_order(path: OrderPath) 
 async def test_r1_a_double_that_is_refused_does_not_end_the_order_in_flight(
     path: OrderPath,
 ) -> None:
-    """R1: the double's refusal is about the double; the order under way stays what it is."""
+    """
+    R1: the double's refusal is about the double; the order under way stays what it is.
+
+    Fault S1.
+    """
     await path.fault("delay_before", ms=1_000)
     order = path.order()
     await path.ask(order)

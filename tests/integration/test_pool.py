@@ -75,14 +75,14 @@ async def rows(postgres: RunningPostgres) -> tuple[int, int]:
 async def test_rows_and_offset_are_one_transaction(
     postgres: RunningPostgres, database: Database
 ) -> None:
-    """Design §7: what is copied is there together with the offset that says so."""
+    """Fault P6: design §7: what is copied is there together with the offset that says so."""
     await database.copy({"copy_quotes": 3 * quote()}, "feed_advance", move(0, 7))
 
     assert await rows(postgres) == (3, 7)
 
 
 async def test_a_lost_race_leaves_nothing(postgres: RunningPostgres, database: Database) -> None:
-    """R19: when the offset is not the expected one, the rows before it are gone, too."""
+    """R19, fault D4: when the offset is not the expected one, the rows before it are gone, too."""
     with pytest.raises(FencedError, match="another feed writer moved the offsets"):
         await database.copy({"copy_quotes": quote()}, "feed_advance", move(3, 7))
 
@@ -129,7 +129,7 @@ async def test_large_bodies_go_out_in_pieces(postgres: RunningPostgres, database
 async def test_the_offset_row_is_not_locked_while_rows_are_sent(
     postgres: RunningPostgres, database: Database
 ) -> None:
-    """R19: a writer that stops in the middle of its rows keeps nobody waiting."""
+    """R19, fault D4: a writer that stops in the middle of its rows keeps nobody waiting."""
     url = postgres.superuser_url
     async with database.transaction() as transaction:
         await transaction.fetch("feed_positions", {"topics": [_TOPIC]})
@@ -151,7 +151,7 @@ async def test_what_a_role_may_not_do_is_said(postgres: RunningPostgres) -> None
 async def test_health_and_absence(
     postgres: RunningPostgres, database: Database, metrics: Metrics
 ) -> None:
-    """D2: health is asked of the server; who asks for it has it again when it is back."""
+    """D2, fault D1: health is asked of the server; who asks for it has it again when it is back."""
     assert await database.is_healthy()
     assert metrics.registry.get_sample_value("spark_db_pool_size") == pytest.approx(1)
     assert metrics.registry.get_sample_value("spark_db_pool_in_use") == pytest.approx(0)

@@ -107,7 +107,11 @@ async def test_a_new_projector_goes_on_where_the_rows_end(
 async def test_two_projectors_write_each_row_once(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R19: compare-and-swap over every partition fences; whoever loses reads its place again."""
+    """
+    R19: compare-and-swap over every partition fences; whoever loses reads its place again.
+
+    Fault D4.
+    """
     monkeypatch.setattr(rivalry, "LOST_MAX", 10**6)
     chance = random.Random(5)
     past = random_past(chance, 60)
@@ -149,7 +153,11 @@ async def test_a_zombie_that_wakes_up_late_changes_nothing(
 async def test_a_database_that_dies_loses_and_doubles_nothing(
     postgres: RunningPostgres, broker: MemoryBroker, bus: MemoryBus
 ) -> None:
-    """R19: whether the last transaction was committed is decided by reading the offset rows."""
+    """
+    R19: whether the last transaction was committed is decided by reading the offset rows.
+
+    Fault D1.
+    """
     chance = random.Random(8)
     past = random_past(chance, 80)
     records = list(interleaved(past.records(), chance))

@@ -114,7 +114,7 @@ async def assert_equal(bus: Bus, postgres: RunningPostgres) -> None:
 async def test_killed_again_and_again_it_writes_each_row_once(
     kafka: RunningKafka, postgres: RunningPostgres, tmp_path: Path
 ) -> None:
-    """R19: kill -9 at any moment; the offsets move with the rows or not at all."""
+    """R19, fault P6: kill -9 at any moment; the offsets move with the rows or not at all."""
     chance = random.Random(21)
     past = random_past(chance, 150)
     async with logged_in(kafka.login("broker")) as bus:
@@ -155,7 +155,7 @@ async def test_a_zombie_beside_its_successor_changes_nothing(
 async def test_healthz_follows_the_database(
     kafka: RunningKafka, postgres: RunningPostgres, tmp_path: Path
 ) -> None:
-    """D2: `/healthz` answers 503 without the database, and 200 once it is back."""
+    """D2, fault D1: `/healthz` answers 503 without the database, and 200 once it is back."""
     async with process(kafka, postgres, tmp_path), aiohttp.ClientSession() as session:
         await answers(session, tmp_path, 200)
         postgres.kill()

@@ -48,7 +48,7 @@ def _judge(stack: UpStack, path: str, body: dict[str, object]) -> None:
 
 
 def test_both_sides_are_shown_and_persons_take_over(stack: UpStack) -> None:
-    """A9, S9, S11: an unexplained balance halts until two persons have explained it."""
+    """A9, S9, S11, fault V6: an unexplained balance halts until two persons have explained it."""
     until(lambda: _account(stack)["state"] == "reconciled", "the account is reconciled")
     account = _account(stack)
     assert account["differences"] == []

@@ -160,7 +160,7 @@ async def test_a_writer_killed_again_and_again_loses_and_doubles_nothing(
     expected: dict[str, list[str]],
     tmp_path: Path,
 ) -> None:
-    """R19: SIGKILL at any moment; the next writer goes on from the offset rows."""
+    """R19, fault P6: SIGKILL at any moment; the next writer goes on from the offset rows."""
     kafka, postgres = servers
     async with (
         replaying(tmp_path) as venue,
@@ -182,7 +182,11 @@ async def test_a_broker_killed_in_the_middle_loses_and_doubles_nothing(
     expected: dict[str, list[str]],
     tmp_path: Path,
 ) -> None:
-    """C4: SIGKILL of Kafka; the feed makes the socket wait, and both go on when it is back."""
+    """
+    C4: SIGKILL of Kafka; the feed makes the socket wait, and both go on when it is back.
+
+    Fault K1.
+    """
     kafka, postgres = servers
     async with (
         replaying(tmp_path) as venue,
@@ -204,7 +208,11 @@ async def test_two_writers_at_once_write_every_row_once(
     expected: dict[str, list[str]],
     tmp_path: Path,
 ) -> None:
-    """R19: compare-and-swap fences whoever comes second; a fenced one leaves and comes back."""
+    """
+    R19: compare-and-swap fences whoever comes second; a fenced one leaves and comes back.
+
+    Fault D4.
+    """
     kafka, postgres = servers
     async with AsyncExitStack() as stack:
         venue = await stack.enter_async_context(replaying(tmp_path))

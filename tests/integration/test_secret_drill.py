@@ -46,7 +46,11 @@ async def searched() -> AsyncIterator[tuple[Throwaway, Found]]:
 async def test_s18_no_secret_is_anywhere_but_in_its_file(
     searched: tuple[Throwaway, Found],
 ) -> None:
-    """S15, S18, H4: logs, topics, tables' files, pages, states, arguments, environments: none."""
+    """
+    S15, S18, H4: logs, topics, tables' files, pages, states, arguments, environments: none.
+
+    Fault X1.
+    """
     _, found = searched
     assert found.result()["where"] == []
     assert found.secrets > 60
@@ -84,7 +88,11 @@ async def test_s18_a_planted_leak_is_found_wherever_it_is(
 async def test_s15_a_childs_environment_is_made_from_nothing(
     searched: tuple[Throwaway, Found],
 ) -> None:
-    """S15: no variable of who started the stack reaches a process; what does is on a list."""
+    """
+    S15: no variable of who started the stack reaches a process; what does is on a list.
+
+    Fault X1.
+    """
     stack, _ = searched
     known = {*dict(WIDE_CAPS), *_VARIABLES}
     for name, pid in stack.pids().items():
@@ -101,7 +109,11 @@ async def test_s15_a_childs_environment_is_made_from_nothing(
 async def test_s15_who_holds_keys_writes_no_core_and_gains_no_rights(
     searched: tuple[Throwaway, Found],
 ) -> None:
-    """S15, §4: no core dump, no new privileges; the signer's memory is root's alone to read."""
+    """
+    S15, §4: no core dump, no new privileges; the signer's memory is root's alone to read.
+
+    Fault X1.
+    """
     stack, _ = searched
     for name, pid in stack.pids().items():
         limits = Path(f"/proc/{pid}/limits").read_text()

@@ -64,7 +64,11 @@ async def test_equity_follows_fills_and_prices_and_the_peak_stays(watched: Watch
 
 
 async def test_without_a_fresh_price_there_is_no_sample(watched: Watched) -> None:
-    """B5, S8: a stale price, or one principal's alone, marks nothing; the metric says so."""
+    """
+    B5, S8: a stale price, or one principal's alone, marks nothing; the metric says so.
+
+    Fault M1.
+    """
     labels = {"account": ACCOUNT, "book": "live"}
     async with watched.watching():
         await watched.instruments()
@@ -194,7 +198,11 @@ def nonce_refused(now_ns: int, epoch: int = 0) -> Told:
 
 
 async def test_refused_nonces_slow_the_account_and_then_kill(watched: Watched) -> None:
-    """B10: one order a minute; still refused after five minutes: kill and paper, with a file."""
+    """
+    B10: one order a minute; still refused after five minutes: kill and paper, with a file.
+
+    Fault O2.
+    """
     await watched.say(topics.EVENTS, fence())
     told = nonce_refused(watched.now_ns)
     async with watched.watching():
@@ -223,7 +231,11 @@ async def test_refused_nonces_slow_the_account_and_then_kill(watched: Watched) -
 async def test_a_reaction_comes_once_over_restarts_and_again_after_a_resume(
     watched: Watched,
 ) -> None:
-    """B10: what is in force stands on the log; people resume, and only what is new counts."""
+    """
+    B10: what is in force stands on the log; people resume, and only what is new counts.
+
+    Fault O3.
+    """
     await watched.say(topics.EVENTS, fence())
     told = nonce_refused(watched.now_ns)
     async with watched.watching():
@@ -259,7 +271,7 @@ async def late_fill(watched: Watched) -> None:
 
 
 async def test_a_fill_after_the_end_kills_by_file_and_record(watched: Watched) -> None:
-    """R5, B10: the file says why, too."""
+    """R5, B10, fault V5: the file says why, too."""
     await late_fill(watched)
     async with watched.watching():
         kill, paper = await watched.halted(2)
@@ -289,7 +301,11 @@ class _NoHaltsBus(MemoryBus):
 
 
 async def test_without_the_log_the_file_kills_and_the_next_start_says_it(watched: Watched) -> None:
-    """B2, B10: the file comes first; what the broker did not take is said after a restart."""
+    """
+    B2, B10: the file comes first; what the broker did not take is said after a restart.
+
+    Fault P7.
+    """
     await late_fill(watched)
     usual, watched.world.bus = watched.world.bus, _NoHaltsBus(watched.world.broker)
     sentinel, _ = watched.sentinel()

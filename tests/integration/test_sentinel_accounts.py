@@ -48,7 +48,7 @@ async def test_a_fill_that_only_the_account_feed_told_counts(watched: Watched) -
 
 
 async def test_a_fill_that_the_exchange_does_not_have_kills(watched: Watched) -> None:
-    """S9: the disagreement stops every account, with both sides' words in the kill."""
+    """S9, fault V5: the disagreement stops every account, with both sides' words in the kill."""
     async with watched.watching():
         found = difference(DifferenceKind.FILL_UNPROVEN, DifferenceRule.HALTED)
         await watched.say(

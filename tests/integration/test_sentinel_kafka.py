@@ -114,7 +114,11 @@ def worth(tape: Tape, usd: str) -> Callable[[], list[EquityMarked]]:
 
 
 async def test_equity_and_kill_with_the_rights_of_the_table(broker: Broker, tape: Tape) -> None:
-    """B5, B10, S17: marked once it can be, over a restart too; a fill after the end kills."""
+    """
+    B5, B10, S17: marked once it can be, over a restart too; a fill after the end kills.
+
+    Fault V5.
+    """
     await broker.write(Role.VENUE_WATCH, topics.VENUE_STATE, instrument())
     await broker.write(Role.GATEWAY, topics.EVENTS, fence(), bought("one", "0.1", "50000"))
     async with broker.sentinel():

@@ -83,7 +83,11 @@ async def test_equity_is_what_the_exchange_says_of_the_account() -> None:
 
 
 async def test_a_clock_that_runs_away_slows_the_account() -> None:
-    """B10: two orders refused for their time; the guardrail then lets one a minute through."""
+    """
+    B10: two orders refused for their time; the guardrail then lets one a minute through.
+
+    Fault C1.
+    """
     async with watched() as path:
         await path.shift_exchange_clock(-30_000)
         refused = [path.order(price=price) for price in ("60000", "60001")]

@@ -217,6 +217,8 @@ async def test_the_use_is_written_before_the_signature_leaves(desk: Desk) -> Non
 async def test_a_use_that_cannot_be_written_ends_the_signer(desk: Desk) -> None:
     """
     No signature leaves, and a writer that failed is not used again: the process ends (§3.5, S4).
+
+    Fault P3.
     """
     desk.ink.is_out = True
     said: list[list[bytes]] = []

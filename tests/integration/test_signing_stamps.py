@@ -76,6 +76,8 @@ class Increasing:
 async def test_r12_stamps_of_questions_increase_also_across_restarts(desk: Desk) -> None:
     """
     R12: asked at once or after a restart with an earlier clock, no stamp comes twice.
+
+    Faults P3 and S2.
     """
     desk.signer = Increasing()
     client = SigningClient(desk.path)
@@ -95,6 +97,8 @@ async def test_r12_stamps_of_questions_increase_also_across_restarts(desk: Desk)
 async def test_r12_a_stamp_far_ahead_of_the_exchange_is_not_signed(desk: Desk) -> None:
     """
     R12: after a clock that ran ahead was put right, nothing is signed until it is caught up.
+
+    Fault S2.
     """
     desk.signer = Increasing()
     desk.stamps = {ACCOUNT: SystemClock().wall_ns() + 60 * SECOND_NS}

@@ -70,7 +70,7 @@ def test_status_is_one_object(stack: UpStack) -> None:
 
 def test_a_second_up_is_refused_in_one_line(stack: UpStack) -> None:
     """
-    Two supervisors on one home would start two brokers on one log.
+    Fault P10: two supervisors on one home would start two brokers on one log.
     """
     result = spark("up", env=stack.env)
     assert result.code == 1
@@ -124,6 +124,8 @@ def test_a_part_ended_by_kill_9_works_again(stack: UpStack, name: str) -> None:
 def test_after_kill_9_of_the_supervisor_nothing_runs_and_up_starts_again(stack: UpStack) -> None:
     """
     Children end with it; the next start keeps the data, and takes other ports where it must.
+
+    Faults P8 and O1.
     """
     children = read_children(stack.home.run / "children.json")
     log_epoch = (stack.home.public / keys.LOG_EPOCH).read_text()

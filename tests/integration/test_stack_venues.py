@@ -110,7 +110,11 @@ def test_h2_an_exchange_that_was_killed_has_the_order(stack: UpStack) -> None:
 
 
 def test_s14_both_exchanges_are_witnesses(stack: UpStack) -> None:
-    """S14: they tell what the log says; and of an order that was placed past Spark, too."""
+    """
+    S14: they tell what the log says; and of an order that was placed past Spark, too.
+
+    Fault V6.
+    """
     words = ("audit", "verify", "--against-venue")
     result = spark(*words, "--json", env=stack.env)
     assert result.code == 0, result.err

@@ -84,7 +84,7 @@ async def test_an_exchange_that_is_gone_leaves_an_unknown_open_and_the_gateway_u
 
 async def test_without_the_signer_an_unknown_waits(path: OrderPath) -> None:
     """
-    Nobody else can sign a question; when it is back, the order is found (S4, R11).
+    Fault N3: nobody else can sign a question; when it is back, the order is found (S4, R11).
     """
     await path.fault("drop_reply", route="POST /api/v3/order")
     await path.fault("error_5xx_before", count=1_000, route=_QUERY)
@@ -101,6 +101,8 @@ async def test_without_the_signer_an_unknown_waits(path: OrderPath) -> None:
 async def test_denials_before_the_final_moment_prove_nothing(path: OrderPath) -> None:
     """
     However often the exchange denies it, the request may still arrive until then (design §4.4).
+
+    Fault V1.
     """
     await path.fault("drop_request")
     order = path.order()
@@ -132,7 +134,7 @@ async def test_one_that_cannot_be_settled_yet_keeps_no_other_waiting(path: Order
 
 async def test_a_cancel_that_arrives_late_is_not_forgotten(path: OrderPath) -> None:
     """
-    "Alive" proves nothing about a cancel that is still on its way (design §4.4).
+    Fault V9: "Alive" proves nothing about a cancel that is still on its way (design §4.4).
 
     It is asked about until that is final: the book says what the exchange holds.
     """
@@ -154,7 +156,7 @@ async def test_a_cancel_that_never_arrived_leaves_the_order_alive_in_the_end(
     path: OrderPath,
 ) -> None:
     """
-    After the final moment "alive" settles it: the order rests, and nobody asks any more.
+    Fault V9: after the final moment "alive" settles it: the order rests, and nobody asks any more.
     """
     order = path.order()
     await path.ask(order)
@@ -225,7 +227,7 @@ async def test_an_order_that_the_feed_saw_first_is_never_unknown(path: OrderPath
 
 async def test_what_the_feed_saw_while_no_gateway_ran_is_made_up_for(path: OrderPath) -> None:
     """
-    A8: an order that was in flight at the crash is known at once, if the feed saw it.
+    A8, fault P4: an order that was in flight at the crash is known at once, if the feed saw it.
     """
     await path.fault("delay_before", ms=60_000)
     order = path.order()

@@ -124,7 +124,11 @@ async def test_b2_an_alert_kills_by_file_and_on_the_log(hook: Hook) -> None:
 
 
 async def test_the_same_alert_said_again_is_the_same_kill(hook: Hook) -> None:
-    """R9: what people resumed after it was said stays so; fired anew, it is another kill."""
+    """
+    R9: what people resumed after it was said stays so; fired anew, it is another kill.
+
+    Fault O2.
+    """
     for _ in range(3):
         assert (await hook.post(notification(alert(), alert())))[0] == 200
     assert len(hook.halts()) == 1
@@ -133,7 +137,7 @@ async def test_the_same_alert_said_again_is_the_same_kill(hook: Hook) -> None:
 
 
 async def test_an_alert_is_known_over_a_restart(hook: Hook, tmp_path: Path) -> None:
-    """R9: the log says which alerts have killed."""
+    """R9, fault O2: the log says which alerts have killed."""
     await hook.post(notification(alert()))
     made, ready = process(hook.broker, tmp_path)
     async with running(made.run, ready):
@@ -155,7 +159,7 @@ async def test_an_alert_is_known_over_a_restart(hook: Hook, tmp_path: Path) -> N
 async def test_an_alert_that_does_not_fire_or_is_not_meant_to_kill_does_nothing(
     hook: Hook, quiet: dict[str, Any]
 ) -> None:
-    """B2: only what an operator labelled so kills."""
+    """B2, fault O2: only what an operator labelled so kills."""
     assert (await hook.post(notification(quiet)))[0] == 200
     assert hook.halts() == []
     assert hook.files() == []
@@ -204,7 +208,7 @@ def test_s6_its_rights_are_the_halts_and_its_pulse() -> None:
     ],
 )
 async def test_s12_who_may_ask_and_how(hook: Hook, changes: dict[str, Any], status: int) -> None:
-    """S12: exact host, no page, bearer header alone, JSON alone, one path."""
+    """S12, fault X2: exact host, no page, bearer header alone, JSON alone, one path."""
     assert (await hook.post(notification(alert()), **changes))[0] == status
     assert len(hook.halts()) == (1 if status == 200 else 0)
 
@@ -223,7 +227,7 @@ async def test_s12_who_may_ask_and_how(hook: Hook, changes: dict[str, Any], stat
     ids=["nothing", "half", "list", "object", "number", "no text", "too long"],
 )
 async def test_s12_a_body_that_is_none_is_refused(hook: Hook, body: bytes, status: int) -> None:
-    """S12: 64 KiB of JSON at most, of one form."""
+    """S12, fault X2: 64 KiB of JSON at most, of one form."""
     assert (await hook.post(body))[0] == status
     assert hook.halts() == []
 
@@ -238,7 +242,7 @@ async def test_what_others_wrote_is_cut_to_what_may_be_printed(hook: Hook) -> No
 
 
 async def test_p10_two_webhooks_kill_as_one(hook: Hook, tmp_path: Path) -> None:
-    """P10: none is fenced, for an alarm must not end; what one has said, the other knows."""
+    """Fault P10: none is fenced, for an alarm must not end; what one has said, the other knows."""
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "kill.d").mkdir(parents=True)
     made, ready = process(hook.broker, elsewhere)

@@ -81,7 +81,7 @@ def test_s11_limits_tighten_at_once_and_loosen_with_two(stack: UpStack) -> None:
 
 
 def test_the_mode_goes_down_with_one_and_up_with_two(stack: UpStack) -> None:
-    """B1: down at once; up waits; the screen says what each of the three said."""
+    """B1, fault P7: down at once; up waits; the screen says what each of the three said."""
     assert _mode(stack)["in_force"] == "live"
     down = _say(stack, "mode", "set", "shadow", "--reason", "night")
     assert down.code == 0, down.err
@@ -124,7 +124,7 @@ def _resume_once_seen(stack: UpStack) -> dict[str, Any]:
 
 
 def test_words_that_nobody_counts_are_shown_with_their_reason(stack: UpStack) -> None:
-    """S6, S11: a forged word lies on the log, changes nothing, and is named."""
+    """S6, S11, fault K12: a forged word lies on the log, changes nothing, and is named."""
     before = _row(stack, "exposure_usd_max")
     login_as = Keyring(LOCAL, stack.home.secrets_of(LOCAL), stack.home.public)
     forged = words.Operator(LOCAL, person(LOCAL), login_as.log_epoch, SystemClock())

@@ -141,7 +141,7 @@ async def taken(stage: Stage, role: Role, second: Second, more_than: int) -> Non
 @pytest.mark.parametrize("role", FENCED, ids=str)
 async def test_p10_who_is_taken_over_leaves_as_fenced(stage: Stage, role: Role) -> None:
     """
-    P10, F4, I17: a second instance takes over from one that works, which leaves as fenced.
+    F4, I17, fault P10: a second instance takes over from one that works, which leaves as fenced.
 
     Its supervisor starts it again, and so it takes over itself: now the second one leaves.
     """
@@ -157,7 +157,11 @@ async def test_p10_who_is_taken_over_leaves_as_fenced(stage: Stage, role: Role) 
 
 @pytest.mark.parametrize("role", FENCED, ids=str)
 async def test_k4_who_wakes_up_behind_another_leaves_as_fenced(stage: Stage, role: Role) -> None:
-    """K4, R3, R4, C2: stopped with work in hand, taken over, and woken up: nothing of it counts."""
+    """
+    R3, R4, C2: stopped with work in hand, taken over, and woken up: nothing of it counts.
+
+    Faults K4 and C2.
+    """
     first = stage.ordeal.child(role)
     assert first.pid is not None
     before, size = await stage.fences(role), stage.log_size(role)
@@ -178,7 +182,11 @@ async def test_k4_who_wakes_up_behind_another_leaves_as_fenced(stage: Stage, rol
 
 @pytest.mark.parametrize("role", RACING, ids=str)
 async def test_k4_of_two_table_writers_one_leaves(stage: Stage, role: Role) -> None:
-    """R19, K4, P10: two write the same tables; whoever loses its races for them leaves."""
+    """
+    R19: two write the same tables; whoever loses its races for them leaves.
+
+    Faults P10, K4 and D4.
+    """
     first = stage.ordeal.child(role)
     size = stage.log_size(role)
     async with second_host(stage.stack, role, stage.launches[role]) as second:
@@ -198,6 +206,8 @@ async def test_s9_a_gateway_that_wakes_sends_nothing_of_before(stage: Stage) -> 
     S9, C2, K4: stopped for longer than its lease, it wakes up, alone, with signed orders.
 
     The exchange's ledger tells: whatever arrives from then on was signed from then on.
+
+    Faults P9, K4, C2, N3 and O1.
     """
     gateway = stage.ordeal.child(Role.GATEWAY)
     assert gateway.pid is not None
@@ -228,7 +238,7 @@ async def test_s9_a_gateway_that_wakes_sends_nothing_of_before(stage: Stage) -> 
 
 
 async def test_s8_nothing_that_a_zombie_wrote_is_believed(stage: Stage) -> None:
-    """S8, R3: by the readers' own rule, on every topic that was taken over."""
+    """S8, R3, fault K4: by the readers' own rule, on every topic that was taken over."""
     for role, topic in FENCED.items():
         records = await stage.read(Partition(topic, 0))
         fences = [one.offset for one in records if isinstance(_event(one), PartitionFenced)]
@@ -263,7 +273,7 @@ async def test_i17_tables_hold_nothing_twice(stage: Stage) -> None:
 
 
 async def test_i17_the_exchange_saw_each_order_once(stage: Stage) -> None:
-    """I17, R1, R2: no id arrived twice, and none that no gateway had claimed."""
+    """I17, R1, R2, fault P10: no id arrived twice, and none that no gateway had claimed."""
     placed = Counter(one["client_order_id"] for one in await _places(stage))
     assert placed
     assert max(placed.values()) == 1

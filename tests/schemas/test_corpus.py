@@ -29,7 +29,7 @@ def test_an_example_validates(kind: type[Event], line: bytes) -> None:
 
 @pytest.mark.parametrize(("kind", "line"), LINES)
 def test_an_example_decodes_to_its_own_bytes(kind: type[Event], line: bytes) -> None:
-    """A released record decodes, to its own type, and encodes to the same bytes."""
+    """Fault K9: a released record decodes, to its own type, and encodes to the same bytes."""
     found = decode(line)
     assert type(found) is kind
     assert encode(found) == line

@@ -94,7 +94,11 @@ ROW = "properties/rows/items"
     ],
 )
 def test_each_breaking_change_is_named(path: str, value: object, found: str) -> None:
-    """Removing, retyping, narrowing, requiring, releasing, opening: each alone is reported."""
+    """
+    Removing, retyping, narrowing, requiring, releasing, opening: each alone is reported.
+
+    Fault K9.
+    """
     named = breaks(changed(path, value))
     assert any(one.startswith(found) for one in named), named
 

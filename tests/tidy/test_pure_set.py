@@ -137,7 +137,11 @@ def _is_declared_only(body: list[ast.stmt]) -> bool:
 
 
 def test_the_pure_set_asks_nobody() -> None:
-    """No pure module imports or calls what reads a clock, a disk, a network or chance."""
+    """
+    Fault D2: No pure module imports or calls what reads a clock, a disk, a network or chance.
+
+    Fault D2.
+    """
     found = [
         line for module in product_modules() if is_pure(module.name) for line in impurities(module)
     ]
@@ -145,7 +149,11 @@ def test_the_pure_set_asks_nobody() -> None:
 
 
 def test_the_pure_set_is_closed() -> None:
-    """A pure module imports pure modules alone, or purity would end at the next file."""
+    """
+    Fault D2: A pure module imports pure modules alone, or purity would end at the next file.
+
+    Fault D2.
+    """
     known = names_of(product_modules())
     found = [
         module.at(one.line, f"imports {one.target}, which is not pure")

@@ -97,7 +97,7 @@ def test_a_beginning_cut_off_is_found(kept: int) -> None:
 
 
 def test_a_tail_cut_off_is_said_not_to_be_anchored() -> None:
-    """S14: without a receipt from outside, a shorter trail is consistent, and says so."""
+    """S14, fault A2: without a receipt from outside, a shorter trail is consistent, and says so."""
     report = checked(trail()[:5])
     assert not report.is_anchored
     assert report.checkpoints == 2

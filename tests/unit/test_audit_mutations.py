@@ -25,7 +25,7 @@ def test_s14_every_change_is_found_and_named(
     campaign: Campaign, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    A5, S14, A2: of 2,010 changes each is found, and named by the first record it touches.
+    A5, S14, A2, fault A2: of 2,010 changes each is found, and named by the first record it touches.
 
     With the key alone the end may be missing and history may be new; those two kinds are
     found by what was kept outside, and by nothing else.

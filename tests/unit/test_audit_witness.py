@@ -122,7 +122,11 @@ def longer(links: int) -> Callable[[], Anchor]:
 def test_s14_another_history_is_refused(
     memory: Memory, anchor: Callable[[], Anchor], why: Objection
 ) -> None:
-    """S14: with the real audit key: no receipt for a trail that contradicts what was seen."""
+    """
+    S14: with the real audit key: no receipt for a trail that contradicts what was seen.
+
+    Fault A2.
+    """
     before = memory.tree.copy()
     made = anchor()
     known = cut_to(made, 9) if made.size > memory.tree.size else made

@@ -66,7 +66,11 @@ def changed(old: str, new: str) -> bytes:
     ],
 )
 def test_what_is_not_a_record_is_malformed(body: bytes) -> None:
-    """Broken JSON, other JSON, trailing bytes, bad UTF-8, bottomless nesting: one line each."""
+    """
+    Broken JSON, other JSON, trailing bytes, bad UTF-8, bottomless nesting: one line each.
+
+    Fault K8.
+    """
     if body == GOOD.replace(b"btc", b"\xff"):
         body = GOOD.replace(b"binance", b"\xff")
     with pytest.raises(MalformedError) as caught:
@@ -130,7 +134,11 @@ def test_what_is_not_a_record_is_malformed(body: bytes) -> None:
     ],
 )
 def test_another_spelling_is_malformed(old: str, new: str) -> None:
-    """Duplicate keys, blanks, numbers in any other form, wrong types, unknown or missing fields."""
+    """
+    Duplicate keys, blanks, numbers in any other form, wrong types, unknown or missing fields.
+
+    Fault K9.
+    """
     with pytest.raises(MalformedError) as caught:
         decode(changed(old, new))
     assert not isinstance(caught.value, UnknownVersionError)
@@ -148,7 +156,7 @@ def test_keys_out_of_order_are_malformed() -> None:
 @pytest.mark.parametrize("version", ["0", "2", "-1", "999", '"1"', "null"])
 @pytest.mark.parametrize("more", ["", ',"what_is_new":{"in":"it"}'])
 def test_another_version_is_told_apart(version: str, more: str) -> None:
-    """A later version may have other fields; it is still known for what it is."""
+    """Fault O6: a later version may have other fields; it is still known for what it is."""
     body = changed('"ttl_ns":5000000000', f'"ttl_ns":5000000000{more}')
     with pytest.raises(UnknownVersionError, match=r"place_order\.v"):
         decode(body.replace(b'"v":1', f'"v":{version}'.encode()))

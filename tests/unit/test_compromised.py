@@ -85,6 +85,8 @@ def test_with_all_files_of_a_role_a_thief_is_nobody_but_that_role(home: Home, th
     S2: each role's whole directory by each verifier; an honest role is believed as itself.
 
     What a verifier could tell itself does not count: it holds those keys to check with them.
+
+    Fault K12.
     """
     Secrets(home.secrets, {}).directory(thief)
     for verifier in _VERIFIERS:

@@ -193,7 +193,11 @@ def test_s18_no_line_that_reads_keys_prints_one(secrets: Secrets) -> None:
 
 
 def test_s18_no_line_that_signs_or_opens_prints_a_key_or_a_signature() -> None:
-    """S18: signer and gateway: neither keys nor the signed request are in what is printed."""
+    """
+    S18: signer and gateway: neither keys nor the signed request are in what is printed.
+
+    Fault X1.
+    """
     found = sign_and_open()
     signature = found.request.query.rpartition("signature=")[2]
     assert len(signature) == 64

@@ -125,7 +125,11 @@ def test_the_gateway_opens_with_the_old_seal_for_a_while(machine: Machine) -> No
 
 
 def test_a_new_key_that_cannot_be_read_has_not_come(machine: Machine) -> None:
-    """S15: half a file, or one that others may read, changes nothing while a process runs."""
+    """
+    S15: half a file, or one that others may read, changes nothing while a process runs.
+
+    Fault O5.
+    """
     for role in (ROLE, WRITER):
         machine.put(role, NAME, OLD)
     old = headers_of(machine.ring(WRITER).tagger([ROLE]))

@@ -178,7 +178,7 @@ PROGRAM = textwrap.dedent("""
 @pytest.mark.parametrize("secret", [b"hunter2/hunter2+hunter2==", b'say"hunter2\\hunter2"'])
 def test_s18_no_way_of_logging_prints_a_secret(form: str, secret: bytes) -> None:
     """
-    S18: fields, messages, libraries, exceptions, their causes, locals, and a bug's end.
+    S18, fault X1: fields, messages, libraries, exceptions, their causes, locals, and a bug's end.
 
     Each is forced in a process of its own, as it is printed there.
     """

@@ -83,7 +83,11 @@ def test_a_second_make_installs_nothing(copy: Path) -> None:
 
 
 def test_pins_carry_hashes_and_name_no_host() -> None:
-    """Every package is pinned with hashes, and where it comes from is the user's business."""
+    """
+    Every package is pinned with hashes, and where it comes from is the user's business.
+
+    Fault X3.
+    """
     for name in ("requirements.txt", "requirements-dev.txt"):
         text = (CHECKOUT / name).read_text(encoding="utf-8")
         entries = re.split(r"\n(?=\S)", text.strip())

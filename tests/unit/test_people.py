@@ -132,7 +132,11 @@ def test_r15_a_new_key_counts_from_where_the_old_one_ended() -> None:
     ids=lambda text: repr(text[:30]),
 )
 def test_a_file_of_another_form_is_one_line(text: str) -> None:
-    """A setting to mend, never an exception of another kind; nobody is two persons (S11)."""
+    """
+    A setting to mend, never an exception of another kind; nobody is two persons (S11).
+
+    Fault O5.
+    """
     with pytest.raises(SettingError, match=r"^operators\.toml: ") as caught:
         read_people(text, LOG_EPOCH)
     assert len(str(caught.value)) < 300

@@ -90,7 +90,11 @@ def signed_text(request: SignedRequest) -> str:
 async def test_s4_no_question_opens_a_place_or_a_cancel(
     scene: Scene, question: Question, method: str, api_key: str
 ) -> None:
-    """S4: whatever the read key signs, replayed on a place or a cancel, is refused there."""
+    """
+    S4: whatever the read key signs, replayed on a place or a cancel, is refused there.
+
+    Fault S1.
+    """
     await scene.place(scene.order())
     request = scene.ask(question, **SUBJECTS[question])
     key = api_key or request.headers.get(API_KEY_HEADER) or "R" * 64
@@ -121,7 +125,11 @@ async def test_s4_every_question_is_signed_with_the_read_key(
 async def test_trap_10_the_stream_tells_of_an_order_that_timed_out(
     scene: Scene, stream: BinancePrivateStream
 ) -> None:
-    """Trap 10: -1007 is unknown, the order is there, and the stream says so before any retry."""
+    """
+    Trap 10: -1007 is unknown, the order is there, and the stream says so before any retry.
+
+    Fault V2.
+    """
     async with aclosing(stream.news(scene.log_in)) as news:  # type: ignore[type-var]
         assert await anext(news) == ()
         await scene.arm("error_5xx_after", route=scene.place_route)
@@ -145,7 +153,11 @@ async def test_trap_11_an_order_that_is_not_found_is_absent_and_no_more(scene: S
 
 @pytest.mark.parametrize("offset_ms", [-3_000, 25_000], ids=["ahead of it", "behind it"])
 async def test_traps_12_and_13_stamps_follow_the_venues_clock(scene: Scene, offset_ms: int) -> None:
-    """Trap 12, trap 13: a stamp of our own clock is refused as such; by the offset it is taken."""
+    """
+    Trap 12, trap 13: a stamp of our own clock is refused as such; by the offset it is taken.
+
+    Fault C1.
+    """
     await scene.set_clock(offset_ms)
     late = await scene.place(scene.order())
     assert late.answer is Answer.REJECTED
@@ -197,7 +209,11 @@ async def test_trap_14_what_a_question_weighs_is_what_the_exchange_counts(
 async def test_trap_14_who_goes_on_is_banned_and_knows_for_how_long(
     scene: Scene, account: BinanceAccount
 ) -> None:
-    """Trap 14: 429 and then 418 concern the address, with the wait that the venue asked for."""
+    """
+    Trap 14: 429 and then 418 concern the address, with the wait that the venue asked for.
+
+    Fault V3.
+    """
     await scene.arm("storm_429", route="*", ms=60_000)
     limited = await scene.place(scene.order())
     assert (limited.answer, limited.is_address_limited) == (Answer.REJECTED, True)
@@ -212,7 +228,7 @@ async def test_trap_14_who_goes_on_is_banned_and_knows_for_how_long(
 async def test_a_question_without_an_answer_is_asked_again_by_whoever_asked(
     scene: Scene, account: BinanceAccount, kind: str
 ) -> None:
-    """A12: no answer is one kind of error; the client itself repeats nothing."""
+    """A12, fault N4: no answer is one kind of error; the client itself repeats nothing."""
     route = "GET /api/v3/account"
     await scene.arm(kind, route=route, ms=0 if kind != "slow_loris" else 600_000)
     with pytest.raises(VenueUnavailable):

@@ -176,7 +176,7 @@ async def test_a_duplicate_is_unknown_because_an_order_is_there(client: Client) 
 async def test_refusals_keep_their_reason(
     client: Client, changes: dict[str, object], token: str
 ) -> None:
-    """A definite reject tells which rule it was."""
+    """Fault V8: a definite reject tells which rule it was."""
     answer = await place(client, "a-1", **changes)
     assert isinstance(answer, Rejected)
     assert answer.token == token

@@ -293,7 +293,11 @@ async def test_a_key_that_is_none(turk: Client) -> None:
 
 
 async def test_trap_1_stamps_are_milliseconds_of_now_and_only_grow(turk: Client) -> None:
-    """Trap 1: seconds, drift above 5 s, a stamp used twice or an older one are Invalid Nonce."""
+    """
+    Trap 1: seconds, drift above 5 s, a stamp used twice or an older one are Invalid Nonce.
+
+    Fault S2.
+    """
     nonce = (401, 1037, "Unauthorized - Invalid Nonce")
     path = "/api/v1/users/balances"
     now = STAMPS.next()

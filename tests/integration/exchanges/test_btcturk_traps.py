@@ -68,7 +68,11 @@ def acked(outcome: Outcome) -> OrderAcked:
 
 
 async def test_a_repeated_stamp_is_refused_and_a_later_one_is_not(scene: Scene) -> None:
-    """Trap 1: a stamp is used once; that of another process on the same key would be late."""
+    """
+    Trap 1: a stamp is used once; that of another process on the same key would be late.
+
+    Fault S1.
+    """
     order = scene.order()
     request = scene.signed(order)
     first = await scene.orders.place(request, about(order), lambda: True)
@@ -170,7 +174,11 @@ async def test_an_order_whose_reply_was_lost_is_found_by_its_client_id(
 
 
 async def test_a_cancel_that_was_taken_may_come_too_late(scene: Scene) -> None:
-    """Trap 21: 200 on a cancel is `cancel_accepted`; a second one of a cancelled order too."""
+    """
+    Trap 21: 200 on a cancel is `cancel_accepted`; a second one of a cancelled order too.
+
+    Fault V5.
+    """
     placed = acked(await scene.place(scene.order()))
     for text in ("first", "second"):
         outcome = await scene.cancel(scene.order(), placed.exchange_order_id)

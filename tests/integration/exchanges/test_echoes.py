@@ -88,7 +88,11 @@ async def listen(stream: PrivateStream, login: SignedRequest) -> None:
 @pytest.mark.parametrize("venue", [Venue.BINANCE, Venue.BTCTURK])
 @pytest.mark.parametrize("echo", sorted(_ECHOES))
 async def test_s18_what_is_said_back_comes_out_in_no_error(venue: Venue, echo: str) -> None:
-    """S18: neither signature nor key id nor a part of either, whatever is made of the login."""
+    """
+    S18: neither signature nor key id nor a part of either, whatever is made of the login.
+
+    Fault X1.
+    """
     asked = Asked(question=Question.LOGIN, account=AccountId(f"{venue}:main"))
     login = signer_of(venue).ask(asked, _STAMP_NS)
     signature = signature_in(json.loads(login.body))

@@ -72,7 +72,7 @@ def question() -> SignedRequest:
 
 
 async def test_a4_a_name_is_looked_up_for_ipv4_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A4: IPv4: what API keys are bound to, and one address to count limits on."""
+    """A4, fault N1: IPv4: what API keys are bound to, and one address to count limits on."""
     loop, families = asyncio.get_running_loop(), list[int]()
     look_up = loop.getaddrinfo
 

@@ -82,7 +82,11 @@ def question() -> SignedRequest:
 async def test_a4_an_unknown_comes_with_its_pause(
     venue: Venue, head: str, *, cut: int, cause: str, seconds: int
 ) -> None:
-    """A4: whose pause it is was not said, so it is everybody's; A8: the unknown stays one."""
+    """
+    A4: whose pause it is was not said, so it is everybody's; A8: the unknown stays one.
+
+    Fault V4.
+    """
     order = approved(AccountId(f"{venue}:main"), "one")
     request = signer_of(venue).place(order, 1_800_000_000_000_000_000)
     async with answering(head, cut=cut) as url:
@@ -158,7 +162,11 @@ async def test_a4_a_refused_question_comes_with_its_pause(venue: Venue) -> None:
     ],
 )
 def test_a4_the_header_is_read_to_the_letter(headers: Mapping[str, str], seconds: int) -> None:
-    """A4: seconds or a date; what cannot be read asks for nothing, what is absurd for the most."""
+    """
+    A4: seconds or a date; what cannot be read asks for nothing, what is absurd for the most.
+
+    Fault V3.
+    """
     assert seconds_away(headers) == seconds
 
 

@@ -46,7 +46,11 @@ async def answering(head: str) -> AsyncIterator[Sockets]:
 async def test_a4_a_refused_handshake_says_how_long_to_stay_away(
     head: str, retry_after_s: int, *, is_address_limited: bool
 ) -> None:
-    """A4: `Retry-After` counts for sockets too, at every exchange; S18: no address in it."""
+    """
+    A4: `Retry-After` counts for sockets too, at every exchange; S18: no address in it.
+
+    Fault M3.
+    """
     async with answering(head) as sockets:
         with pytest.raises(VenueUnavailable) as caught:
             await sockets.connect(_SECRET_PATH)
@@ -59,7 +63,7 @@ async def test_a4_a_refused_handshake_says_how_long_to_stay_away(
 
 
 async def test_s18_a_host_that_is_not_there_is_named_by_no_address() -> None:
-    """S18: an error carries the class, never the address; nor does closing twice fail."""
+    """S18, fault N1: an error carries the class, never the address; nor does closing twice fail."""
     sockets = Sockets("Nobody", "ws://127.0.0.1:1")
     with pytest.raises(VenueUnavailable, match=r"^no stream from Nobody: ClientConnectorError$"):
         await sockets.connect(_SECRET_PATH)

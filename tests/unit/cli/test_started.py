@@ -11,7 +11,11 @@ from spark.settings import DatabaseSettings, LimitSettings, Settings
 
 
 def test_a5_every_setting_changes_the_digest() -> None:
-    """A5: another limit is another configuration, and the same one says the same again."""
+    """
+    A5: another limit is another configuration, and the same one says the same again.
+
+    Fault O5.
+    """
     before = configuration_digest(Settings())
     assert before == configuration_digest(Settings())
     tighter = Settings(limits=LimitSettings(audit_lag_ms_max=1_000))
@@ -29,7 +33,7 @@ def test_s18_a_secret_is_in_no_digest() -> None:
 
 @pytest.mark.parametrize("change", ["one.py", "inner/two.sql", "inner/three.py"])
 def test_a5_every_file_of_the_program_changes_the_digest(tmp_path: Path, change: str) -> None:
-    """A5: other code is another build; what the interpreter leaves beside it is not."""
+    """A5, fault O6: other code is another build; what the interpreter leaves beside it is not."""
     (tmp_path / "inner").mkdir()
     for name in ("one.py", "inner/two.sql"):
         (tmp_path / name).write_text("a")

@@ -103,7 +103,11 @@ _BAD_ROWS: Mapping[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize("row", _BAD_ROWS.values(), ids=_BAD_ROWS)
 def test_a_bad_row_is_kept_apart_and_its_neighbours_are_stored(row: tuple[object, ...]) -> None:
-    """Nothing that COPY would read as syntax, or the server refuse, gets through (R19, H5)."""
+    """
+    Nothing that COPY would read as syntax, or the server refuse, gets through (R19, H5).
+
+    Fault K8.
+    """
     found = read(BINANCE_QUOTES, quotes(_QUOTE, row, _QUOTE))
 
     alone = read(BINANCE_QUOTES, quotes(_QUOTE))

@@ -72,7 +72,11 @@ def swapped(decision: str, name: str, value: str) -> str:
 def test_a_sealed_record_opens_only_as_it_was_sealed(
     change: Callable[[RequestSealed], dict[str, object]], reason: Reason
 ) -> None:
-    """A3, S2: with the signer's own tag key, nothing that the guardrail did not say is sent."""
+    """
+    A3, S2: with the signer's own tag key, nothing that the guardrail did not say is sent.
+
+    Fault S1.
+    """
     signed = sealed_order(Chain())
     assert resealed(signed, **change(signed)) == (reason,)
 
@@ -90,7 +94,11 @@ def test_a_sealed_record_opens_only_as_it_was_sealed(
 def test_the_gateway_sends_only_what_was_approved_for_it(
     allowed: Permit, now_ns: int, reason: Reason
 ) -> None:
-    """R11, A11: another mode, endpoint or gateway epoch, or a deadline passed: refused."""
+    """
+    R11, A11: another mode, endpoint or gateway epoch, or a deadline passed: refused.
+
+    Fault S1.
+    """
     chain = Chain()
     _, out = chain.sign(approved(chain))
     found = opened(out, allowed=allowed, now_ns=now_ns)

@@ -120,7 +120,7 @@ def acked(ready: Ready) -> Outcome:
 
 
 def test_a11_patience_ends_a_request_although_the_wall_clock_stepped_back() -> None:
-    """A11: a bad time server cannot bring an old signature back to life."""
+    """A11, faults K13 and C1: a bad time server cannot bring an old signature back to life."""
     at = lane(7, GatewayPast())
     taken(at, RECORDS[:2])
     late = Now(NOW_NS - 3600 * SECOND_NS, 2 * SECOND_NS)
@@ -132,7 +132,7 @@ def test_a11_patience_ends_a_request_although_the_wall_clock_stepped_back() -> N
 
 
 def test_a11_the_wall_clock_ends_a_request_although_little_time_passed() -> None:
-    """A11: and a clock that jumps ahead sends nothing that it calls late."""
+    """A11, fault C1: and a clock that jumps ahead sends nothing that it calls late."""
     at = lane(7, GatewayPast())
     taken(at, RECORDS[:2])
     _, claimed = at.claim(Now(NOW_NS + SECOND_NS, 1))
@@ -238,7 +238,7 @@ ACTS = st.lists(
 def test_wherever_it_crashes_each_signed_record_has_its_event_and_is_sent_at_most_once(
     acts: list[tuple[str, int]], concurrency: int
 ) -> None:
-    """R1, R2, R6: resumed from its own log alone: nothing lost, nothing sent twice."""
+    """R1, R2, R6, fault P4: resumed from its own log alone: nothing lost, nothing sent twice."""
     world = World(concurrency)
     for act, number in acts:
         if act == "turn":

@@ -168,7 +168,7 @@ def test_b10_a_burst_of_429_lowers_concurrency_to_1_by_itself() -> None:
 
 
 def test_a4_the_budget_is_for_orders_first() -> None:
-    """A4: questions stop at their part, places at theirs, cancels go on."""
+    """A4, fault V3: questions stop at their part, places at theirs, cancels go on."""
     at = manners(1, VenueRules(budget=Rules(weight_per_minute=100)))
     asked = sum(at.ask_wait_ns(NOW) == 0 for _ in range(100))
     placed = [leaves(at, request(number)) for number in range(60)]

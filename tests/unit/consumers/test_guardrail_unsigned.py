@@ -63,7 +63,7 @@ def test_an_older_gateway_lets_go_of_nothing() -> None:
     "code", [Reason.UPSTREAM_REFUSED, Reason.ALREADY_SIGNED, Reason.DUPLICATE_CLAIM]
 )
 def test_the_end_of_a_second_intent_of_the_same_id_is_not_the_first_one_s(code: Reason) -> None:
-    """R5, A7: an id said again is refused; what it names is on its way and counts on."""
+    """R5, A7, fault K11: an id said again is refused; what it names is on its way and counts on."""
     life = Life()
     state = _approved(life)
     second = life.not_sent(code, Reason.DUPLICATE_INTENT, epoch=0)

@@ -115,7 +115,11 @@ def test_a_refused_order_keeps_what_was_asked_and_every_reason() -> None:
     ],
 )
 def test_a_second_or_forged_intent_leaves_the_order_as_it_is(code: Reason) -> None:
-    """A7, S2: what another record asks under an order's id changes no row of that order."""
+    """
+    A7, S2: what another record asks under an order's id changes no row of that order.
+
+    Fault K11.
+    """
     made = past()
     order, life = place(), Life()
     made.ask(order)

@@ -150,7 +150,11 @@ def test_what_is_sent_is_signed_with_the_trade_key(mode: TradingMode) -> None:
 def test_a_cancel_goes_the_way_of_its_order_whatever_the_mode_is_now(
     placed: TradingMode, now: TradingMode
 ) -> None:
-    """B1: after a demotion the orders that rest at the exchange can still be cancelled there."""
+    """
+    B1: after a demotion the orders that rest at the exchange can still be cancelled there.
+
+    Fault O4.
+    """
     chain = Chain(signer=signer(placed, trade=keyed.venue_signer(), dummy=keyed.dummy_signer()))
     chain.sign(approved(chain, placed))
     signed, out = chain.sign(cancelled(chain, now))

@@ -184,7 +184,7 @@ def test_a_strategy_cannot_speak_for_another() -> None:
 
 
 def test_r1_an_id_is_signed_once() -> None:
-    """R1, S3: the second approval of an id finds it in the signer's own output."""
+    """R1, S3, fault K11: the second approval of an id finds it in the signer's own output."""
     chain = Chain()
     decision = approved(chain)
     first, _ = chain.sign(decision)
@@ -282,7 +282,7 @@ def test_a_cancel_may_not_be_made_of_a_place() -> None:
 
 @pytest.mark.parametrize("age_s", [60, 61])
 def test_without_a_fresh_clock_of_the_exchange_nothing_is_signed(age_s: int) -> None:
-    """B8: a stamp that nobody can vouch for is no stamp."""
+    """B8, fault C1: a stamp that nobody can vouch for is no stamp."""
     chain = Chain()
     later = NOW_NS + age_s * SECOND_NS
     # The guardrail wants a younger clock; the signer does not rely on that.

@@ -38,5 +38,5 @@ def test_each_principal_has_the_group_of_its_own_name_and_no_other() -> None:
 
 
 def test_transactions_cannot_even_be_named() -> None:
-    """S17: no TransactionalId grant."""
+    """S17, fault K6: no TransactionalId grant."""
     assert {resource.value for resource in Resource} == {"topic", "group", "broker"}

@@ -76,7 +76,7 @@ def test_jars_are_fetched_once_and_progress_is_told(repository: Repository, cach
 
 
 def test_a_jar_with_another_hash_is_refused(repository: Repository, cache: Path) -> None:
-    """S16: what arrives is hashed before Java can see it, and is not kept."""
+    """S16, fault X3: what arrives is hashed before Java can see it, and is not kept."""
     jar = repository.publish("part", b"tampered", sha256="0" * 64)
     with pytest.raises(IntegrityError, match="nothing was started"):
         fetch([jar], cache, repository_url=repository.url)

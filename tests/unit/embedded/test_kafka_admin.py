@@ -49,7 +49,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_topic_that_no_broker_could_take_is_asked_for_again() -> None:
-    """K1: after a stall the broker is fenced until its next heartbeat; topics wait for it."""
+    """Fault K1: after a stall the broker is fenced until its next heartbeat; topics wait for it."""
     broker: Any = _Broker(one=[_PLACELESS, _PLACELESS])
     create_topics(broker, _TOPICS)
     assert broker.asked == [["one", "two"], ["one"], ["one"]]

@@ -90,7 +90,7 @@ async def echo() -> AsyncIterator[int]:
 
 async def test_a_page_is_asked_for_with_a_loopback_host(echo: int) -> None:
     """
-    Every process turns other hosts away (S12).
+    Fault X2: every process turns other hosts away (S12).
     """
     answer = await ask(OpsAddress(0, echo, None), "/metrics", token="t0k3n")
     assert answer is not None

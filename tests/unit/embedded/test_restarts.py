@@ -64,7 +64,11 @@ def test_another_end_in_between_is_no_halt() -> None:
 
 
 def test_f4_two_supervisors_do_not_fence_each_other_for_ever() -> None:
-    """F4, I17: each restart takes over from the other; after a few one side is left alone."""
+    """
+    F4, I17: each restart takes over from the other; after a few one side is left alone.
+
+    Fault P10.
+    """
     sides = [Restarts(), Restarts()]
     turns = 0
     while True:
@@ -77,7 +81,7 @@ def test_f4_two_supervisors_do_not_fence_each_other_for_ever() -> None:
 
 
 def test_p10_a_take_over_is_forgiven_after_a_while() -> None:
-    """P10: who took over on purpose, and held for long, may be taken over again."""
+    """Fault P10: who took over on purpose, and held for long, may be taken over again."""
     restarts = Restarts()
     for _ in range(3 * FENCED_MAX):
         assert restarts.pause_s_after(FencedError.exit_code, FENCED_SETTLED_S) is not None

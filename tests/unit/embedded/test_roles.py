@@ -24,7 +24,7 @@ def test_a_verifier_is_what_the_standard_says() -> None:
 
 
 def test_processes_that_decide_sign_or_send_have_no_database() -> None:
-    """S13: guardrail, signer and gateway have no database role."""
+    """S13, faults D1, D2 and D3: guardrail, signer and gateway have no database role."""
     assert {"guardrail", "signer", "gateway"} <= PROCESSES
     assert not {"guardrail", "signer", "gateway"} & set(ROLES)
     assert OWNER not in ROLES.values()

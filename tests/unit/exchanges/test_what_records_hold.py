@@ -129,7 +129,7 @@ def test_h5_a_field_nested_deeper_than_python_goes_is_refused(depth: int) -> Non
 
 @pytest.mark.parametrize("written", ["1e99", "-1e99", "1e-99", "0.1e-29", "9e29"])
 def test_h5_an_amount_beyond_every_market_is_none(written: str) -> None:
-    """H5, M4: as text or as a number, it would be refused only when a record is written."""
+    """H5, fault M4: as text or as a number, it would be refused only when a record is written."""
     for body in (f'{{"a":{written}}}', f'{{"a":"{written}"}}'):
         fields = turk.folded(turk.decode_exact(body), "it")
         with pytest.raises(WireError, match="an amount is due"):

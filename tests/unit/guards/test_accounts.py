@@ -41,7 +41,11 @@ _TURKISH: Final = AccountId("btcturk:main")
 def test_an_account_that_was_not_compared_gets_nothing_new(
     standing: Standing, found: str | None
 ) -> None:
-    """A9, B9: before the first comparison, after a doubt, and past the age that it may have."""
+    """
+    A9, B9: before the first comparison, after a doubt, and past the age that it may have.
+
+    Fault P8.
+    """
     refusal = account_reconciled(place(), snapshot(standing=standing), WIDE)
     if found is None:
         assert refusal is None
@@ -81,7 +85,7 @@ def test_on_paper_there_is_nothing_to_compare() -> None:
     ],
 )
 def test_orders_of_others_count_as_exposure(orders: dict[str, Foreign], *, over: bool) -> None:
-    """A9, B5: what others may still trade on the account, and what they hold."""
+    """A9, B5, fault V6: what others may still trade on the account, and what they hold."""
     standing = replace(_AGREED, foreign=orders)
     limits = replace(WIDE, exposure_usd_max=SPEC.exposure_usd_max)
     ours = place(quantity=Decimal("0.01"), price=Decimal(60_000))

@@ -284,7 +284,11 @@ TRICKLES = [
 
 @pytest.mark.parametrize("case", CLOCK + PRICES + AMOUNTS + RATES + STRATEGY_OWN + TRICKLES)
 def test_each_guard_under_at_and_over_its_limit(case: Row) -> None:
-    """B3, B4, B5, B8, B9, S8: exactly where each guard begins to refuse."""
+    """
+    B3, B4, B5, B8, B9, S8: exactly where each guard begins to refuse.
+
+    Faults K13, D3, C1, C2, M1, M4, M5, A1 and A3.
+    """
     order, snap, limits, marks, refused = case
     found = codes(order, snap, limits, marks)
     assert found == [] if refused is None else refused in found

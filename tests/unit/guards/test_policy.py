@@ -131,7 +131,11 @@ def test_an_ordinary_order_passes() -> None:
 def test_each_guard_under_at_and_over_its_limit(
     order: PlaceOrder, snap: Snapshot, expected: Reason | None
 ) -> None:
-    """B1, B2, B5, B6, A7, A11, R11: exactly where each guard begins to refuse."""
+    """
+    B1, B2, B5, B6, A7, A11, R11: exactly where each guard begins to refuse.
+
+    Faults K1, K10, K11, K13, V8, C2 and M5.
+    """
     # The market is where the order is, so that the collar has no say here.
     at = order.price if order.price is not None and order.price > 0 else Decimal(60_000)
     found = codes(order, snap, marks=prices(snap.now_ns, BTCUSDT=f"{at} {at}"))

@@ -120,7 +120,7 @@ def test_a4_a_persons_word_holds_it() -> None:
 
 
 def test_a_clock_that_was_set_back_does_not_keep_it_open() -> None:
-    """A4, C1: it cools for as long as it cools."""
+    """A4, C1, fault C1: it cools for as long as it cools."""
     breaker = Breaker(state=OPEN, since_ns=3_600 * _S)
     assert breaker.look(0) is None
     assert breaker.look(COOL_NS) is not None

@@ -22,7 +22,7 @@ def test_a4_a_budget_is_spent_before_it_is_refused() -> None:
 
 
 def test_a4_questions_leave_a_reserve_to_orders_and_places_one_to_cancels() -> None:
-    """A4: orders before polling, and nothing keeps a cancel in but the whole budget."""
+    """A4, fault V3: orders before polling, and nothing keeps a cancel in but the whole budget."""
     budget = Budget(Rules(weight_per_minute=100))
     asked = sum(budget.take(1, 0) == 0 for _ in range(200))
     placed = sum(budget.take(1, 0, use=Use.PLACE) == 0 for _ in range(200))

@@ -46,7 +46,7 @@ def test_b8_a_true_step_is_believed_after_three_looks() -> None:
 
 
 def test_b8_drift_is_the_slope_of_the_offsets() -> None:
-    """B8: 50 µs each second are 50 000 parts in 10⁹, whatever one wild look says."""
+    """B8, fault C1: 50 µs each second are 50 000 parts in 10⁹, whatever one wild look says."""
     sense = ClockSense()
     sensed = sense.take([look(0)])
     assert sensed.drift_ppb is None
@@ -67,7 +67,7 @@ def test_b8_what_was_before_our_own_clock_was_set_is_forgotten() -> None:
 
 
 def test_c1_a_wall_clock_that_was_set_is_found_and_a_slewed_one_is_not() -> None:
-    """C1: wall against monotonic, over 250 ms between two looks; forwards and back."""
+    """C1, fault C1: wall against monotonic, over 250 ms between two looks; forwards and back."""
     steps = Steps(1_000 * _S, 0)
     assert steps.look(1_001 * _S, 1 * _S) == 0
     assert steps.look(1_002 * _S + 250 * _MS, 2 * _S) == 0

@@ -89,7 +89,7 @@ def test_s6_a_resume_clears_the_halts_that_it_names_and_no_other() -> None:
 
 
 def test_a_decision_looks_at_halts_in_force_alone() -> None:
-    """Halts that were cleared stay known and cost nothing, however many there were."""
+    """Fault O3: halts that were cleared stay known and cost nothing, however many there were."""
     room = Room(PAPER)
     for offset in range(100):
         room.stop(halted(f"kill-{offset}"))

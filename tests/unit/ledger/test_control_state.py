@@ -114,7 +114,11 @@ def test_protections_slow_until_a_resume_names_them() -> None:
 
 
 def test_versions_of_limits_follow_each_other() -> None:
-    """Each version names the one before; what was made beside it is void, also when approved."""
+    """
+    Each version names the one before; what was made beside it is void, also when approved.
+
+    Fault O5.
+    """
     room = Room(LIVE)
     assert room.say(signed(set_limits(CAP))) == ""
     wider, lower = set_limits(LOOSER, 2), set_limits(LimitValues(exposure_usd_max=Decimal(1)), 2)

@@ -44,7 +44,11 @@ def difference(kind: DifferenceKind, rule: DifferenceRule) -> DifferenceFound:
     ],
 )
 def test_a_disagreement_about_our_orders_kills(kind: DifferenceKind, is_killing: bool) -> None:
-    """S9: a fill that the exchange does not have kills; a balance halts its account alone."""
+    """
+    S9: a fill that the exchange does not have kills; a balance halts its account alone.
+
+    Fault V5.
+    """
     found = judge(
         Health(),
         Control(),

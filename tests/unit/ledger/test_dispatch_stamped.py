@@ -47,7 +47,7 @@ def test_r12_a_cancel_overtakes_nobody() -> None:
 
 
 def test_r12_a_request_that_was_overtaken_is_found() -> None:
-    """R12, trap 1: by this process or by one before it; it ends as STAMP_OVERTAKEN."""
+    """R12, trap 1, fault S2: by this process or by one before it; it ends as STAMP_OVERTAKEN."""
     early, late = stamped(place_of("e"), 100), stamped(place_of("l"), 101)
     dispatch = line()
     assert not dispatch.is_overtaken(early)
@@ -78,7 +78,11 @@ def test_a_place_that_was_cancelled_in_the_line_leaves_it() -> None:
 
 @given(st.permutations(range(1, 9)), st.lists(st.sampled_from(["add", "leave", "done"])))
 def test_r12_stamps_never_go_backwards(stamps: list[int], acts: list[str]) -> None:
-    """R12: however requests arrive, each that is sent has a higher stamp than the one before."""
+    """
+    R12: however requests arrive, each that is sent has a higher stamp than the one before.
+
+    Fault S2.
+    """
     dispatch, flying, sent = line(), list[Ready](), list[int]()
     waiting = [
         stamped(place_of(str(n)) if n % 3 else cancel_of(str(n)), n, offset=n) for n in stamps

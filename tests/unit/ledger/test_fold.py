@@ -66,7 +66,11 @@ EVIDENCE = [one for one in SAID if not hasattr(one, "epoch")]
 
 @given(st.lists(st.sampled_from(SAID), max_size=12))
 def test_no_order_of_events_ends_a_reader(events: list[Event]) -> None:
-    """A6: an impossible opinion is recorded and not applied; whoever reads the log goes on."""
+    """
+    A6: an impossible opinion is recorded and not applied; whoever reads the log goes on.
+
+    Fault V5.
+    """
     for order in folded(events).by_id.values():
         assert order.state in OrderState
 
@@ -123,13 +127,17 @@ def test_r5_a_fill_before_its_ack_implies_it() -> None:
     "end", [LIFE.cancelled(), LIFE.expired(), LIFE.denied()], ids=["cancel", "expiry", "denial"]
 )
 def test_r5_a_fill_after_the_end_is_applied(end: Event) -> None:
-    """R5: cancelled, expired or denied: what the exchange shows to have traded, traded."""
+    """
+    R5: cancelled, expired or denied: what the exchange shows to have traded, traded.
+
+    Fault V5.
+    """
     orders = folded([LIFE.claimed(), LIFE.unknown(), end, LIFE.filled("1", "1", "t1")])
     assert (only(orders).state, only(orders).filled) == (OrderState.FILLED, Decimal(1))
 
 
 def test_r5_a_fill_after_a_reject_is_applied_and_odd() -> None:
-    """R5: evidence that no documented way leads to is applied and raises an alarm."""
+    """R5, fault V5: evidence that no documented way leads to is applied and raises an alarm."""
     order = only(folded([LIFE.claimed(), LIFE.rejected(), LIFE.filled("0.3", "0.3", "t1")]))
     assert (order.state, order.filled) == (OrderState.PARTIALLY_FILLED, Decimal("0.3"))
     assert order.odd == ("rejected:part_fill",)

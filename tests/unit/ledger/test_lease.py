@@ -94,7 +94,11 @@ def test_s9_what_was_approved_before_a_gap_is_not_sent_after_it(heard: Heard) ->
 
 
 def test_c2_a_gateway_that_wakes_finds_its_lease_over_by_both_clocks(heard: Heard) -> None:
-    """C2, S9: stopped for 30 s, it takes the pulses that waited for what they are: old."""
+    """
+    C2, S9: stopped for 30 s, it takes the pulses that waited for what they are: old.
+
+    Faults P9, C2 and N3.
+    """
     waiting: list[tuple[Outgoing, int]] = []
     for _ in range(30):
         heard.clock.advance(SECOND_NS)
@@ -121,7 +125,11 @@ def test_s9_an_old_log_is_read_as_old() -> None:
 
 
 def test_c1_a_wall_clock_that_was_set_back_makes_nothing_fresh(heard: Heard) -> None:
-    """C1, S9: by the monotonic clock the lease is over, whatever the other one says."""
+    """
+    C1, S9: by the monotonic clock the lease is over, whatever the other one says.
+
+    Faults K13 and C1.
+    """
     heard.clock.advance(LEASE_NS + 1)
     heard.clock.step_wall(-3600 * SECOND_NS)
     assert heard.refusal() == "3000 ms"

@@ -48,7 +48,11 @@ SPEC = [
 
 @pytest.mark.parametrize(("state", "seen"), PAIRS, ids=lambda one: one.value)
 def test_each_pair_is_foreseen_applied_as_odd_or_impossible(state: State, seen: Seen) -> None:
-    """A6, R5: there is no pair without an answer, and evidence is never without effect."""
+    """
+    A6, R5: there is no pair without an answer, and evidence is never without effect.
+
+    Fault V5.
+    """
     if (state, seen) in TABLE:
         assert step(state, seen) is TABLE[state, seen]
         assert not is_odd(state, seen)

@@ -238,7 +238,11 @@ def histories(draw: st.DrawFn) -> list[OrderFilled]:
 
 @given(histories())
 def test_fills_are_conserved(events: list[OrderFilled]) -> None:
-    """N: the sum of all trades is the position, and what was paid for them its cash, exactly."""
+    """
+    N: the sum of all trades is the position, and what was paid for them its cash, exactly.
+
+    Fault O4.
+    """
     expected: dict[Book, tuple[Decimal, Decimal]] = {}
     for event in events:
         if event.trade_id:
@@ -260,7 +264,7 @@ def test_fills_are_conserved(events: list[OrderFilled]) -> None:
 def test_any_order_of_fills_gives_the_same(
     events: tuple[list[OrderFilled], Sequence[OrderFilled]],
 ) -> None:
-    """R4: quantity, money and fees do not depend on the order in which fills are told."""
+    """R4, fault V5: quantity, money and fees do not depend on the order in which fills are told."""
     straight, mixed = events
 
     assert told(folded(mixed)) == told(folded(straight))
@@ -268,7 +272,7 @@ def test_any_order_of_fills_gives_the_same(
 
 @given(histories(), st.integers(0, 30), st.integers(1, 3))
 def test_a_repetition_changes_nothing(events: list[OrderFilled], cut: int, times: int) -> None:
-    """R4: a fill told again, by trade id or by cumulative quantity, moves nothing."""
+    """R4, fault V5: a fill told again, by trade id or by cumulative quantity, moves nothing."""
     positions = folded(events)
 
     for event in events[cut:] * times:

@@ -147,7 +147,7 @@ def test_at_the_limit_nothing_happens(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(_OVER))
 def test_above_the_limit_the_reaction_is_due_with_its_evidence(name: str) -> None:
-    """B10: what was found, the limit and the window stand in the record."""
+    """B10, fault V3: what was found, the limit and the window stand in the record."""
     told, rule = _OVER[name]
 
     (finding,) = judged(told())

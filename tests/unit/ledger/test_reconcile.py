@@ -78,7 +78,11 @@ def test_ours_is_never_foreign() -> None:
 
 
 def test_ours_that_nobody_claims_halts() -> None:
-    """S4, R14: an order under an id of our form without a claim was placed past the chain."""
+    """
+    S4, R14: an order under an id of our form without a claim was placed past the chain.
+
+    Faults K3 and V6.
+    """
     life, exchange = Life(), ScriptedExchange()
     book = book_of()
     order_of(life, exchange)
@@ -93,7 +97,11 @@ def test_ours_that_nobody_claims_halts() -> None:
 
 
 def test_a_foreign_order_is_shown_until_it_ends() -> None:
-    """R14: an order of others is marked and left alone; its trades move what we expect to own."""
+    """
+    R14: an order of others is marked and left alone; its trades move what we expect to own.
+
+    Fault V6.
+    """
     exchange, book = ScriptedExchange(), book_of()
     look(book, exchange)
     name = exchange.place("somebody-else", "2")
@@ -133,7 +141,7 @@ def test_a_fresh_fill_is_given_its_two_seconds() -> None:
 
 
 def test_a_fill_with_other_numbers_is_no_proof() -> None:
-    """S9: a true trade id with a made-up quantity is a made-up fill."""
+    """S9, fault V5: a true trade id with a made-up quantity is a made-up fill."""
     life, exchange = Life(), ScriptedExchange()
     name = order_of(life, exchange)
     fill = exchange.trade(name, "0.5")
@@ -180,7 +188,7 @@ def test_an_order_that_lives_on_halts() -> None:
 
 
 def test_a_second_order_under_one_id_halts() -> None:
-    """Trap 3: BTCTurk takes the same client id twice; the second is an order, too."""
+    """Trap 3, fault V5: BTCTurk takes the same client id twice; the second is an order, too."""
     life, exchange = Life(), ScriptedExchange()
     order_of(life, exchange)
     order_of(life, exchange)

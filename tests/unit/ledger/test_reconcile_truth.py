@@ -45,7 +45,7 @@ def test_any_stream_and_one_reconciliation_give_the_truth(
     actions: list[tuple[str, int]], data: st.DataObject
 ) -> None:
     """
-    R4, R5, R14: one comparison gives the exchange's orders, quantities, trades and fees.
+    R4, R5, R14, fault V5: one comparison gives the exchange's orders, quantities, trades and fees.
 
     Whatever the stream repeated, lost or mixed up before it; and then nothing differs.
     """

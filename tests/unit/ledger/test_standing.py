@@ -113,7 +113,7 @@ def test_a_halting_difference_stands_until_it_is_closed() -> None:
 
 
 def test_a_foreign_order_only_grows_or_ends() -> None:
-    """A9: told again, or late, it changes nothing back."""
+    """A9, fault V6: told again, or late, it changes nothing back."""
     alive = folded(foreign(), foreign(VenueOrderState.PARTIALLY_FILLED, "1"), foreign())
     assert alive.foreign_of(SYMBOL) == (Decimal(2), Decimal(0), Decimal(1))
     over = folded(foreign(VenueOrderState.CANCELLED, "1"), foreign())

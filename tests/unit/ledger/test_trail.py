@@ -38,7 +38,7 @@ def test_caught_up_the_lag_is_the_age_of_the_pulse() -> None:
 
 
 def test_behind_the_lag_is_the_age_of_the_oldest_that_is_not_audited() -> None:
-    """However often it says that it lives."""
+    """Fault A3: however often it says that it lives."""
     trail = Trail()
     for number in range(4):
         trail.decided(number, AT + number * 100 * MS)

@@ -48,7 +48,7 @@ def test_s16_an_advisory_concerns_the_versions_that_it_says(
 
 
 def test_s16_a_finding_says_what_and_why(tmp_path: Path) -> None:
-    """S16: package, version, advisory; listed versions count as ranges do."""
+    """S16, fault X3: package, version, advisory; listed versions count as ranges do."""
     record(tmp_path, "A-1", versions=["1.0"])
     record(tmp_path, "A-2", ranges=span({"introduced": "0"}, {"fixed": "0.9"}))
     found, count = advisories_about({"some-wheel": "1.0", "other": "1.0"}, tmp_path)

@@ -58,7 +58,7 @@ def test_the_first_update_after_a_full_book_may_straddle_it() -> None:
 
 
 def test_an_update_that_does_not_follow_is_a_gap_and_brings_a_full_book() -> None:
-    """Trap 15: U beyond u + 1 is told of, and the book begins from scratch."""
+    """Trap 15, fault M2: U beyond u + 1 is told of, and the book begins from scratch."""
     gathering = began()
     update(gathering, (5, 6))
     full(gathering, 6, _BID, _ASK)
@@ -72,7 +72,11 @@ def test_an_update_that_does_not_follow_is_a_gap_and_brings_a_full_book() -> Non
 
 
 def test_a_crossed_book_is_told_of_and_asked_for_anew() -> None:
-    """Trap 15: a bid at an ask's price means that a level is wrong, whatever the numbers say."""
+    """
+    Trap 15: a bid at an ask's price means that a level is wrong, whatever the numbers say.
+
+    Fault M4.
+    """
     gathering = began()
     update(gathering, (5, 6))
     full(gathering, 6, _BID, _ASK)
@@ -86,7 +90,11 @@ def test_a_crossed_book_is_told_of_and_asked_for_anew() -> None:
 
 
 def test_a_full_book_older_than_the_updates_is_asked_for_again_and_they_are_kept() -> None:
-    """Trap 16: the buffer stays; throwing it away with each old full book would never end."""
+    """
+    Trap 16: the buffer stays; throwing it away with each old full book would never end.
+
+    Fault M2.
+    """
     gathering = began()
     for number in (20, 21, 22):
         update(gathering, (number, number), ((f"{number}.00", "1.0"),))

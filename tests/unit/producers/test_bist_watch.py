@@ -113,7 +113,11 @@ async def test_an_announcement_is_said_at_once(scene: Scene) -> None:
 async def test_an_announcement_that_cannot_be_read_makes_the_sessions_unknown(
     scene: Scene,
 ) -> None:
-    """It may be a closing: until it can be read no day is covered, whatever was said before."""
+    """
+    It may be a closing: until it can be read no day is covered, whatever was said before.
+
+    Fault O5.
+    """
     first = await scene.said()
     scene.announce("2026-10-27 = { closed = true }\n")
     unknown = await scene.said()

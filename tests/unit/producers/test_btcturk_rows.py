@@ -119,7 +119,11 @@ def test_a_deleted_level_is_gone_whatever_its_amount() -> None:
 
 @pytest.mark.parametrize("number", [10, 13, 9, 1])
 def test_a_number_that_does_not_follow_gives_the_book_up(number: int) -> None:
-    """Trap 17: the change set is checked; what comes until the next whole book is not used."""
+    """
+    Trap 17: the change set is checked; what comes until the next whole book is not used.
+
+    Fault M2.
+    """
     gathering = whole()
     change(gathering, 11, 1, "591000", "3")
     told(gathering)

@@ -71,7 +71,7 @@ def test_a_new_connection_knows_nothing_of_the_old_one() -> None:
 
 
 def test_prices_that_cannot_be_are_counted_and_left_out() -> None:
-    """B9, H5: a bid above its ask and a zero mark nothing."""
+    """B9, H5, fault M4: a bid above its ask and a zero mark nothing."""
     marker = connected()
     marker.hear(_NOW)
     tops = {**_TOPS, b"BTCTRY": (b'"2"', b'"1"'), b"USDTTRY": (b'"0"', b'"1"')}
@@ -86,7 +86,11 @@ def test_prices_that_cannot_be_are_counted_and_left_out() -> None:
 
 
 def test_behind_a_slow_broker_only_the_newest_marks_wait() -> None:
-    """S8: what is old by the time it could be written is of no use, and memory is bounded."""
+    """
+    S8: what is old by the time it could be written is of no use, and memory is bounded.
+
+    Fault M5.
+    """
     marker = connected()
     for number in range(5):
         marker.hear(_NOW + number)

@@ -33,7 +33,7 @@ async def _together(*works: Coroutine[None, None, None]) -> None:
 
 
 async def test_a_task_that_nobody_cancelled_ends_all_of_them() -> None:
-    """S9, H2: a topic that is no longer heard, kills among them, ends the process."""
+    """S9, H2, fault P9: a topic that is no longer heard, kills among them, ends the process."""
     with pytest.raises(ExceptionGroup) as raised:
         await _together(_hear_for_ever(), _let_out_what_was_cancelled_inside())
     error = first_of(raised.value)

@@ -41,7 +41,7 @@ def test_before_the_first_fence_nothing_counts() -> None:
 
 
 def test_f2_a_number_seen_before_is_void() -> None:
-    """F2: a lower or equal `seq` is a repetition and is dropped by every reader alike."""
+    """F2, fault S1: a lower or equal `seq` is a repetition and is dropped by every reader alike."""
     lineage = Lineage(PARTITION)
     lineage.fence(0)
     for seq in (0, 1, 2):
@@ -62,7 +62,7 @@ def test_f2_a_number_left_out_halts(seq: int) -> None:
 
 
 def test_f3_a_reader_that_starts_midway_judges_like_one_from_the_start() -> None:
-    """F3: epoch and number of the last valid record are the whole filter."""
+    """F3, fault S1: epoch and number of the last valid record are the whole filter."""
     whole = Lineage(PARTITION)
     whole.fence(0)
     for seq in range(5):
@@ -76,7 +76,7 @@ def test_f3_a_reader_that_starts_midway_judges_like_one_from_the_start() -> None
 def test_valid_records_are_dense_and_of_the_last_fence(
     log: list[tuple[int, int] | None],
 ) -> None:
-    """F2: whatever stands on a log, the valid part of it is numbered without a gap."""
+    """F2, fault K5: whatever stands on a log, the valid part of it is numbered without a gap."""
     lineage = Lineage(PARTITION)
     fence, due = -1, 0
     for offset, one in enumerate(log):

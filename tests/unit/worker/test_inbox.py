@@ -105,7 +105,7 @@ def test_a_good_intent_is_taken_with_its_writer_and_its_number() -> None:
     ],
 )
 def test_r6_each_bad_input_keeps_its_place_with_its_reason(bad: Record, reason: Reason) -> None:
-    """R6: the issue's bad input, one by one; exactly one output can be made of each."""
+    """R6, fault K9: the issue's bad input, one by one; exactly one output can be made of each."""
     inbox = intents()
     accepted = inbox.accept(bad)
     assert accepted is not None
@@ -169,7 +169,7 @@ def decision(epoch: int, seq: int) -> IntentRefused:
 
 
 def test_r3_a_zombies_decision_is_dropped_and_counted() -> None:
-    """R3: two guardrails after each other: the older one's late decision is void."""
+    """R3, fault K5: two guardrails after each other: the older one's late decision is void."""
     inbox = decisions()
     assert inbox.accept(fence(0)) is None
     first = inbox.accept(decided(decision(0, 0), 1))
@@ -192,7 +192,11 @@ def test_f2_a_decision_left_out_halts() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff", None, encode(place())])
 def test_what_has_no_stamp_has_no_place_in_the_chain(body: bytes | None) -> None:
-    """Bytes that nobody can read are void; if they were a decision, its number is missed next."""
+    """
+    Bytes that nobody can read are void; if they were a decision, its number is missed next.
+
+    Fault K9.
+    """
     inbox = decisions()
     inbox.accept(fence(0))
     assert inbox.accept(Record(DECISIONS, 1, 0, None, body, ())) is None

@@ -205,7 +205,7 @@ def test_s10_an_unreadable_directory_is_a_kill(directory: Path) -> None:
 
 
 def test_a_flood_of_files_costs_no_more_than_some(directory: Path) -> None:
-    """One entry kills; thousands must not make each look at them slow, nor hide one."""
+    """Fault O3: one entry kills; thousands must not make each look at them slow, nor hide one."""
     for number in range(1_000):
         (directory / f"{number}").touch()
     watched = latch(directory)
@@ -300,7 +300,7 @@ def test_s10_an_own_copy_hurt_while_the_process_runs_is_a_kill(
 def test_s10_a_copy_that_cannot_be_written_keeps_no_kill_from_being_obeyed(
     directory: Path, own: Path
 ) -> None:
-    """S10: a full or lost disk costs the copy, never the kill."""
+    """S10, fault A1: a full or lost disk costs the copy, never the kill."""
     watched = latch(directory, own)
     (own / "kills.json").unlink()
     own.rmdir()
@@ -329,7 +329,11 @@ def test_s10_a_copy_of_more_than_a_latch_keeps_is_rubbish(directory: Path, own: 
 
 
 def test_a_pulled_latch_is_one_kill_from_the_first_look_on(directory: Path) -> None:
-    """S10: the file appears whole, so that what a process saw first is what a resume names."""
+    """
+    S10: the file appears whole, so that what a process saw first is what a resume names.
+
+    Fault P7.
+    """
     pull_latch(directory, "kill-1", b"why\n")
     entry = directory / "kill-1"
     seen = latch(directory).in_force()
@@ -376,7 +380,7 @@ def test_an_entry_that_goes_while_it_is_looked_at_is_the_kill_it_was(
 
 
 def test_s10_a_latch_is_pulled_on_a_full_disk(directory: Path, own: Path) -> None:
-    """S10, K2: an entry without a word in it kills all the same."""
+    """S10, fault K2: an entry without a word in it kills all the same."""
     watched = latch(directory, own)
     with small_disk_or_skip(directory, 64 * 1024):
         assert watched.in_force() == ()

@@ -45,7 +45,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 def test_s16_no_start_up_code_of_any_wheel_runs(planted: Path, tmp_path: Path) -> None:
-    """S16: `.pth`, sitecustomize, a module named like Python's own: none of them runs."""
+    """S16, fault X3: `.pth`, sitecustomize, a module named like Python's own: none of them runs."""
     done = run("-I", "-S", _SCRIPT, str(planted), "shows")
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "ran").exists()
@@ -88,7 +88,7 @@ def test_s16_what_the_signer_is_made_of_is_on_the_list() -> None:
 
 
 def test_s16_a_stranger_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S16: one name too many, and the signer does not start; the line says which."""
+    """S16, fault X3: one name too many, and the signer does not start; the line says which."""
     for name in list(sys.modules):
         if strangers([name]):
             # This process is a test's.
@@ -101,7 +101,7 @@ def test_s16_a_stranger_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["sparks", "_cython_x", "aiohttp2", "psycopg", "_sysconfigdata"])
 def test_s16_a_name_that_looks_like_one_is_a_stranger(name: str) -> None:
-    """S16: the list is of whole names."""
+    """S16, fault D2: the list is of whole names."""
     assert strangers([name]) == [name]
 
 

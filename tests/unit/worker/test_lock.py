@@ -11,7 +11,7 @@ from spark.worker.lock import PartitionLock
 
 
 def test_f4_a_second_one_is_turned_away(tmp_path: Path) -> None:
-    """F4: two supervisors on one host cannot fence each other for ever."""
+    """F4, fault P10: two supervisors on one host cannot fence each other for ever."""
     first, second = (PartitionLock(tmp_path, "guardrail", 0) for _ in range(2))
     first.take()
     with pytest.raises(FencedError, match=r"guardrail\.0"):

@@ -76,7 +76,7 @@ def in_force(control: Control) -> tuple[object, ...]:
     "topic", [name for name in (t.name for t in TOPICS) if name != topics.AUDIT_PULSE]
 )
 def test_nobody_but_the_auditor_says_how_far_the_audit_is(topic: str) -> None:
-    """B9, S6: a forged pulse of the auditor, wherever else it stands, hides no lag."""
+    """B9, S6, fault A3: a forged pulse of the auditor, wherever else it stands, hides no lag."""
     chain = Chain()
     before = chain.guard_state.trail.pulsed_ns
     place = Place(topic, 0, 9, _LATER_NS)

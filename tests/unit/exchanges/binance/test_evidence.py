@@ -150,14 +150,14 @@ def test_what_no_trade_is_listed_for_is_one_fill_at_the_average() -> None:
     ],
 )
 def test_an_answer_about_another_order_proves_nothing(answer: Accepted[OrderReply]) -> None:
-    """A8: a reply that is not ours is garbled: our order may stand as well."""
+    """A8, fault V5: a reply that is not ours is garbled: our order may stand as well."""
     outcome = of_place(answer, about(), TIMES)
     assert (outcome.answer, outcome.cause, outcome.evidence) == (Answer.UNKNOWN, "garbled", ())
 
 
 @pytest.mark.parametrize("doubt", Doubt)
 def test_every_doubt_is_an_unknown(doubt: Doubt) -> None:
-    """A8: only what is documented and readable is definite."""
+    """A8, fault V2: only what is documented and readable is definite."""
     for outcome in (
         of_place(Unknown(doubt, 500), about(), TIMES),
         of_cancel(Unknown(doubt, 500), CANCELLING, TIMES),
@@ -222,7 +222,7 @@ def test_an_accepted_cancel_ends_the_order_and_says_what_was_filled() -> None:
 
 
 def test_a_cancel_of_another_order_proves_nothing() -> None:
-    """A8: a reply that names another order is garbled."""
+    """A8, fault V5: a reply that names another order is garbled."""
     outcome = of_cancel(reply(progress(), client_order_id="another"), CANCELLING, TIMES)
     assert (outcome.answer, outcome.cause) == (Answer.UNKNOWN, "garbled")
 
@@ -241,7 +241,7 @@ def test_a_cancel_of_another_order_proves_nothing() -> None:
     ],
 )
 def test_only_the_exchanges_own_denial_is_one(answer: Any, expected: Answer) -> None:  # noqa: ANN401
-    """A8: a question that was refused, limited or not answered settles nothing."""
+    """A8, fault V2: a question that was refused, limited or not answered settles nothing."""
     outcome = of_query(answer, about())
     assert outcome.answer is expected
     if expected is not Answer.DEFINITE:

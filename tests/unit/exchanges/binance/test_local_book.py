@@ -68,7 +68,7 @@ def test_a_gap_leaves_no_book_until_the_next_full_one() -> None:
 
 
 def test_what_is_old_changes_nothing() -> None:
-    """A repeated update, and a full book that is behind."""
+    """Fault M2: a repeated update, and a full book that is behind."""
     book = kept(full(5, {99: 1}, {}, 1), update((6, 6), {99: 3}, {}, 2))
     for row in (update((4, 6), {99: 7}, {}, 3), full(5, {1: 1}, {}, 3)):
         book.apply(row)

@@ -57,7 +57,7 @@ def test_an_acknowledgement_is_accepted() -> None:
     ],
 )
 def test_a_documented_refusal_is_a_reject(status: int, code: int, message: str, token: str) -> None:
-    """Only what the documents name as a refusal counts as one."""
+    """Fault V4: only what the documents name as a refusal counts as one."""
     assert classify(status, error(code, message)) == Rejected(code, token, message, status)
 
 
@@ -94,7 +94,7 @@ def test_a_documented_refusal_is_a_reject(status: int, code: int, message: str, 
     ],
 )
 def test_anything_else_is_unknown(status: int, body: bytes, doubt: Doubt) -> None:
-    """A8: what is not a documented, readable answer leaves the outcome open."""
+    """A8, faults V2 and V4: what is not a documented, readable answer leaves the outcome open."""
     answer = classify(status, body)
     assert isinstance(answer, Unknown)
     assert answer.doubt is doubt
@@ -173,7 +173,11 @@ _REFUSED: Final = {
 
 @pytest.mark.parametrize("code", sorted(_UNSURE | _LIMITS | _REFUSED | {-1021}, reverse=True))
 def test_every_documented_code_has_its_class(code: int) -> None:
-    """A8: definite refusal, limit, clock or unknown; a code is in exactly one of them."""
+    """
+    A8: definite refusal, limit, clock or unknown; a code is in exactly one of them.
+
+    Faults V2 and V4.
+    """
     answer = classify(400, error(code, "a text"))
     match answer:
         case Rejected():

@@ -105,7 +105,7 @@ def test_budgets_are_read_in_seconds() -> None:
 
 @pytest.mark.parametrize("status", ["HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY", "OF_TOMORROW"])
 def test_any_other_status_is_not_trading(status: str) -> None:
-    """Only TRADING takes new orders, whatever words are added."""
+    """Fault V8: only TRADING takes new orders, whatever words are added."""
     (one,) = exchange_info(info(symbol(status=status))).instruments
     assert not one.is_trading
 

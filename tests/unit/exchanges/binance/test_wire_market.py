@@ -130,7 +130,7 @@ def test_a_snapshot_is_read() -> None:
     ],
 )
 def test_any_other_frame_is_a_wire_error(frame: bytes) -> None:
-    """H5: a frame that the documents do not allow is named, not guessed at."""
+    """H5, fault M4: a frame that the documents do not allow is named, not guessed at."""
     with pytest.raises(WireError):
         parse_frame(frame)
 

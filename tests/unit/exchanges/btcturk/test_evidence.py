@@ -74,7 +74,7 @@ def test_an_accepted_place_is_an_order_of_the_exchange() -> None:
     "changes", [{"client_order_id": "other"}, {"symbol": "ETHTRY"}, {"side": Side.SELL}]
 )
 def test_an_echo_of_another_order_proves_nothing(changes: dict[str, object]) -> None:
-    """Trap 3: an id that the venue made up is no echo; the account feed searches."""
+    """Trap 3, fault V5: an id that the venue made up is no echo; the account feed searches."""
     assert of_place(submitted(**changes), ABOUT, TIMES) == Outcome(
         answer=Answer.UNKNOWN, cause="garbled"
     )

@@ -176,7 +176,11 @@ def test_a_login_is_signed_with_the_read_key() -> None:
 
 
 def test_r12_stamps_grow_by_whole_milliseconds() -> None:
-    """R12, trap 1: the venue's stamps are ms and increase, also where the clock stands still."""
+    """
+    R12, trap 1: the venue's stamps are ms and increase, also where the clock stands still.
+
+    Fault S2.
+    """
     assert SIGNER.stamps_increase
     stamp, stamps = 0, []
     for _ in range(3):

@@ -60,7 +60,7 @@ def test_success_true_with_a_code_is_no_success(status: int) -> None:
 @pytest.mark.parametrize("token", sorted(TOKENS))
 @pytest.mark.parametrize("code", [1055, 1123, 0])
 def test_the_token_counts_and_not_the_number(token: str, code: int) -> None:
-    """Trap 8: every documented token has its class; its number was wrong for years."""
+    """Trap 8, fault V4: every documented token has its class; its number was wrong for years."""
     answer = classify(400, body(message=token, code=code))
     if TOKENS[token] is Worth.UNKNOWN:
         assert answer == Unknown(Doubt.STATUS_UNKNOWN, 400)
@@ -127,7 +127,7 @@ def test_funds_on_their_way_back_are_refused_for_now() -> None:
     ],
 )
 def test_anything_else_is_unknown(status: int, sent: bytes, doubt: Doubt) -> None:
-    """A8: what is not a documented, readable answer leaves the outcome open."""
+    """A8, faults V2 and V4: what is not a documented, readable answer leaves the outcome open."""
     assert classify(status, sent) == Unknown(doubt, status)
 
 

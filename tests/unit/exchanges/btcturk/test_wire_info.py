@@ -84,7 +84,7 @@ def test_a_price_without_fractions_is_whole(scale: int, tick: str, *, has_fracti
     "changes", [{"status": "BREAK"}, {"orderMethods": ["MARKET"]}, {"orderMethods": []}]
 )
 def test_a_symbol_that_takes_no_limit_orders_is_not_trading(changes: dict[str, Any]) -> None:
-    """Another status than TRADING is not documented, so it is none to trade in."""
+    """Fault V8: another status than TRADING is not documented, so it is none to trade in."""
     assert not read(**changes)[0].is_trading
 
 

@@ -142,7 +142,7 @@ async def test_a10_the_past_fills_nothing(desk: PaperDesk) -> None:
 
 
 async def test_without_a_fresh_book_an_order_is_rejected(desk: PaperDesk) -> None:
-    """A10: too old, hurt, or of another symbol: a documented code, no guess."""
+    """A10, fault M2: too old, hurt, or of another symbol: a documented code, no guess."""
     desk.clock.advance(BOOK_AGE_NS_MAX + 1)
     for outcome in (await desk.place("old"), await desk.place("two", symbol=Symbol("ETHUSDT"))):
         (rejected,) = outcome.evidence
