@@ -15,7 +15,6 @@ from spark.errors import FencedError, PositionError, WriteError
 from spark.events import (
     IntentRefused,
     OrderAcked,
-    OrderApproved,
     OrderCancelled,
     OrderClaimed,
     RequestNotSent,
@@ -25,7 +24,7 @@ from spark.worker.authority import check_authority
 from tests.held_bus import HeldBus
 from tests.hops import intent_written
 from tests.made import place
-from tests.order_path import STAGES, OrderPath, order_path
+from tests.order_path import STAGES, OrderPath, order_path, served
 from tests.servers import RunningKafka
 
 
@@ -55,16 +54,6 @@ async def path(principals: Principals) -> AsyncIterator[OrderPath]:
     async with order_path(principals.bus) as made:
         await made.up()
         yield made
-
-
-async def sent(path: OrderPath) -> OrderAcked:
-    """Ask until the guardrail knows that the gateway is ready, and hear the acknowledgement."""
-    order = path.order()
-    await path.ask(order)
-    while not isinstance(await path.decided(order), OrderApproved):
-        order = path.order()
-        await path.ask(order)
-    return await path.hear(order, OrderAcked)
 
 
 async def test_an_order_goes_through_with_the_rights_of_the_table(
@@ -110,7 +99,7 @@ async def test_r1_r2_r3_zombies_of_every_stage_on_a_real_log(
             await path.hear(order, OrderAcked)
         held.release()
         assert isinstance(await old.error(), FencedError)
-        await sent(path)
+        await served(path)
         gained = len(await path.requests()) - before
         assert gained == (1 if role is Role.GATEWAY else 2)
     await path.tape.catch_up()
@@ -161,7 +150,7 @@ async def test_r18_an_events_log_made_anew_on_the_broker_halts(
     path: OrderPath, kafka_server: RunningKafka
 ) -> None:
     """R18: the broker's topic id tells; the gateway does not begin on the empty log."""
-    await sent(path)
+    await served(path)
     for role in STAGES:
         await path.stage(role).crash()
     kafka_server.recreate_topic(topics.EVENTS)
@@ -211,5 +200,5 @@ async def test_r20_what_one_strategy_writes_stops_nobody(
         Reason.TAG_MISSING,
         Reason.TAG_INVALID,
     ]
-    await sent(path)
+    await served(path)
     assert len(path.tape.on(topics.EVENTS, RequestNotSent)) == 3
