@@ -12,6 +12,7 @@ from spark.embedded.state import read_state
 from spark.errors import NotRunningError
 from spark.ops.doctor import Check
 from spark.ops.doctor_audit import anchor_check
+from spark.ops.doctor_builds import build_check
 from spark.ops.doctor_machine import machine_checks
 from spark.ops.doctor_persons import person_check
 from spark.ops.doctor_stack import Patient, secret_checks, stack_checks
@@ -46,6 +47,8 @@ def all_checks() -> tuple[list[Check], str]:
     except NotRunningError as error:
         return checks, f"{error}; its processes and servers are not looked at"
     checks += stack_checks(_patient(attached))
+    running = [child.name for child in attached.state.children]
+    checks.append(build_check(attached.bus, running))
     return [*checks, anchor_check(attached.bus, settings.audit)], ""
 
 
