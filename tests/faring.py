@@ -1,5 +1,6 @@
 """How orders fare, told as the records of their topics: for tests of who watches that."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -7,13 +8,18 @@ from typing import Any, Final
 from spark import topics
 from spark.events import (
     Basis,
+    ClockMeasured,
     Event,
     OrderApproved,
     PartitionFenced,
     Proof,
     Stamp,
 )
-from spark.names import Endpoint, OrderType, Side, TimeInForce, TradingMode
+from spark.ledger.control_state import Control
+from spark.ledger.health import Health, fold_approval, fold_outcome
+from spark.ledger.protection import judge
+from spark.ledger.protection_case import Finding, Thresholds
+from spark.names import Endpoint, OrderType, Side, TimeInForce, TradingMode, Venue
 from tests.made import ACCOUNT, EPOCH, NOW_NS, SECOND_NS, STRATEGY, SYMBOL, Life
 
 MS: Final = 1_000_000
@@ -111,3 +117,46 @@ class Told:
         """Let so many orders be acknowledged."""
         for _ in range(count):
             self.acked(at_ns, took_ms)
+
+
+_LIMITS: Final = Thresholds(nonce_part_max=Decimal("0.01"), limited_per_s_max=Decimal("0.05"))
+_CLOCK: Final = ClockMeasured(
+    venue=Venue.BINANCE,
+    offset_ns=3_000 * MS,
+    uncertainty_ns=4 * MS,
+    measured_ns=NOW_NS,
+)
+#: On a minute, so that tests may speak of whole ones.
+FARED_NS: Final = NOW_NS - NOW_NS % (60 * SECOND_NS)
+
+
+def health_of(told: Told, records: Iterable[tuple[str, object, int]] | None = None) -> Health:
+    """Fold what was told, as the gateway of one epoch wrote it."""
+    health = Health()
+    fold_outcome(health, fence(), offset=told.epoch, appended_ns=0)
+    for offset, (topic, event, at_ns) in enumerate(records or told.records, told.epoch + 1):
+        if topic == topics.DECISIONS:
+            fold_approval(health, event)  # type: ignore[arg-type]
+        else:
+            fold_outcome(health, event, offset=offset, appended_ns=at_ns)  # type: ignore[arg-type]
+    return health
+
+
+def judged(told: Told, now_ns: int = FARED_NS, control: Control | None = None) -> list[Finding]:
+    """Judge what was told, with the thresholds that an operator begins with."""
+    return judge(
+        health_of(told),
+        control or Control(),
+        account=ACCOUNT,
+        thresholds=_LIMITS,
+        clock=_CLOCK,
+        now_ns=now_ns,
+    )
+
+
+def key_refused(code: str = "REJECTED_MBX_KEY", status: int = 401) -> Told:
+    """Let an exchange take an order, and then refuse the key of the next."""
+    told = Told()
+    told.acked(FARED_NS - 60 * SECOND_NS)
+    told.refused(FARED_NS - SECOND_NS, code, status)
+    return told

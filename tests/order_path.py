@@ -236,6 +236,11 @@ class OrderPath:
         answer = await self.judge.judge("POST", "/faults", {"kind": kind, **more})
         assert "armed" in answer, answer
 
+    async def forget_key(self, name: str) -> None:
+        """Let the exchange know a key no more: `full` signs orders, `read` questions."""
+        write_keys(self.place_, without=name)
+        assert "keys" in await self.judge.judge("GET", "/keys")
+
     async def shift_exchange_clock(self, by_ms: int) -> None:
         """Let the exchange's clock be ahead."""
         await self.judge.judge("POST", "/clock", {"offset_ms": by_ms})

@@ -49,7 +49,8 @@ class Keys(NamedTuple):
 
 
 def write_keys_file(path: Path, keys: list[dict[str, object]]) -> Path:
-    """Write a keys file as the simulator wants it."""
+    """Write a keys file as the simulator wants it, in the place of an older one."""
+    path.unlink(missing_ok=True)
     path.write_text(json.dumps(keys))
     path.chmod(0o400)
     return path

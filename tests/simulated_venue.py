@@ -31,9 +31,9 @@ _KEYS: Final = Keys(FULL, READ, TRADE, OTHER).listed(
 )
 
 
-def write_keys(directory: Path) -> Path:
-    """Write a keys file as the simulator wants it."""
-    return write_keys_file(directory / "keys.json", _KEYS)
+def write_keys(directory: Path, *, without: str = "") -> Path:
+    """Write a keys file as the simulator wants it, perhaps without a key."""
+    return write_keys_file(directory / "keys.json", [one for one in _KEYS if one["id"] != without])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from spark.consumers.sentinel import Sentinel, SentinelWiring
 from spark.consumers.sentinel_state import Rules
 from spark.events import EquityMarked, Event, TradingDemoted, TradingHalted
 from spark.ledger.prices import PriceRules
-from spark.ledger.protection import Thresholds
+from spark.ledger.protection_case import Thresholds
 from spark.metrics import Metrics
 from spark.names import Book, Role, Symbol, TradingMode
 from tests.faring import Told

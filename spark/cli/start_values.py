@@ -8,7 +8,7 @@ from typing import Final
 from spark.consumers.guardrail_start import Start
 from spark.consumers.sentinel_state import Rules
 from spark.guards.limits import ENDLESS_NS, Limits
-from spark.ledger.protection import Thresholds
+from spark.ledger.protection_case import Thresholds
 from spark.names import Endpoint, Symbol, Venue, venue_of
 from spark.ops.audit_reader import read_public_key
 from spark.settings import Settings

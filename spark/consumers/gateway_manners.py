@@ -12,8 +12,9 @@ from typing import Final
 
 from spark.consumers.gateway_intake import Now
 from spark.errors import VenueUnavailable
-from spark.events import BreakerChanged, Refusal
+from spark.events import BreakerChanged, CancelRejected, OrderRejected, Refusal
 from spark.exchanges.port import Answer, Outcome
+from spark.exchanges.refusals import Subject, subject_of
 from spark.ledger.back_off import BackOff
 from spark.ledger.breaker import Breaker, Change
 from spark.ledger.budget import Budget, Rules, Use
@@ -139,13 +140,16 @@ class Manners:
         is_taken = outcome.answer is Answer.DEFINITE
         self._settle(ready, now, is_free=is_free and is_taken)
         self.told(outcome, now)
+        if word := _refused_key(outcome):
+            self._note(self.breaker.key_refused(word, now.wall_ns), now)
+            return
         is_bad = outcome.answer is Answer.UNKNOWN and outcome.cause not in _ANSWERS
         self._ended(ready, now, is_bad=is_bad)
 
     def told(self, outcome: Outcome, now: Now) -> None:
         """Take what an answer says beside its content: stay away, and what was spent."""
         limited = outcome.retry_after_s > 0 or outcome.is_address_limited
-        if limited or _is_limited(outcome):
+        if limited or _refusal_for(Subject.RATE, outcome) is not None:
             self.stay_away(
                 outcome.retry_after_s, now, is_address_limited=outcome.is_address_limited
             )
@@ -237,6 +241,13 @@ def _is_late(ready: Ready, now: Now, wait_ns: int) -> bool:
     )
 
 
-def _is_limited(outcome: Outcome) -> bool:
-    codes = (getattr(one, "code", "") for one in outcome.evidence)
-    return any(code == "RATE_LIMIT" for code in codes)
+def _refused_key(outcome: Outcome) -> str:
+    """Give the exchange's word where it refused the key; empty where it did not."""
+    found = _refusal_for(Subject.KEY, outcome)
+    return "" if found is None else f"{found.code}, HTTP {found.http_status}"
+
+
+def _refusal_for(subject: Subject, outcome: Outcome) -> OrderRejected | CancelRejected | None:
+    refusals = (one for one in outcome.evidence if isinstance(one, OrderRejected | CancelRejected))
+    about = (one for one in refusals if subject_of(one.code, one.http_status) is subject)
+    return next(about, None)

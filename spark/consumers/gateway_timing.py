@@ -16,18 +16,15 @@ from spark.events import (
     OrderRejected,
     OutcomeUnknown,
 )
+from spark.exchanges.refusals import Subject, subject_of
 from spark.ledger.dispatch import Ready
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import BreakerState, TradingMode, venue_of
 
 _NS_PER_S: Final = 1e9
-#: What an exchange refuses for other than the order's content, as dashboards know it.
-_REFUSALS: Final = {
-    "RATE_LIMIT": "RATE_LIMIT",
-    "-1021": "INVALID_NONCE",
-    "INVALID_NONCE": "INVALID_NONCE",
-}
+#: What an exchange refuses other than the order's content, as dashboards know it.
+_REFUSALS: Final = {Subject.RATE: "RATE_LIMIT", Subject.CLOCK: "INVALID_NONCE"}
 _Answered = OrderAcked | OrderRejected | CancelRejected | OutcomeUnknown
 
 
@@ -114,9 +111,10 @@ class Timing:
             errors.labels(exchange, _error_code(event.cause)).inc()
             return
         if isinstance(event, OrderRejected | CancelRejected):
-            code = _REFUSALS.get(event.code, "REJECT")
+            subject = subject_of(event.code, event.http_status)
+            code = "REJECT" if subject is None else _REFUSALS.get(subject, "REJECT")
             errors.labels(exchange, code).inc()
-            if code == "RATE_LIMIT":
+            if subject is Subject.RATE:
                 self._metrics.rate_limit_hits.labels(exchange).inc()
         if event.sent_ns:  # 0 where a question brought it to light
             call_ns = max(0, event.answered_ns - event.sent_ns)

@@ -38,7 +38,8 @@ from spark.crash_points import Point, reach
 from spark.errors import MalformedError
 from spark.events import EquityMarked
 from spark.ledger.equity import DAY_NS, refold_peaks
-from spark.ledger.protection import Finding, halt_prefix, reaction
+from spark.ledger.protection import halt_prefix, reaction
+from spark.ledger.protection_case import Finding
 from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role

@@ -28,7 +28,8 @@ from spark.ledger.health import Health, fold_approval, fold_outcome
 from spark.ledger.orders import CLOSED
 from spark.ledger.positions import Positions, fold_positions
 from spark.ledger.prices import PriceRules, Prices, fold_marks
-from spark.ledger.protection import Finding, Thresholds, judge
+from spark.ledger.protection import judge
+from spark.ledger.protection_case import Finding, Thresholds
 from spark.ledger.reconcile_differences import Differences, fold_difference
 from spark.names import BOOK_OF, AccountId, Book, Symbol, TradingMode, Venue, venue_of
 from spark.topics import ACCOUNT_PARTITION

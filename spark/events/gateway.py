@@ -150,7 +150,7 @@ class BreakerChanged:
     epoch: int
     account: AccountId
     state: BreakerState
-    #: `failures`, `probe_failed`, `probe_answered`, `person`, `cooled`.
+    #: `failures`, `key_refused`, `probe_failed`, `probe_answered`, `person`, `cooled`.
     cause: str
     #: What it counted, for a person to read.
     evidence: dict[str, str]

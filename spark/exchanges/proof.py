@@ -17,8 +17,6 @@ from spark.exchanges.answers import RateLimited
 from spark.exchanges.port import About, Answer, Outcome
 from spark.names import IntentId
 
-#: The code of a refusal for too many requests, whatever an exchange calls it.
-LIMIT_CODE: Final = "RATE_LIMIT"
 #: A readable answer to something else than was asked.
 GARBLED: Final = Outcome(answer=Answer.UNKNOWN, cause="garbled")
 

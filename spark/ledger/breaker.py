@@ -1,12 +1,14 @@
 """
 The circuit breaker of an account's exchange (spec A4). Pure.
 
-Closed, it counts how places and cancels end; too many without a usable answer open it.
+Closed, it counts how places and cancels end; too many without a usable answer open it, and so
+does one refusal of our key: whatever went next would be refused as well.
 Open, no place goes until it has cooled. Half open, one place goes as a probe, and its
 answer decides. Cancels and questions go in every state: getting out is never cut off.
 
-    closed ──failures──► open ──cooled──► half_open ──probe_answered──► closed
-                          ▲                   └──probe_failed──► open
+    closed ──failures, key_refused──► open ──cooled──► half_open ──probe_answered──► closed
+                                       ▲                   │
+                                       └────────probe_failed, key_refused
     a person's word holds it open or closed, until it is left to itself again
 
 Times are wall time, because what the log says of it outlives the process.
@@ -116,6 +118,19 @@ class Breaker:
             return self._become(BreakerState.OPEN, "failures", now_ns)
         return None
 
+    def key_refused(self, word: str, now_ns: int) -> Change | None:
+        """
+        Take that the exchange refused a request for its key, and open at once.
+
+        Args:
+            word: the exchange's, as evidence.
+
+        """
+        self._count(now_ns, is_bad=False)
+        if self.word is BreakerState.CLOSED or self.state is BreakerState.OPEN:
+            return None
+        return self._become(BreakerState.OPEN, "key_refused", now_ns, said=word)
+
     def _count(self, now_ns: int, *, is_bad: bool) -> None:
         self._in_a_row = self._in_a_row + 1 if is_bad else 0
         self._ended.append((now_ns, is_bad))
@@ -127,12 +142,13 @@ class Breaker:
         is_part = len(self._ended) >= _ENDED_MIN and bad * 100 > _PART_PCT_MAX * len(self._ended)
         return is_part or self._in_a_row >= _IN_A_ROW_MAX
 
-    def _become(self, state: BreakerState, cause: str, now_ns: int) -> Change:
+    def _become(self, state: BreakerState, cause: str, now_ns: int, **more: str) -> Change:
         evidence = {
             "bad": str(sum(is_bad for _, is_bad in self._ended)),
             "ended": str(len(self._ended)),
             "in_a_row": str(self._in_a_row),
             "window_s": str(_WINDOW_NS // 1_000_000_000),
+            **more,
         }
         self.state, self.since_ns, self.probe = state, now_ns, None
         if state is BreakerState.CLOSED:

@@ -3,13 +3,14 @@ How an account's orders fare at their exchange, within the last hour. Pure.
 
 Counted in slots of ten seconds by the log's clock, from what the gateway wrote: answers,
 refused clocks, rate limits, requests without an answer, and how long each place took from
-its intent's append to its acknowledgement's. Orders that trade for nobody (paper, shadow)
-do not count. A record that comes again counts once.
+its intent's append to its acknowledgement's. Told one by one: what an exchange should never
+say. Orders that trade for nobody (paper, shadow) do not count. A record that comes again
+counts once.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from spark.events import (
     CancelRejected,
@@ -21,6 +22,7 @@ from spark.events import (
     OutcomeUnknown,
     RequestNotSent,
 )
+from spark.exchanges.refusals import Subject, subject_of
 from spark.ledger.fold import Orders, fold_event, forget
 from spark.ledger.orders import Seen
 from spark.names import BOOK_OF, Action, Book, ClientOrderId, IntentId, OrderState
@@ -31,16 +33,13 @@ _NS_PER_MS: Final = 1_000_000
 _SLOTS_MAX: Final = HOUR_NS // SLOT_NS + 1
 #: Upper ends of the latency classes, ms; behind the last one is what never came.
 BOUNDS_MS: Final = (50, 100, 200, 300, 500, 800, 1000, 1200, 2000, 3000, 5000, 10_000)
-#: What venues say to a time or a nonce that they do not accept.
-_NONCE_CODES: Final = frozenset({"-1021", "INVALID_NONCE"})
 #: What the gateway calls a claim that it found without an answer when it began.
 _RESTART: Final = "restart"
-_LIMIT_CODE: Final = "RATE_LIMIT"
-_LIMIT_STATUS: Final = frozenset({418, 429})
 #: States from which a first answer comes.
 _UNANSWERED: Final = frozenset({OrderState.PENDING, OrderState.CLAIMED})
 _FILLS: Final = (f":{Seen.PART_FILL.value}", f":{Seen.FULL_FILL.value}")
-_ODD_MAX: Final = 20
+#: Odd fills, and refused keys, that are told of.
+_TOLD_MAX: Final = 20
 #: An order that was never claimed has had no end; that it is filled is another alarm.
 _NEVER_CLAIMED: Final = f"{OrderState.PENDING.value}:"
 #: How long an order that is over is remembered.
@@ -61,6 +60,16 @@ class Slot:
     latencies: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_MS) + 1))
 
 
+class Told(NamedTuple):
+    """What an exchange should never say, and did."""
+
+    at_ns: int
+    #: Whose request, or fill, it was about.
+    order: ClientOrderId
+    #: For a person to read.
+    what: str
+
+
 @dataclass(slots=True)
 class Health:
     """One account's last hour; plain values, kept as JSON."""
@@ -71,8 +80,10 @@ class Health:
     #: whose approval has not been read yet: two topics, in no order (R15).
     asked_ns: dict[ClientOrderId, int] = field(default_factory=dict)
     acked_ns: dict[ClientOrderId, int] = field(default_factory=dict)
-    #: Fills that no order could have: when, which order, and what the table said.
-    odd: list[tuple[int, ClientOrderId, str]] = field(default_factory=list)
+    #: Fills that no order could have, with what the table said.
+    odd: list[Told] = field(default_factory=list)
+    #: Refusals for the key, with the exchange's word.
+    refused_keys: list[Told] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +133,7 @@ def fold_outcome(health: Health, event: Event, *, offset: int, appended_ns: int)
     if is_void or (mode is not None and BOOK_OF[mode] is not Book.LIVE):
         return
     if order is not None and len(order.odd) > odd_before and _is_late_fill(order.odd[-1]):
-        health.odd = [*health.odd, (appended_ns, order_id, order.odd[-1])][-_ODD_MAX:]
+        _tell(health.odd, Told(appended_ns, order_id, order.odd[-1]))
     if is_open_cancel or state in _UNANSWERED:
         _count(health, event, appended_ns)
 
@@ -173,8 +184,7 @@ def _count(health: Health, event: Event, appended_ns: int) -> None:
             slot = _slot(health, appended_ns)
         case OrderRejected() | CancelRejected() if event.sent_ns:
             slot = _slot(health, appended_ns)
-            slot.nonce += event.code in _NONCE_CODES
-            slot.limited += event.code == _LIMIT_CODE or event.http_status in _LIMIT_STATUS
+            _refused(health, event, appended_ns, slot=slot)
         case OutcomeUnknown(cause=cause) if cause == _RESTART:
             # Our own gateway began anew; that says nothing of the exchange.
             health.asked_ns.pop(event.client_order_id, None)
@@ -195,6 +205,26 @@ def _count(health: Health, event: Event, appended_ns: int) -> None:
         health.asked_ns.pop(event.client_order_id, None)
     elif isinstance(event, OrderRejected):
         health.asked_ns.pop(event.client_order_id, None)
+
+
+def _refused(
+    health: Health, event: OrderRejected | CancelRejected, appended_ns: int, *, slot: Slot
+) -> None:
+    match subject_of(event.code, event.http_status):
+        case Subject.CLOCK:
+            slot.nonce += 1
+        case Subject.RATE:
+            slot.limited += 1
+        case Subject.KEY:
+            word = f"{event.code}, HTTP {event.http_status}"
+            _tell(health.refused_keys, Told(appended_ns, event.client_order_id, word))
+        case None:
+            pass
+
+
+def _tell(told: list[Told], one: Told) -> None:
+    told.append(one)
+    del told[:-_TOLD_MAX]
 
 
 def _acked(health: Health, order: ClientOrderId, appended_ns: int) -> None:

@@ -7,9 +7,7 @@ came later. It goes towards safety alone; nothing here ever lets go of anything.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final
 
 from spark.events import ClockMeasured, DifferenceFound, TradingDemoted, TradingHalted
@@ -19,11 +17,13 @@ from spark.ledger.health import (
     HOUR_NS,
     Health,
     Sums,
+    Told,
     class_text,
     p95_class,
     sums,
     sums_by_minute,
 )
+from spark.ledger.protection_case import Case, Finding, Rule, Thresholds
 from spark.names import (
     AccountId,
     DifferenceKind,
@@ -54,66 +54,6 @@ _PAUSE_MINUTES_MAX: Final = 3
 
 #: Differences that cannot come from outside: a balance may, by a deposit, and halts its account.
 KILLING: Final = frozenset({DifferenceKind.FILL_UNPROVEN, DifferenceKind.ORDER_STATE})
-
-
-class Rule(StrEnum):
-    """The reactions, in their order."""
-
-    NONCE = "nonce"
-    RATE_LIMIT = "rate_limit"
-    PLACE_ACK = "place_ack"
-    NONCE_LASTS = "nonce_lasts"
-    ERROR_BUDGET = "error_budget"
-    LATE_FILL = "late_fill"
-    DISAGREEMENT = "disagreement"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What people set."""
-
-    #: Part of requests refused for their time or nonce.
-    nonce_part_max: Decimal
-    #: Rate-limit answers a second.
-    limited_per_s_max: Decimal
-    #: Part of an hour's requests that may fail (H1).
-    error_part_max: Decimal = Decimal("0.005")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A reaction that is due."""
-
-    rule: Rule
-    account: AccountId
-    reason: str
-    evidence: dict[str, str]
-    #: Kill everything and put the account on paper; else a demotion alone.
-    is_kill: bool = False
-    orders_per_minute_max: int | None = None
-    concurrency_max: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """All that a rule may look at."""
-
-    account: AccountId
-    health: Health
-    control: Control
-    thresholds: Thresholds
-    #: The venue's clock as last measured.
-    clock: ClockMeasured | None
-    now_ns: int
-    #: What log and exchange differ in, as the account feed holds it open.
-    differences: Sequence[DifferenceFound] = ()
-    #: Where a rule's own last resume moved the beginning of its window to.
-    since_ns: dict[Rule, int] = field(default_factory=dict)
-
-    def window(self, rule: Rule, length_ns: int) -> Sums:
-        """Add up a rule's window, as far as it is after its last resume."""
-        after_ns = max(self.now_ns - length_ns, self.since_ns.get(rule, 0))
-        return sums(self.health, after_ns=after_ns, now_ns=self.now_ns)
 
 
 def judge(
@@ -328,20 +268,32 @@ def _error_budget(case: Case) -> Finding | None:
 
 
 def _late_fill(case: Case) -> Finding | None:
-    since_ns = case.since_ns.get(Rule.LATE_FILL, 0)
-    late = [one for one in case.health.odd if one[0] > since_ns]
-    if not late:
+    reason = "the exchange filled an order that it had ended: our picture of it is wrong"
+    return _at_first_sight(case, Rule.LATE_FILL, case.health.odd, reason=reason)
+
+
+def _key_refused(case: Case) -> Finding | None:
+    # Whatever goes next is refused as well, and BTCTurk shuts out an address for it.
+    reason = "the exchange refuses the key that orders are signed with"
+    return _at_first_sight(case, Rule.KEY_REFUSED, case.health.refused_keys, reason=reason)
+
+
+def _at_first_sight(case: Case, rule: Rule, told: Sequence[Told], *, reason: str) -> Finding | None:
+    """Kill for one of its kind: nothing that should ever be seen."""
+    since_ns = case.since_ns.get(rule, 0)
+    new = [one for one in told if one.at_ns > since_ns]
+    if not new:
         return None
-    at_ns, order, what = late[-1]
+    last = new[-1]
     return Finding(
-        rule=Rule.LATE_FILL,
+        rule=rule,
         account=case.account,
-        reason="the exchange filled an order that it had ended: our picture of it is wrong",
+        reason=reason,
         evidence={
-            "found": f"{len(late)}, the last: {order} {what}",
+            "found": f"{len(new)}, the last: {last.order} {last.what}",
             "limit": "0",
             "window": "since the last resume",
-            "at_ns": str(at_ns),
+            "at_ns": str(last.at_ns),
         },
         is_kill=True,
     )
@@ -382,6 +334,7 @@ _LOOKS: Final[dict[Rule, Callable[[Case], Finding | None]]] = {
     Rule.ERROR_BUDGET: _error_budget,
     Rule.LATE_FILL: _late_fill,
     Rule.DISAGREEMENT: _disagreement,
+    Rule.KEY_REFUSED: _key_refused,
 }
 
 

@@ -18,6 +18,7 @@ from spark.consumers.gateway_away import AwayFile
 from spark.consumers.gateway_intake import Now
 from spark.events import (
     BreakerChanged,
+    CancelRejected,
     Intent,
     KeyUsed,
     OrderAcked,
@@ -253,6 +254,32 @@ async def test_a4_an_open_breaker_stays_open_over_a_crash_and_a_probe_closes_it(
     await path.ask(probe)
     await path.hear(probe, OrderAcked)
     assert (await breakers(path, 3))[2:] == [(BreakerState.CLOSED, "probe_answered")]
+
+
+async def test_after_a_refused_key_no_second_request_goes_and_cancels_do() -> None:
+    """Fault V7: of three orders one is refused at the exchange; the others end unsent."""
+    async with in_memory(concurrency_max=1) as path:
+        await path.up()
+        resting = path.order()
+        await path.ask(resting)
+        await path.hear(resting, OrderAcked)
+        await path.forget_key("full")
+        asked = [path.order(symbol) for symbol in (BTC, ETH, BTC)]
+        await path.ask(*asked)
+        refused = await path.hear(asked[0], OrderRejected)
+        assert (refused.code, refused.http_status) == ("REJECTED_MBX_KEY", 401)
+        for order in asked[1:]:
+            reasons = (await path.ended(order)).reasons
+            assert [one.code for one in reasons] == [Reason.BREAKER_OPEN]
+        (changed,) = await path.tape.some(topics.EVENTS, BreakerChanged, 1)
+        assert (changed.state, changed.cause) == (BreakerState.OPEN, "key_refused")
+        assert changed.evidence["said"] == "REJECTED_MBX_KEY, HTTP 401"
+        statuses = [entry["status"] for entry in await path.requests()]
+        assert statuses == [200, 401]
+        out = path.cancel(resting)
+        await path.ask(out)
+        await path.hear(out, CancelRejected)
+        assert [entry["status"] for entry in await path.requests("DELETE")] == [401]
 
 
 async def test_a8_what_the_account_feed_found_settles_an_unknown(searched: OrderPath) -> None:

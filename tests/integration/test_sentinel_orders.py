@@ -12,9 +12,11 @@ from spark.consumers.sentinel import Sentinel, SentinelWiring
 from spark.events import (
     EquityMarked,
     IntentRefused,
+    OrderAcked,
     OrderFilled,
     OrderRejected,
     TradingDemoted,
+    TradingHalted,
 )
 from spark.metrics import Metrics
 from spark.names import Reason, Role, Side, TradingMode
@@ -108,3 +110,32 @@ async def test_a_clock_that_runs_away_slows_the_account() -> None:
         async with asyncio.timeout(30):
             while not await is_slowed():
                 pass
+
+
+async def test_a_refused_key_kills_with_the_exchanges_word() -> None:
+    """Fault V7: a key that was taken away: one refusal, then nothing is approved any more."""
+    async with watched() as path:
+        resting = path.order()
+        await path.ask(resting)
+        await path.hear(resting, OrderAcked)
+        await path.forget_key("full")
+        refused = path.order()
+        await path.ask(refused)
+        order = (await path.hear(refused, OrderRejected)).client_order_id
+        (kill,) = await path.tape.some(topics.CONTROL_HALT, TradingHalted, 1)
+        found = kill.evidence["found"]
+        assert found == f"1, the last: {order} REJECTED_MBX_KEY, HTTP 401"
+        assert kill.halt.startswith("sentinel-key_refused-binance.main-")
+
+        async def is_killed() -> bool:
+            late = path.order()
+            await path.ask(late)
+            said = await path.decided(late)
+            codes = {one.code for one in said.reasons} if isinstance(said, IntentRefused) else set()
+            return Reason.KILL_SWITCH_ACTIVE in codes
+
+        async with asyncio.timeout(30):
+            while not await is_killed():
+                pass
+        statuses = [entry["status"] for entry in await path.requests()]
+    assert statuses == [200, 401]

@@ -53,6 +53,7 @@ LAYERS: Final = (
         "spark.exchanges.funds",
         "spark.exchanges.keyed",
         "spark.exchanges.levels",
+        "spark.exchanges.refusals",
         "spark.exchanges.rules",
     ),
     ("spark.exchanges.book", "spark.exchanges.proof"),

@@ -46,6 +46,7 @@ PURE: Final = (
     "spark.exchanges.keyed",
     "spark.exchanges.levels",
     "spark.exchanges.proof",
+    "spark.exchanges.refusals",
     "spark.exchanges.rules",
     "spark.exchanges.bist.days",
     "spark.exchanges.bist.overrides",

@@ -13,7 +13,6 @@ from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress,
 from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import (
     GARBLED,
-    LIMIT_CODE,
     Times,
     acked,
     cancel_rejected,
@@ -23,6 +22,7 @@ from spark.exchanges.proof import (
     refused,
     rejected,
 )
+from spark.exchanges.refusals import LIMIT_CODE
 
 _NS_PER_MS: Final = 1_000_000
 _NO_SUCH_ORDER: Final = -2013

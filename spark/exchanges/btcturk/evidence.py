@@ -11,7 +11,6 @@ from spark.exchanges.btcturk.wire_orders import Submitted
 from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import (
     GARBLED,
-    LIMIT_CODE,
     Times,
     acked,
     cancel_rejected,
@@ -19,6 +18,7 @@ from spark.exchanges.proof import (
     refused,
     rejected,
 )
+from spark.exchanges.refusals import LIMIT_CODE
 from spark.names import IntentId
 
 _NS_PER_MS: Final = 1_000_000

@@ -9,8 +9,9 @@ import pytest
 from spark.consumers.gateway_intake import Now, Opened
 from spark.consumers.gateway_manners import Manners, VenueRules
 from spark.errors import VenueUnavailable
-from spark.events import OrderRejected, Refusal
+from spark.events import Refusal
 from spark.exchanges.port import Answer, Outcome
+from spark.exchanges.proof import Times, cancel_rejected, refused, rejected
 from spark.ledger.budget import Rules
 from spark.ledger.dispatch import Ready
 from spark.names import Action, BreakerState, ClientOrderId, Reason, TradingMode
@@ -60,26 +61,18 @@ def later(by_ns: int) -> Now:
     return Now(NOW.wall_ns + by_ns, NOW.monotonic_ns + by_ns)
 
 
+def refused_with(code: str, status: int, *, is_place: bool = True) -> Outcome:
+    """A definite refusal, of a place or of a cancel."""
+    about, times = MODEL.about(), Times(1, 2)
+    if is_place:
+        return refused(rejected(about, code, status=status, times=times))
+    return refused(cancel_rejected(about, code, status=status, times=times))
+
+
 def limited(seconds: float, *, of_address: bool = True) -> Outcome:
     """A definite refusal for too many requests."""
-    about = MODEL.about()
-    refused = OrderRejected(
-        account=about.account,
-        strategy=about.strategy,
-        intent_id=about.intent_id,
-        client_order_id=about.client_order_id,
-        symbol=about.symbol,
-        code="RATE_LIMIT",
-        http_status=429,
-        sent_ns=1,
-        answered_ns=2,
-    )
-    return Outcome(
-        answer=Answer.REJECTED,
-        evidence=(refused,),
-        retry_after_s=seconds,
-        is_address_limited=of_address,
-    )
+    found = refused_with("RATE_LIMIT", 429)
+    return replace(found, retry_after_s=seconds, is_address_limited=of_address)
 
 
 def leaves(at: Manners, ready: Ready, now: Now = NOW) -> Refusal | str | None:
@@ -232,6 +225,48 @@ def test_a4_a_refusal_and_a_duplicate_are_answers() -> None:
         at.answered(request(number), limited(0.5), NOW)
         doubt = Outcome(answer=Answer.UNKNOWN, cause="duplicate")
         at.answered(request(number), doubt, NOW)
+    assert at.take_changes() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "is_place"),
+    [
+        ("REJECTED_MBX_KEY", 401, True),
+        ("REJECTED_MBX_KEY", 400, True),
+        ("BAD_API_KEY_FMT", 401, False),
+        ("INVALID_SIGNATURE", 400, True),
+        ("INVALID_REQUEST", 401, False),
+    ],
+)
+def test_a_refused_key_stops_places_at_once_and_no_cancel(
+    code: str, status: int, *, is_place: bool
+) -> None:
+    """Fault V7: whichever request it was, the next place ends unsent; getting out goes on."""
+    at = manners(1)
+    first = request(1) if is_place else cancel(1)
+    assert leaves(at, first) is None
+    assert leaves(at, request(2)) is None
+    at.answered(first, refused_with(code, status, is_place=is_place), NOW)
+    (change,) = at.take_changes()
+    assert (change.state, change.cause) == (BreakerState.OPEN, "key_refused")
+    assert change.evidence["said"] == f"{code}, HTTP {status}"
+    at_the_door = at.refusal(request(2), NOW)
+    assert at_the_door is not None
+    assert at_the_door.code is Reason.BREAKER_OPEN
+    refusal = leaves(at, request(3))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Reason.BREAKER_OPEN
+    assert leaves(at, cancel(4)) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("INSUFFICIENT_BALANCE", 400), ("INVALID_NONCE", 401), ("-1021", 400), ("RATE_LIMIT", 429)],
+)
+def test_a_refusal_that_is_not_about_the_key_leaves_it_closed(code: str, status: int) -> None:
+    """A4, V7: the order, our clock and our rate have reactions of their own."""
+    at = manners(1)
+    at.answered(request(1), refused_with(code, status), NOW)
     assert at.take_changes() == []
 
 

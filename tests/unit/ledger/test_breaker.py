@@ -119,6 +119,31 @@ def test_a4_a_persons_word_holds_it() -> None:
     assert breaker.state is CLOSED
 
 
+@pytest.mark.parametrize("before", [CLOSED, HALF])
+def test_a_refused_key_opens_it_at_once(before: BreakerState) -> None:
+    """Fault V7: one is enough, of a place, of a probe or of a cancel; then it cools as always."""
+    breaker = Breaker(state=before)
+    breaker.claims(ONE)
+    change = breaker.key_refused("REJECTED_MBX_KEY, HTTP 401", _S)
+    assert change is not None
+    assert (change.state, change.cause) == (OPEN, "key_refused")
+    assert change.evidence["said"] == "REJECTED_MBX_KEY, HTTP 401"
+    assert change.evidence["in_a_row"] == "0", "an answer is no failure"
+    assert breaker.key_refused("REJECTED_MBX_KEY, HTTP 401", 2 * _S) is None, "once said"
+    cooled = breaker.look(_S + COOL_NS)
+    assert cooled is not None
+    assert cooled.state is HALF
+    assert not breaker.holds(TWO)
+
+
+def test_a_refused_key_obeys_a_persons_word() -> None:
+    """A4, V7: held closed by a person, it stays so; the sentinel kills all the same."""
+    breaker = Breaker()
+    breaker.told(CLOSED, 0)
+    assert breaker.key_refused("UNAUTHORIZED, HTTP 401", 1) is None
+    assert breaker.state is CLOSED
+
+
 def test_a_clock_that_was_set_back_does_not_keep_it_open() -> None:
     """A4, C1, fault C1: it cools for as long as it cools."""
     breaker = Breaker(state=OPEN, since_ns=3_600 * _S)

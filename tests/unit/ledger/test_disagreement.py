@@ -9,7 +9,8 @@ import pytest
 from spark.events import DifferenceFound
 from spark.ledger.control_state import Control
 from spark.ledger.health import Health
-from spark.ledger.protection import Rule, Thresholds, judge, reaction
+from spark.ledger.protection import judge, reaction
+from spark.ledger.protection_case import Rule, Thresholds
 from spark.names import DifferenceKind, DifferenceRule, Symbol
 from tests.made import ACCOUNT, NOW_NS
 
