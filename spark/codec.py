@@ -7,7 +7,9 @@ encode to itself is malformed; that one rule refuses duplicate keys, blanks,
 other number spellings and unsorted keys (security §3).
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Final, TypeVar, cast
 
 import orjson
@@ -93,6 +95,12 @@ def decode_as(kind: type[_T], body: bytes) -> _T:
 def type_name(kind: type[Event]) -> str:
     """Give the wire name of an event type."""
     return cast("str", kind.__dataclass_fields__["type"].default)
+
+
+def shape_of(kinds: Iterable[type[Event]]) -> str:
+    """Name what this version can read as one of these types: another name, other bytes."""
+    schemas = [TypeAdapter(kind).json_schema() for kind in kinds]
+    return sha256(orjson.dumps(schemas, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 TYPE_NAMES: Final[frozenset[str]] = frozenset(type_name(kind) for kind in EVENT_TYPES)

@@ -97,6 +97,8 @@ class HaltSource(StrEnum):
     SENTINEL = "sentinel"
     GUARDRAIL = "guardrail"
     GATEWAY = "gateway"
+    #: Nobody knows: said by whoever reads the record, and never written.
+    UNREADABLE = "unreadable"
 
 
 class Endpoint(StrEnum):

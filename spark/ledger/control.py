@@ -5,13 +5,13 @@ The state is control_state.py. Two topics, each with its own part, so that the o
 between them cannot matter: `control.halt` only ever adds a halt, `control` only ever
 clears halts that it names. Whether a proposal goes back towards risk is computed here,
 by its reader; then it takes a second person, in trickle and live. What does not count
-is kept with the reason.
+is kept with the reason; on `control.halt` what cannot be read is a halt (control_words.py).
 """
 
 from hashlib import sha256
-from typing import Final
+from typing import Final, get_args
 
-from spark.codec import decode, type_name
+from spark.codec import decode, shape_of, type_name
 from spark.errors import MalformedError
 from spark.events import (
     AcceptDifference,
@@ -29,6 +29,7 @@ from spark.events import (
 from spark.ledger.control_sense import VoidError, check, is_risky
 from spark.ledger.control_state import (
     ALL_ACCOUNTS,
+    OUTSIDE,
     BreakerWord,
     Control,
     Halt,
@@ -38,6 +39,7 @@ from spark.ledger.control_state import (
     halt_name,
     limits_key,
 )
+from spark.ledger.control_words import read_word, unreadable_halt
 from spark.ledger.limit_sense import absurd, loosened
 from spark.names import TradingMode
 from spark.people import People
@@ -64,6 +66,8 @@ _IGNORED_MAX: Final = 50
 #: Above it those that have expired are forgotten, oldest first.
 _PROPOSALS_MAX: Final = 200
 _NAME_CHARS_MAX: Final = 40
+#: What counts as readable: a state kept by a version that read otherwise is folded anew.
+_SHAPE: Final = shape_of((TradingHalted, TradingDemoted, ProposalSigned, *get_args(Proposal)))
 
 
 def proposal_id(body: bytes) -> str:
@@ -85,15 +89,18 @@ def fold_body(
     people: People,
     start_mode: TradingMode,
 ) -> None:
-    """Fold a record's bytes; a tombstone or rubbish is kept as ignored, with the reason."""
+    """
+    Fold a record's bytes.
+
+    A tombstone or rubbish halts on `control.halt`; elsewhere it is ignored, with the reason.
+    """
     try:
-        event: Event | str = decode(body) if body is not None else "a tombstone says nothing"
+        event = read_word(body, topic=topic, offset=offset, appended_ns=appended_ns)
     except MalformedError as error:
-        event = f"not an event: {error}"
-    if isinstance(event, str):
-        _judge_by(control, people, start_mode, offset=offset)
+        _judge_by(control, people, start_mode)
         if _is_new(control, topic, offset):
-            _ignore(control, topic, offset, why=event)
+            why = "a tombstone says nothing" if body is None else f"not an event: {error}"
+            _ignore(control, topic, offset, why=why)
         return
     fold_control(
         control,
@@ -126,7 +133,7 @@ def fold_control(
     """
     if topic not in {CONTROL, CONTROL_HALT}:
         return
-    _judge_by(control, people, start_mode, offset=offset)
+    _judge_by(control, people, start_mode)
     if not _is_new(control, topic, offset):
         return
     match topic, event:
@@ -158,18 +165,17 @@ def problem_of(control: Control, proposal: Proposal) -> str:
     return ""
 
 
-def _judge_by(control: Control, people: People, start_mode: TradingMode, *, offset: int) -> None:
+def _judge_by(control: Control, people: People, start_mode: TradingMode) -> None:
     """
-    Start over where a kept state was judged by other persons or another start mode.
+    Start over where a state was kept under other persons, start mode or readable words.
 
     Both topics are read from their beginning at each start, so all of it comes again, and
     a kept state is only a cache here, too.
     """
-    judge = f"{people.digest} {start_mode}"
+    judge = f"{people.digest} {start_mode} {_SHAPE}"
     if control.judge == judge:
         return
     if control.judge:
-        assert offset == 0, "other judges are met at the beginning of a topic"
         fresh = Control()
         for name in Control.__dataclass_fields__:
             setattr(control, name, getattr(fresh, name))
@@ -302,6 +308,9 @@ def _apply(control: Control, proposal: Proposal, offset: int, *, since_ns: int) 
             control.resume_offset = offset
             for one in proposal.halts:
                 _clear(control, halt_name(one.halt, one.offset), offset)
+                if one.offset != OUTSIDE:
+                    # Unreadable here, perhaps, and not for those who resume it by its own name.
+                    _clear(control, halt_name(unreadable_halt(one.offset), one.offset), offset)
             control.standing = [name for name in control.standing if not control.is_cleared(name)]
         case SetMode():
             word = ModeWord(proposal.mode, proposal.volume_ramp_pct, offset)

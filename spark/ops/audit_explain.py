@@ -22,6 +22,7 @@ from spark.events import (
     TradingDemoted,
     TradingHalted,
 )
+from spark.ledger.control_words import read_word
 from spark.ops.audit_words import words_of
 from spark.ops.order_reader import partitions_of, take
 from spark.ops.order_view import SOURCES, OrderView
@@ -152,13 +153,19 @@ async def _read(bus: Bus, partitions: list[Partition], needles: tuple[bytes, ...
         if needles and not any(needle in body for needle in needles):
             return
         try:
-            found.append(_Found(decode(body), record))
+            found.append(_Found(_read_event(record), record))
         except MalformedError:
             return
 
     starts, ends = await bus.starts(partitions), await bus.ends(partitions)
     await read_through(bus, {one: (starts[one], ends[one]) for one in partitions}, see)
     return found
+
+
+def _read_event(record: Record) -> Event:
+    appended_ns = record.timestamp_ms * _NS_PER_MS
+    topic, offset = record.partition.topic, record.offset
+    return read_word(record.value, topic=topic, offset=offset, appended_ns=appended_ns)
 
 
 def _is_about(event: Event, life: Life) -> bool:

@@ -67,7 +67,7 @@ class Halts:
         self.spoken = asyncio.Event()
 
     def take(self, record: Record) -> None:
-        """Fold one record of `control` or `control.halt`; a tombstone or rubbish says nothing."""
+        """Fold one record of `control` or `control.halt`, readable or not."""
         place = place_of(record)
         fold_body(
             self.control,

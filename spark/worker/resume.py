@@ -15,6 +15,7 @@ from spark.bus.port import Bus, Partition, Record
 from spark.codec import decode, type_name
 from spark.errors import MalformedError, PartitionError, PositionError
 from spark.events import Event, PartitionFenced, Stamp
+from spark.ledger.control_words import read_word
 from spark.signing import short_digest
 from spark.topics import BY_NAME, KEEP_MS
 from spark.worker.contract import Place
@@ -191,14 +192,19 @@ def _decoded(record: Record) -> Event | None:
 
 def fold_record(record: Record, fold: Fold) -> None:
     """
-    Fold one record; bytes that nobody can read change no state.
+    Fold one record; bytes that nobody can read change no state, but on `control.halt` they halt.
 
     Nor does an event on a topic that is not its own: each topic has its writers, and who may
     say prices must not say equity (S17).
     """
-    event = _decoded(record)
-    if event is not None and _is_at_home(record.partition.topic, event):
-        fold(place_of(record), event)
+    place = place_of(record)
+    topic, offset, appended_ns = place.topic, place.offset, place.appended_ns
+    try:
+        event = read_word(record.value, topic=topic, offset=offset, appended_ns=appended_ns)
+    except MalformedError:
+        return
+    if _is_at_home(topic, event):
+        fold(place, event)
 
 
 def _is_at_home(topic: str, event: Event) -> bool:

@@ -2,7 +2,7 @@
 Readers of topics: the codec, tags, and what each stage folds beside its input.
 
 Records are good ones that were broken, good ones of the wrong topic, and events of any
-type whose values are random. What cannot be read changes no state.
+type whose values are random. What cannot be read changes no state, but on `control.halt` halts.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -9,12 +9,10 @@ from dataclasses import replace
 import pytest
 
 from spark import topics
-from spark.bus.memory import MemoryBus
-from spark.bus.port import Bus, Outgoing, Partition
+from spark.bus.port import Outgoing, Partition
 from spark.clock import SystemClock
 from spark.codec import encode
 from spark.events import (
-    Event,
     HaltConfirmed,
     IntentRefused,
     OrderAcked,
@@ -22,7 +20,6 @@ from spark.events import (
     OrderCancelled,
     OrderClaimed,
     ProcessPulsed,
-    RequestNotSent,
     RequestSealed,
     SigningSkipped,
 )
@@ -30,13 +27,21 @@ from spark.ledger.control_state import OUTSIDE
 from spark.names import HaltSource, Reason, Role
 from spark.ops.kill import pull, say_and_wait
 from spark.producers.kills import Kill, new_kill
-from tests.held_bus import HeldBus
-from tests.order_path import OrderPath, memory_log, order_path
-from tests.persons import LOCAL, SECOND, demoted, halted, resume, signed
+from tests.halting import (
+    PARTS,
+    Firsts,
+    acked,
+    codes,
+    confirmations,
+    confirmed,
+    heard,
+    held_path,
+    resumed,
+    say,
+)
+from tests.order_path import OrderPath
+from tests.persons import LOCAL, demoted, halted, resume, signed
 from tests.tape import PATIENCE_S
-
-Firsts = dict[str, HeldBus]
-_PARTS = (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY)
 
 
 @pytest.fixture
@@ -46,75 +51,8 @@ def firsts() -> Firsts:
 
 @pytest.fixture
 async def path(firsts: Firsts) -> AsyncIterator[OrderPath]:
-    log = memory_log()
-
-    def bus(principal: str) -> Bus:
-        inner = MemoryBus(log)
-        if principal not in {one.value for one in Role} or principal in firsts:
-            return inner
-        firsts[principal] = HeldBus(inner)
-        return firsts[principal]
-
-    async with order_path(bus) as made:
-        await made.up()
+    async with held_path(firsts) as made:
         yield made
-
-
-async def say(path: OrderPath, topic: str, *said: Event) -> list[int]:
-    """Append what people or protections say; gives the offsets."""
-    return await path.write(*(Outgoing(Partition(topic, 0), None, encode(one)) for one in said))
-
-
-async def resumed(path: OrderPath, *halts: tuple[str, int]) -> int:
-    """Let two persons resume after these halts; gives the offset of the second signature."""
-    now_ns = SystemClock().wall_ns()
-    asked = resume(*halts, created_ns=now_ns, expires_ns=now_ns + 600 * 10**9)
-    return (await say(path, topics.CONTROL, signed(asked, LOCAL), signed(asked, SECOND)))[1]
-
-
-def confirmations(path: OrderPath, halt: str, stage: str = "halted") -> dict[str, HaltConfirmed]:
-    """List the first confirmation of each role for a kill."""
-    found: dict[str, HaltConfirmed] = {}
-    for one in path.tape.on(topics.CONTROL_CONFIRMED, HaltConfirmed):
-        if one.stage == stage and halt in one.halts:
-            found.setdefault(one.role, one)
-    return found
-
-
-async def confirmed(path: OrderPath, halt: str, stage: str = "halted") -> dict[str, HaltConfirmed]:
-    """Wait for everybody's confirmation."""
-    await path.tape.until(lambda: set(confirmations(path, halt, stage)) == set(_PARTS))
-    return confirmations(path, halt, stage)
-
-
-async def heard(path: OrderPath, offset: int) -> None:
-    """Wait until every part has read people's words up to an offset."""
-
-    def have_read() -> bool:
-        pulses = path.tape.on(topics.CONTROL_PULSE, ProcessPulsed)
-        latest = {pulse.role: pulse.positions.get("control/0", 0) for pulse in pulses}
-        return all(latest.get(role, 0) > offset for role in _PARTS)
-
-    await path.tape.until(have_read)
-
-
-def codes(event: IntentRefused | SigningSkipped | RequestNotSent) -> list[Reason]:
-    return [one.code for one in event.reasons]
-
-
-async def acked(path: OrderPath) -> OrderAcked:
-    """Place an order until one goes through: the last part may read a resume a moment later."""
-    for _ in range(20):
-        order = path.order()
-        await path.ask(order)
-        await path.tape.until(
-            lambda order=order: (  # type: ignore[misc]
-                [*path.tape.about(order, OrderAcked), *path.tape.about(order, RequestNotSent)]
-            )
-        )
-        if found := path.tape.about(order, OrderAcked):
-            return found[0]
-    raise AssertionError("nothing goes through")
 
 
 async def test_r9_a_kill_on_the_log_is_obeyed_by_each_part_and_cancels_pass(
@@ -207,7 +145,7 @@ async def test_s10_the_latch_survives_its_file_and_every_restart_until_people_re
     kill = path.latch("stop")
     await confirmed(path, kill)
     (path.latch_dir / "stop").unlink()
-    for role in _PARTS:
+    for role in PARTS:
         await path.restart(role)
     order = path.order()
     await path.ask(order)
@@ -215,7 +153,7 @@ async def test_s10_the_latch_survives_its_file_and_every_restart_until_people_re
     assert (Reason.KILL_SWITCH_ACTIVE, kill) in [(one.code, one.found) for one in refused.reasons]
     await heard(path, await resumed(path, (kill, OUTSIDE)))
     await acked(path)
-    for role in _PARTS:
+    for role in PARTS:
         await path.restart(role)
     await acked(path)
 
@@ -251,7 +189,7 @@ async def test_r9_nothing_but_two_persons_resumes(
     (said,) = await path.write(what(offset))
     if what(offset).partition.topic == topics.CONTROL:
         await heard(path, said)
-    for role in _PARTS:
+    for role in PARTS:
         await path.restart(role)
     order = path.order()
     await path.ask(order)
@@ -306,14 +244,14 @@ async def test_r10_a_kill_waits_for_every_holder_and_names_the_one_that_is_silen
     """R10: everybody's word in time; and with the gateway gone, its name in the report."""
     await path.tape.until(
         lambda: (
-            {one.role for one in path.tape.on(topics.CONTROL_PULSE, ProcessPulsed)} >= set(_PARTS)
+            {one.role for one in path.tape.on(topics.CONTROL_PULSE, ProcessPulsed)} >= set(PARTS)
         )
     )
     bus = path.bus_of("op-local")
     report = pull(path.latch_dir, _kill("all"))
     await say_and_wait(bus, report, wait_s=20)
     assert report.unconfirmed == []
-    assert {holder.role for holder in report.holders} == set(_PARTS)
+    assert {holder.role for holder in report.holders} == set(PARTS)
     await path.stage(Role.GATEWAY).crash()
     again = pull(path.latch_dir, _kill("again"))
     await say_and_wait(bus, again, wait_s=1)

@@ -7,7 +7,7 @@ import pytest
 from spark import topics
 from spark.bus.port import Partition, Record
 from spark.codec import decode, type_name
-from spark.events import Event
+from spark.events import Event, TradingHalted
 from spark.ledger.control import Control, fold_control
 from spark.names import TradingMode
 from spark.topics import TOPICS, Topic
@@ -59,6 +59,20 @@ def test_s6_on_control_halt_no_kind_of_record_does_anything_but_stop() -> None:
         )
         changed = in_force(control) != before
         assert changed == (type_name(type(event)) in stops), event
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+@pytest.mark.parametrize("body", [b"", b"rubbish"])
+def test_k9_what_cannot_be_read_halts_on_control_halt_alone(topic: Topic, body: bytes) -> None:
+    """Fault K9: a stage is handed a halt of every account; of any other topic, nothing."""
+    found: list[Event] = []
+    fold_record(stood(topic.name, body), lambda _, event: found.append(event))
+    if topic.name == topics.CONTROL_HALT:
+        (halt,) = found
+        assert isinstance(halt, TradingHalted)
+        assert (halt.halt, halt.account) == ("unreadable-control.halt-7", "")
+    else:
+        assert found == []
 
 
 def in_force(control: Control) -> tuple[object, ...]:

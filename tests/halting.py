@@ -1,0 +1,106 @@
+"""
+An order path whose appends a test may hold back, and what is said and heard of kills on it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from spark import topics
+from spark.bus.memory import MemoryBus
+from spark.bus.port import Bus, Outgoing, Partition
+from spark.clock import SystemClock
+from spark.codec import encode
+from spark.events import (
+    Event,
+    HaltConfirmed,
+    IntentRefused,
+    OrderAcked,
+    ProcessPulsed,
+    RequestNotSent,
+    SigningSkipped,
+)
+from spark.names import Reason, Role
+from tests.held_bus import HeldBus
+from tests.order_path import OrderPath, memory_log, order_path
+from tests.persons import LOCAL, SECOND, resume, signed
+
+#: The first bus of each stage; those of its restarts are not held.
+Firsts = dict[str, HeldBus]
+#: Who obeys kills.
+PARTS: Final = (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY)
+
+
+@asynccontextmanager
+async def held_path(firsts: Firsts) -> AsyncIterator[OrderPath]:
+    """Run the order path on a log in memory; `firsts` learns the stages' buses."""
+    log = memory_log()
+
+    def bus(principal: str) -> Bus:
+        inner = MemoryBus(log)
+        if principal not in {one.value for one in Role} or principal in firsts:
+            return inner
+        firsts[principal] = HeldBus(inner)
+        return firsts[principal]
+
+    async with order_path(bus) as made:
+        await made.up()
+        yield made
+
+
+async def say(path: OrderPath, topic: str, *said: Event) -> list[int]:
+    """Append what people or protections say; gives the offsets."""
+    return await path.write(*(Outgoing(Partition(topic, 0), None, encode(one)) for one in said))
+
+
+async def resumed(path: OrderPath, *halts: tuple[str, int]) -> int:
+    """Let two persons resume after these halts; gives the offset of the second signature."""
+    now_ns = SystemClock().wall_ns()
+    asked = resume(*halts, created_ns=now_ns, expires_ns=now_ns + 600 * 10**9)
+    return (await say(path, topics.CONTROL, signed(asked, LOCAL), signed(asked, SECOND)))[1]
+
+
+def confirmations(path: OrderPath, halt: str, stage: str = "halted") -> dict[str, HaltConfirmed]:
+    """List the first confirmation of each role for a kill."""
+    found: dict[str, HaltConfirmed] = {}
+    for one in path.tape.on(topics.CONTROL_CONFIRMED, HaltConfirmed):
+        if one.stage == stage and halt in one.halts:
+            found.setdefault(one.role, one)
+    return found
+
+
+async def confirmed(path: OrderPath, halt: str, stage: str = "halted") -> dict[str, HaltConfirmed]:
+    """Wait for everybody's confirmation."""
+    await path.tape.until(lambda: set(confirmations(path, halt, stage)) == set(PARTS))
+    return confirmations(path, halt, stage)
+
+
+async def heard(path: OrderPath, offset: int) -> None:
+    """Wait until every part has read people's words up to an offset."""
+
+    def have_read() -> bool:
+        pulses = path.tape.on(topics.CONTROL_PULSE, ProcessPulsed)
+        latest = {pulse.role: pulse.positions.get("control/0", 0) for pulse in pulses}
+        return all(latest.get(role, 0) > offset for role in PARTS)
+
+    await path.tape.until(have_read)
+
+
+def codes(event: IntentRefused | SigningSkipped | RequestNotSent) -> list[Reason]:
+    """Name the reasons of a refusal."""
+    return [one.code for one in event.reasons]
+
+
+async def acked(path: OrderPath) -> OrderAcked:
+    """Place an order until one goes through: the last part may read a resume a moment later."""
+    for _ in range(20):
+        order = path.order()
+        await path.ask(order)
+        await path.tape.until(
+            lambda order=order: (  # type: ignore[misc]
+                [*path.tape.about(order, OrderAcked), *path.tape.about(order, RequestNotSent)]
+            )
+        )
+        if found := path.tape.about(order, OrderAcked):
+            return found[0]
+    raise AssertionError("nothing goes through")
