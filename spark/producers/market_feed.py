@@ -35,8 +35,9 @@ MUTE_S_MAX: Final = 30.0
 STREAM_S_MAX: Final = 120.0
 #: From one full book of a symbol to the next at most (consumers/gateway_market.py).
 BOOK_S_MAX: Final = 120.0
-#: A connection that ends sooner does not count as one that worked.
-_STEADY_S_MIN: Final = 10.0
+#: A connection that ends sooner does not count as one that worked: with less, one that holds now
+#: and then would bring the pauses back to their beginning, and BTCTurk takes 15 connects a minute.
+_STEADY_S_MIN: Final = 30.0
 _RECONNECT_S_MAX: Final = 10.0
 _JITTER_S_MAX: Final = 0.25
 #: From one look at the streams to the next.
