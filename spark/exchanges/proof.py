@@ -15,10 +15,37 @@ from spark.events import (
 )
 from spark.exchanges.answers import RateLimited
 from spark.exchanges.port import About, Answer, Outcome
-from spark.names import IntentId
+from spark.names import IntentId, Side
 
 #: A readable answer to something else than was asked.
 GARBLED: Final = Outcome(answer=Answer.UNKNOWN, cause="garbled")
+
+
+class Echo(NamedTuple):
+    """An order's terms as an exchange repeats them; None, or empty, for what it does not say."""
+
+    side: Side
+    #: In our words, or the exchange's own where we have none; lower case, as the next.
+    order_type: str = ""
+    time_in_force: str = ""
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+def is_as_asked(echo: Echo, about: About) -> bool:
+    """
+    Tell whether an exchange repeats what it was asked for; how an amount is written is its own.
+
+    Of a market order neither price nor time in force is asked for, and exchanges fill in both.
+    """
+    pairs = (
+        (echo.side, about.side),
+        (echo.order_type or None, about.order_type),
+        (echo.time_in_force or None, about.time_in_force),
+        (echo.quantity, about.quantity),
+        (echo.price, about.price),
+    )
+    return all(said == asked for said, asked in pairs if None not in {said, asked})
 
 
 class Times(NamedTuple):

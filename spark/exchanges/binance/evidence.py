@@ -13,11 +13,13 @@ from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress,
 from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import (
     GARBLED,
+    Echo,
     Times,
     acked,
     cancel_rejected,
     cancelled,
     expired,
+    is_as_asked,
     limited,
     refused,
     rejected,
@@ -42,7 +44,7 @@ def of_place(reply: Reply, about: About, times: Times) -> Outcome:
     """Read what the answer to a place proves."""
     match reply:
         case Accepted(reply=order):
-            if order.client_order_id != about.client_order_id or order.symbol != about.symbol:
+            if not _is_ours(order, about):
                 return GARBLED
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, times))
         case Unknown(doubt=doubt):
@@ -81,6 +83,22 @@ def of_query(reply: Reply, about: About) -> Outcome:
             return Outcome(answer=Answer.ABSENT)
         case _:
             return _limited(Outcome(answer=Answer.UNKNOWN, cause="no_answer"), reply)
+
+
+def _is_ours(order: OrderReply, about: About) -> bool:
+    if order.client_order_id != about.client_order_id or order.symbol != about.symbol:
+        return False
+    progress = order.progress
+    if progress is None:
+        return True
+    echo = Echo(
+        side=progress.side,
+        order_type=progress.order_type.lower(),
+        time_in_force=progress.time_in_force.lower(),
+        quantity=progress.quantity,
+        price=progress.price,
+    )
+    return is_as_asked(echo, about)
 
 
 def _life(order: OrderReply, about: About, times: Times) -> tuple[Evidence, ...]:

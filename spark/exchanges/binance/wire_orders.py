@@ -185,6 +185,9 @@ class Progress:
     executed: Decimal
     #: Quote asset paid or got for what was executed.
     quote_executed: Decimal
+    #: In the venue's words, some of which no order of ours has; empty where it says none.
+    order_type: str = ""
+    time_in_force: str = ""
 
 
 def order_reply(value: object) -> OrderReply:
@@ -223,7 +226,13 @@ def _progress(fields: Object) -> Progress:
         quantity=amount(fields, "origQty"),
         executed=executed,
         quote_executed=paid,
+        order_type=_text_or_empty(fields, "type"),
+        time_in_force=_text_or_empty(fields, "timeInForce"),
     )
+
+
+def _text_or_empty(fields: Object, name: str) -> str:
+    return text(fields, name) if name in fields else ""
 
 
 def execution(fields: Object, id_name: str) -> Execution:

@@ -11,9 +11,11 @@ from spark.exchanges.btcturk.wire_orders import Submitted
 from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import (
     GARBLED,
+    Echo,
     Times,
     acked,
     cancel_rejected,
+    is_as_asked,
     limited,
     refused,
     rejected,
@@ -72,10 +74,13 @@ def of_cancel(reply: Accepted[None] | Refusal, about: About, times: Times) -> Ou
 def _acked(order: Submitted, about: About, times: Times) -> Outcome:
     # The venue makes up a client id where it read none: then the order cannot be found again
     # by ours, and is for the account feed to say (trap 3).
+    echo = Echo(
+        side=order.side, order_type=order.method, quantity=order.quantity, price=order.price
+    )
     is_ours = (
         order.client_order_id == about.client_order_id
         and order.symbol == about.symbol
-        and order.side is about.side
+        and is_as_asked(echo, about)
     )
     if not is_ours:
         return GARBLED

@@ -123,6 +123,11 @@ class Submitted:
     symbol: str
     side: Side
     at_ms: int
+    #: `limit`, `market`, or a method that no order of ours has; empty where it says none.
+    method: str = ""
+    #: None where it says none.
+    quantity: Decimal | None = None
+    price: Decimal | None = None
 
 
 def submitted(data: object) -> Submitted:
@@ -134,6 +139,9 @@ def submitted(data: object) -> Submitted:
         symbol=text(fields, "pairsymbol"),
         side=side_of(text(fields, "type")),
         at_ms=milliseconds(fields, "datetime"),
+        method=text_or_empty(fields, "method").lower(),
+        quantity=_amount_or_none(fields, "quantity"),
+        price=_amount_or_none(fields, "price"),
     )
 
 
@@ -188,6 +196,10 @@ def side_of(word: str) -> Side:
         return Side(word.lower())
     except ValueError:
         raise WireError(f"{shown(word)} is not a side") from None
+
+
+def _amount_or_none(fields: Object, name: str) -> Decimal | None:
+    return None if fields.get(name) is None else amount(fields, name)
 
 
 def _status(fields: Object) -> VenueStatus:

@@ -25,7 +25,7 @@ from spark.exchanges.binance.wire_answers import (
 from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress, VenueStatus
 from spark.exchanges.port import About, Answer
 from spark.exchanges.proof import Times
-from spark.names import Side, TradingMode
+from spark.names import OrderType, Side, TimeInForce, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
 
 LIFE = Life(quantity=Decimal(1))
@@ -42,6 +42,9 @@ def about(**changes: object) -> About:
         "side": Side.BUY,
         "quantity": Decimal(1),
         "mode": TradingMode.LIVE,
+        "order_type": OrderType.LIMIT,
+        "time_in_force": TimeInForce.GTC,
+        "price": Decimal(10),
         **changes,
     }
     return About(**made)
@@ -51,16 +54,23 @@ CANCELLING = about(cancel_intent_id=named("cancel"), side=None, quantity=None)
 
 
 def progress(
-    status: VenueStatus = VenueStatus.NEW, executed: str = "0", quote: str = "0"
+    status: VenueStatus = VenueStatus.NEW,
+    executed: str = "0",
+    quote: str = "0",
+    **changes: object,
 ) -> Progress:
-    return Progress(
-        status=status,
-        side=Side.BUY,
-        price=Decimal(10),
-        quantity=Decimal(1),
-        executed=Decimal(executed),
-        quote_executed=Decimal(quote),
-    )
+    made: dict[str, Any] = {
+        "status": status,
+        "side": Side.BUY,
+        "price": Decimal("10.00000000"),
+        "quantity": Decimal("1.00000000"),
+        "executed": Decimal(executed),
+        "quote_executed": Decimal(quote),
+        "order_type": "LIMIT",
+        "time_in_force": "GTC",
+        **changes,
+    }
+    return Progress(**made)
 
 
 def trade(trade_id: int, quantity: str, price: str = "10") -> Execution:
@@ -147,12 +157,42 @@ def test_what_no_trade_is_listed_for_is_one_fill_at_the_average() -> None:
     [
         reply(progress(), client_order_id="another"),
         reply(progress(), symbol="ETHUSDT"),
+        reply(progress(side=Side.SELL)),
+        reply(progress(quantity=Decimal("1.00000001"))),
+        reply(progress(quantity=Decimal(0))),
+        reply(progress(price=Decimal("9.99"))),
+        reply(progress(price=Decimal(0))),
+        reply(progress(order_type="MARKET")),
+        reply(progress(order_type="LIMIT_MAKER")),
+        reply(progress(time_in_force="IOC")),
+        reply(progress(VenueStatus.FILLED, "2", "20", quantity=Decimal(2)), trade(1, "2")),
     ],
 )
 def test_an_answer_about_another_order_proves_nothing(answer: Accepted[OrderReply]) -> None:
-    """A8, fault V5: a reply that is not ours is garbled: our order may stand as well."""
+    """Fault V5, A8: a reply of another name, symbol or terms is garbled: ours may stand as well."""
     outcome = of_place(answer, about(), TIMES)
     assert (outcome.answer, outcome.cause, outcome.evidence) == (Answer.UNKNOWN, "garbled", ())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(progress(order_type="", time_in_force="")),
+        reply(progress(quantity=Decimal("1.0"), price=Decimal("1E+1"))),
+    ],
+)
+def test_an_echo_counts_as_far_as_it_goes(answer: Accepted[OrderReply]) -> None:
+    """V5: what the venue does not repeat is not compared; how it writes a number is its own."""
+    assert of_place(answer, about(), TIMES).answer is Answer.DEFINITE
+
+
+def test_a_market_order_is_echoed_with_a_price_and_a_time_that_nobody_asked_for() -> None:
+    """V5, exchanges.md §2.3: its price is 0 and its time in force GTC; its quantity is ours."""
+    asked = about(order_type=OrderType.MARKET, time_in_force=None, price=None)
+    echo = progress(VenueStatus.FILLED, "1", "10", order_type="MARKET", price=Decimal(0))
+    assert of_place(reply(echo, trade(1, "1")), asked, TIMES).answer is Answer.DEFINITE
+    other = progress(order_type="MARKET", price=Decimal(0), quantity=Decimal(2))
+    assert of_place(reply(other), asked, TIMES).answer is Answer.UNKNOWN
 
 
 @pytest.mark.parametrize("doubt", Doubt)

@@ -151,6 +151,8 @@ def test_a_full_reply_is_read_with_its_trades() -> None:
         quantity=Decimal(10),
         executed=Decimal(10),
         quote_executed=Decimal(10),
+        order_type="MARKET",
+        time_in_force="GTC",
     )
     assert reply.executions == (Execution(56, Decimal(4000), Decimal(1), Decimal(4), "USDT"),)
 

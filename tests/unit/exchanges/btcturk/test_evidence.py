@@ -3,6 +3,7 @@ From a classified reply to what it proves: evidence, a definite no, or nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from spark.exchanges.btcturk.wire_answers import (
 from spark.exchanges.btcturk.wire_orders import Submitted
 from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import Times
-from spark.names import Side, TradingMode
+from spark.names import OrderType, Side, TimeInForce, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
 
 LIFE = Life()
@@ -34,6 +35,9 @@ ABOUT = About(
     side=Side.BUY,
     quantity=Decimal(1),
     mode=TradingMode.LIVE,
+    order_type=OrderType.LIMIT,
+    time_in_force=TimeInForce.GTC,
+    price=Decimal(20_000),
     cancel_intent_id=named("cancel"),
 )
 
@@ -45,6 +49,9 @@ def submitted(**changes: object) -> Accepted[Submitted]:
         "symbol": SYMBOL,
         "side": Side.BUY,
         "at_ms": 5,
+        "method": "limit",
+        "quantity": Decimal("1.0000"),
+        "price": Decimal("20000.00"),
         **changes,
     }
     return Accepted(Submitted(**made))
@@ -71,13 +78,36 @@ def test_an_accepted_place_is_an_order_of_the_exchange() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"client_order_id": "other"}, {"symbol": "ETHTRY"}, {"side": Side.SELL}]
+    "changes",
+    [
+        {"client_order_id": "other"},
+        {"symbol": "ETHTRY"},
+        {"side": Side.SELL},
+        {"quantity": Decimal(2)},
+        {"quantity": Decimal(0)},
+        {"price": Decimal("19999.99")},
+        {"method": "market"},
+        {"method": "stoplimit"},
+    ],
 )
 def test_an_echo_of_another_order_proves_nothing(changes: dict[str, object]) -> None:
-    """Trap 3, fault V5: an id that the venue made up is no echo; the account feed searches."""
+    """Fault V5, trap 3: other terms are another order, and an id that the venue made up is none."""
     assert of_place(submitted(**changes), ABOUT, TIMES) == Outcome(
         answer=Answer.UNKNOWN, cause="garbled"
     )
+
+
+@pytest.mark.parametrize("changes", [{"method": ""}, {"quantity": None}, {"price": None}])
+def test_an_echo_counts_as_far_as_it_goes(changes: dict[str, object]) -> None:
+    """V5: what the venue leaves out is not compared."""
+    assert of_place(submitted(**changes), ABOUT, TIMES).answer is Answer.DEFINITE
+
+
+def test_of_a_market_sale_no_price_is_compared() -> None:
+    """V5, exchanges.md §1.6: the venue ignores its price, and echoes what it likes."""
+    sale = replace(ABOUT, side=Side.SELL, order_type=OrderType.MARKET, price=None)
+    echo = submitted(side=Side.SELL, method="market", price=Decimal(0))
+    assert of_place(echo, sale, TIMES).answer is Answer.DEFINITE
 
 
 @pytest.mark.parametrize(

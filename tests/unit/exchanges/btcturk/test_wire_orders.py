@@ -89,7 +89,20 @@ def test_a_place_names_its_client_id_as_the_venue_does() -> None:
         symbol="BTCTRY",
         side=Side.BUY,
         at_ms=1543996112263,
+        method="limit",
+        quantity=Decimal("0.001"),
+        price=Decimal(20_000),
     )
+
+
+@pytest.mark.parametrize("name", ["method", "price", "quantity"])
+def test_an_echo_may_lack_a_term(name: str) -> None:
+    """V5: left out, or null, it says nothing; of another form it is no reply."""
+    lacking = submitted({key: value for key, value in REPLY.items() if key != name})
+    assert lacking == submitted({**REPLY, name: None})
+    assert lacking != submitted(REPLY)
+    with pytest.raises(WireError):
+        submitted({**REPLY, name: ["0.001"]})
 
 
 @pytest.mark.parametrize("name", ["newClientOrderId", "orderClientId", "clientId"])
