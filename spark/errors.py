@@ -7,7 +7,7 @@ here, and the class says what the caller does about it:
     SparkError
     ├── RetryError          the same call may go through later
     │   ├── BusUnavailable      Kafka did not answer in time
-    │   ├── DatabaseUnavailable PostgreSQL did not answer in time
+    │   ├── DatabaseUnavailable PostgreSQL did not answer in time, or takes no writes now
     │   ├── CalendarUnavailable the calendar of a venue that closes was not to be had
     │   ├── EmbeddedUnavailable a part of the embedded stack cannot be fetched or started
     │   ├── VenueUnavailable    an exchange did not answer, on an idempotent call
@@ -56,7 +56,7 @@ class BusUnavailable(RetryError):  # noqa: N818  (reads as the state it names)
 
 
 class DatabaseUnavailable(RetryError):  # noqa: N818
-    """PostgreSQL did not answer in time."""
+    """PostgreSQL did not answer in time, or takes no writes now."""
 
 
 class CalendarUnavailable(RetryError):  # noqa: N818

@@ -10,7 +10,7 @@ from spark.bus.port import Bus
 from spark.cli.attach import attach
 from spark.cli.database import database_url
 from spark.cli.progress import Bar
-from spark.db.pool import Database
+from spark.db.pool import WHOLE_TABLES_S_MAX, Database
 from spark.embedded.roles import MIGRATE
 from spark.metrics import Metrics
 from spark.ops.rebuild import Compared, Rebuilt, TableCompared, compare, rebuild
@@ -31,6 +31,7 @@ async def open_database() -> AsyncIterator[Database]:
         name="spark db",
         settings=read_settings().database,
         metrics=Metrics("db"),
+        answer_s_max=WHOLE_TABLES_S_MAX,
     )
     await database.open()
     try:

@@ -18,11 +18,10 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Reader
 from spark.clock import Clock
-from spark.consumers.comeback import come_back
+from spark.consumers.comeback import Comeback
 from spark.consumers.feed_batch import Batch, Cutter
 from spark.consumers.feed_positions import take_positions
 from spark.consumers.feed_rows import READERS
-from spark.consumers.rivalry import Rivalry
 from spark.consumers.table_watch import watch_tables
 from spark.crash_points import Point, reach
 from spark.db.migrate import require_current
@@ -55,7 +54,7 @@ class FeedWriter:
     clock: Clock
     metrics: Metrics
     instance: str
-    #: Set while records are being read and the database answers: what /healthz says.
+    #: Set while records are being read and the database takes rows: what /healthz says.
     ready: asyncio.Event
     #: Told of each transaction: when it was committed, and its rows by kind and receive time.
     committed: Committed = lambda _at_ns, _received: None
@@ -67,9 +66,17 @@ class FeedWriter:
     _sent: asyncio.Task[None] | None = None
     #: Which records count; begun anew with each place that was found.
     _reigns: Reigns = field(default_factory=Reigns)
-    _rivalry: Rivalry = field(default_factory=Rivalry)
+    _comeback: Comeback = field(init=False)
     #: Days, from 1970, whose partitions are known to be there.
     _days: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._comeback = Comeback(
+            database=self.database,
+            clock=self.clock,
+            ready=self.ready,
+            positions=lambda: self._positions,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -107,14 +114,11 @@ class FeedWriter:
             try:
                 await self._take_turn(reader)
             except (FencedError, DatabaseUnavailable) as error:
-                logger().warning("transaction_aborted", why=str(error))
-                is_lost = isinstance(error, FencedError)
-                if is_lost and self._rivalry.is_over_after(self.clock.monotonic_ns()):
-                    raise
-                is_away = isinstance(error, DatabaseUnavailable)
-                if is_away:
-                    self.ready.clear()
-                await self._find_place_again(stop, reader, is_away=is_away)
+                # What was in hand is forgotten; the offset rows say what was committed (R19).
+                await self._forget_sent()
+                await self._comeback.after(error, self._find_place, stop)
+                for partition, offset in self._positions.items():
+                    reader.seek(partition, offset)
         try:
             await self._settle()
         except (FencedError, DatabaseUnavailable) as error:
@@ -166,6 +170,7 @@ class FeedWriter:
         await self.database.copy(copies, "feed_advance", _move_parameters(batch))
         reach(Point.ROWS_COMMITTED)
         self._positions |= {partition: move.new for partition, move in batch.moves.items()}
+        self._comeback.stood()
         self._count(batch)
 
     async def _prepare(self, days: set[int]) -> None:
@@ -180,15 +185,6 @@ class FeedWriter:
         self._positions, self._topic_ids = places
         self._ahead = dict(self._positions)
         self._reigns = await read_reigns(self.bus, self._positions)
-
-    async def _find_place_again(
-        self, stop: asyncio.Event, reader: Reader, *, is_away: bool
-    ) -> None:
-        """Forget what was in hand; the offset rows say what was committed (R19)."""
-        await self._forget_sent()
-        await come_back(self._find_place, self.database, stop, clock=self.clock, is_away=is_away)
-        for partition, offset in self._positions.items():
-            reader.seek(partition, offset)
 
     def _count(self, batch: Batch) -> None:
         now_ns = self.clock.wall_ns()
@@ -206,10 +202,8 @@ class FeedWriter:
     async def _watch(self) -> None:
         await watch_tables(
             self.bus,
-            self.database,
-            lambda: self._positions,
+            self._comeback,
             topic_ids=lambda: self._topic_ids,
-            ready=self.ready,
             metrics=self.metrics,
         )
 

@@ -17,17 +17,15 @@ from typing import Final
 
 from spark.bus.port import Bus, Pace, Partition, Reader
 from spark.clock import Clock
-from spark.consumers.comeback import come_back
+from spark.consumers.comeback import Comeback
 from spark.consumers.projector_batch import BATCH_RECORDS_MAX, Batch, Cutter, Mark
 from spark.consumers.projector_places import take_marks
 from spark.consumers.projector_store import advance, project
-from spark.consumers.rivalry import Rivalry
 from spark.consumers.table_watch import watch_tables
 from spark.crash_points import Point, reach
 from spark.db.migrate import require_current
 from spark.db.pool import Database
 from spark.errors import DatabaseUnavailable, FencedError
-from spark.log import logger
 from spark.metrics import Metrics
 from spark.names import Role
 from spark.topics import CONTROL_PULSE
@@ -50,14 +48,19 @@ class Projector:
     metrics: Metrics
     instance: str
     partitions: Sequence[int]
-    #: Set while records are being read and the database answers: what /healthz says.
+    #: Set while records are being read and the database takes rows: what /healthz says.
     ready: asyncio.Event
     #: Records of one transaction.
     batch_records_max: int = BATCH_RECORDS_MAX
     #: How far each partition is in the tables.
     _marks: dict[Partition, Mark] = field(default_factory=dict)
     _topic_ids: dict[str, str] = field(default_factory=dict)
-    _rivalry: Rivalry = field(default_factory=Rivalry)
+    _comeback: Comeback = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._comeback = Comeback(
+            database=self.database, clock=self.clock, ready=self.ready, positions=self._positions
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -94,16 +97,7 @@ class Projector:
             try:
                 await self._take_turn(reader)
             except (FencedError, DatabaseUnavailable) as error:
-                logger().warning("transaction_aborted", why=str(error))
-                is_lost = isinstance(error, FencedError)
-                if is_lost and self._rivalry.is_over_after(self.clock.monotonic_ns()):
-                    raise
-                is_away = isinstance(error, DatabaseUnavailable)
-                if is_away:
-                    self.ready.clear()
-                await come_back(
-                    self._find_place, self.database, stop, clock=self.clock, is_away=is_away
-                )
+                await self._comeback.after(error, self._find_place, stop)
                 for partition, offset in self._positions().items():
                     reader.seek(partition, offset)
 
@@ -130,6 +124,7 @@ class Projector:
             reach(Point.ROWS_WRITTEN)
         reach(Point.ROWS_COMMITTED)
         self._marks = batch.after
+        self._comeback.stood()
         self._count(batch, rows)
 
     async def _find_place(self) -> None:
@@ -152,10 +147,8 @@ class Projector:
     async def _watch(self) -> None:
         await watch_tables(
             self.bus,
-            self.database,
-            self._positions,
+            self._comeback,
             topic_ids=lambda: self._topic_ids,
-            ready=self.ready,
             metrics=self.metrics,
         )
 

@@ -1,5 +1,5 @@
--- ping: answer, so that /healthz can tell whether the database does
-SELECT 1;
+-- ping: answer whether this session may write, so that /healthz can tell both
+SELECT current_setting('transaction_read_only') = 'off';
 
 -- migrations_exist: tell a database that was never migrated from one that was
 SELECT EXISTS (

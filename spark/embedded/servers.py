@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from spark.bus.kafka import KafkaLogin
 from spark.db.migrate import migrate
-from spark.db.pool import Database
+from spark.db.pool import WHOLE_TABLES_S_MAX, Database
 from spark.embedded import provision as provisioning
 from spark.embedded.children import kafka_child, passfile_url, postgres_child, simulator_child
 from spark.embedded.exchanges import SPOKEN
@@ -214,7 +214,11 @@ def _foreign_login(ground: Ground) -> KafkaLogin:
 async def _migrate(ground: Ground, url: str) -> None:
     with phase(ground.screen, "migrations") as now:
         database = Database(
-            url, name="spark up", settings=DatabaseSettings(), metrics=Metrics("up")
+            url,
+            name="spark up",
+            settings=DatabaseSettings(),
+            metrics=Metrics("up"),
+            answer_s_max=WHOLE_TABLES_S_MAX,
         )
         try:
             await database.open()

@@ -1,10 +1,13 @@
 """The pool on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
+import psycopg
 import pytest
 
+from spark.db import pool
 from spark.db.pool import Database
 from spark.errors import (
     AuthorisationError,
@@ -14,7 +17,9 @@ from spark.errors import (
     MalformedError,
 )
 from spark.metrics import Metrics
+from spark.settings import DatabaseSettings
 from tests.database import ask, connected, make_tables, tell
+from tests.hindered import crowded, locked, read_only, silent
 from tests.market import NOW_NS
 from tests.servers import RunningPostgres
 
@@ -172,3 +177,122 @@ async def test_health_and_absence(
     assert await database.is_healthy()
     assert metrics.registry.get_sample_value("spark_db_pool_size") == pytest.approx(1)
     assert await rows(postgres) == (0, 0)
+
+
+Hindrance = Callable[[RunningPostgres], AbstractAsyncContextManager[None]]
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "said"),
+    [
+        pytest.param(silent, "nothing within 1 s", id="silent"),
+        pytest.param(read_only, "read-only transaction", id="read-only"),
+        pytest.param(locked, "lock timeout", id="locked"),
+    ],
+)
+async def test_a_server_that_takes_no_rows_now_is_waited_for(
+    postgres: RunningPostgres,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    hindrance: Hindrance,
+    said: str,
+) -> None:
+    """Faults D1, D2, D3, D4, N2: silent, read-only or locked is an absence, which ends."""
+    monkeypatch.setattr(database, "_answer_s_max", 1.0)
+    monkeypatch.setitem(database._login, "options", "-c lock_timeout=200")
+    await database.reopen()
+    async with hindrance(postgres):
+        with pytest.raises(DatabaseUnavailable, match=said):
+            await database.copy({"copy_quotes": quote()}, "feed_advance", move(0, 1))
+        assert await database.is_healthy() == (hindrance is locked)
+
+    await database.reopen()
+    assert await database.is_healthy()
+    count, offset = await rows(postgres)
+    # What the stopped server had in hand it may have finished; never the half of it.
+    assert (count, offset) in {(0, 0), (1, 1)}
+    await database.copy({"copy_quotes": quote()}, "feed_advance", move(offset, offset + 1))
+    assert await rows(postgres) == (count + 1, offset + 1)
+
+
+async def test_a_standby_is_no_server_to_work_on(
+    postgres: RunningPostgres, database: Database
+) -> None:
+    """Fault D2: who takes reads alone is refused when connecting, as if it were not there."""
+    async with read_only(postgres):
+        with pytest.raises(DatabaseUnavailable, match="read-only"):
+            await database.reopen()
+    await database.reopen()
+
+
+async def test_a_deadlock_leaves_nothing_and_is_tried_again(
+    postgres: RunningPostgres, database: Database
+) -> None:
+    """Fault D4: whom the server chooses to end a deadlock, that one comes again later."""
+    url = postgres.superuser_url
+    await tell(
+        url,
+        "INSERT INTO market.feed_offsets SELECT topic, 1, topic_id, 0, last_digest"
+        " FROM market.feed_offsets",
+    )
+    lock = "SELECT FROM market.feed_offsets WHERE partition = {} FOR UPDATE"
+    async with await psycopg.AsyncConnection.connect(url) as other, other.transaction():
+        # The other one waits longer than the writer, so the writer is chosen.
+        await other.execute("SET LOCAL deadlock_timeout = '60s'")
+        await other.execute(lock.format(1).encode())
+        waiting: list[asyncio.Task[object]] = []
+
+        async def cross() -> None:
+            async with database.transaction() as transaction:
+                await transaction.script(lock.format(0))
+                crossing = asyncio.create_task(other.execute(lock.format(0).encode()))
+                waiting.append(crossing)
+                await transaction.script(lock.format(1))
+
+        with pytest.raises(DatabaseUnavailable, match="deadlock"):
+            await cross()
+        await waiting.pop()
+    await database.copy({"copy_quotes": quote()}, "feed_advance", move(0, 1))
+    ((count,),) = await ask(url, "SELECT count(*) FROM market.quotes")
+    assert count == 1
+
+
+async def test_a_pool_that_is_used_up_is_an_absence(
+    postgres: RunningPostgres, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault D4: no connection within the time allowed; once one is back, it serves."""
+    monkeypatch.setattr(pool, "_TAKE_S_MAX", 0.2)
+    database = Database(
+        postgres.url("feed_writer"),
+        name="test",
+        settings=DatabaseSettings.model_construct(pool_max=1),
+        metrics=metrics,
+    )
+    await database.open()
+    try:
+        async with database.transaction():
+            with pytest.raises(DatabaseUnavailable, match="no database connection"):
+                await database.copy({}, "feed_advance", move(0, 1))
+        assert await database.is_healthy()
+    finally:
+        await database.close()
+
+
+async def test_too_many_connections_are_no_refusal_of_the_role(
+    postgres: RunningPostgres, database: Database
+) -> None:
+    """Fault D4: a role at its limit of connections is let in later; its rights are not wrong."""
+    async with crowded(postgres):
+        with pytest.raises(DatabaseUnavailable, match="too many connections"):
+            await database.reopen()
+    await database.reopen()
+    await database.copy({"copy_quotes": quote()}, "feed_advance", move(0, 1))
+    assert await rows(postgres) == (1, 1)
+
+
+async def test_a_role_that_is_not_there_is_refused(postgres: RunningPostgres) -> None:
+    """S13: a login that will never be right is told apart from one that may be later."""
+    url = postgres.url("feed_writer").replace("spark_feed_writer", "spark_nobody")
+    with pytest.raises(AuthorisationError, match="refuses the login"):
+        async with connected(url):
+            pass

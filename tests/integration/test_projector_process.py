@@ -21,6 +21,7 @@ from spark.consumers.projector_batch import SOURCES
 from spark.ops.rebuild import compare, rebuild
 from spark.worker.spans import read_through
 from tests.database import ask, connected, make_tables
+from tests.hindered import silent
 from tests.projecting import dumped, in_order, projecting, texts
 from tests.projection import NUMBER, Past, interleaved, projected, random_past
 from tests.records import connected as logged_in
@@ -164,6 +165,29 @@ async def test_healthz_follows_the_database(
         finally:
             postgres.start()
         await answers(session, tmp_path, 200)
+
+
+async def test_a_silent_database_is_told_of_and_gets_each_row_once(
+    kafka: RunningKafka, postgres: RunningPostgres, tmp_path: Path
+) -> None:
+    """Faults D1, N2: stopped, its connections open: 503 all the same, and then each row once."""
+    chance = random.Random(25)
+    past = random_past(chance, 60)
+    parts = in_parts(list(interleaved(past.records(), chance)), 2)
+    async with (
+        logged_in(kafka.login("broker")) as bus,
+        process(kafka, postgres, tmp_path),
+        aiohttp.ClientSession() as session,
+    ):
+        async with moving(postgres):
+            await append(bus, parts[0])
+        async with silent(postgres):
+            await append(bus, parts[1])
+            await answers(session, tmp_path, 503)
+        await all_projected(postgres, past, tmp_path)
+        await answers(session, tmp_path, 200)
+        await assert_equal(bus, postgres)
+    assert "HaltError" not in (tmp_path / "log").read_text()
 
 
 async def test_a_topic_made_anew_on_the_broker_halts(

@@ -26,7 +26,7 @@ from spark.bench.jury.limits import Caps, CapWatch
 from spark.bench.jury.tables import MARKET, MarketRows
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Bus, Pace, Partition
-from spark.db.pool import Database
+from spark.db.pool import WHOLE_TABLES_S_MAX, Database
 from spark.embedded.roles import MIGRATE
 from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable, VenueUnavailable
@@ -220,7 +220,13 @@ class Jury:
 
     async def _tables(self) -> list[str]:
         url = self._stack.database_url(MIGRATE)
-        database = Database(url, name="jury", settings=DatabaseSettings(), metrics=Metrics("jury"))
+        database = Database(
+            url,
+            name="jury",
+            settings=DatabaseSettings(),
+            metrics=Metrics("jury"),
+            answer_s_max=WHOLE_TABLES_S_MAX,
+        )
         await database.open()
         try:
             found = await tables.market_rows(database)
