@@ -20,8 +20,8 @@ from spark.bus.port import Pace, Partition, Record
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable
-from spark.events import OrderAcked
-from spark.names import Role
+from spark.events import IntentRefused, OrderAcked
+from spark.names import Reason, Role
 from tests.aftermath import NUMBER, event_of
 
 _STRATEGY: Final = "strategy-demo"
@@ -29,6 +29,7 @@ _POLL_S: Final = 0.02
 #: How long anything that is waited for may take.
 _WAIT_S_MAX: Final = 90.0
 _ACKS: Final = 20
+_REFUSALS: Final = 20
 _READ_MS: Final = 500
 #: What each stage writes, and how many records prove that it works.
 _OUTPUT: Final = {
@@ -122,6 +123,19 @@ class Ordeal:
             return left <= 0
 
         await self._watch(Partition(topics.EVENTS, NUMBER), see)
+
+    async def refused(self, code: Reason) -> None:
+        """Wait until the guardrail refused some more orders for a reason."""
+        left = _REFUSALS
+
+        def see(record: Record) -> bool:
+            nonlocal left
+            event = event_of(record)
+            if isinstance(event, IntentRefused):
+                left -= any(one.code is code for one in event.reasons)
+            return left <= 0
+
+        await self._watch(Partition(topics.DECISIONS, NUMBER), see)
 
     async def written(self, partition: Partition, count: int) -> None:
         """Wait until a partition holds so many records more than now."""

@@ -2,8 +2,9 @@
 The broker's disk runs full under load, and has room again: what everybody does, on a real one.
 
 Kafka ends with its first write that does not fit. While there is no room it is not started,
-and says why; nobody can claim, so nobody sends. With room it comes back, and so does everything.
-The exchange's own ledger judges.
+and says why; nobody can claim, so nobody sends. An operator kills meanwhile. With room it comes
+back, and so does everything, but for the orders: these wait for people. The exchange's own
+ledger judges.
 """
 
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -39,7 +41,7 @@ from spark.embedded.plan import SimulatorOptions
 from spark.embedded.processes import DEMO, KAFKA, processes_of
 from spark.embedded.throwaway import Throwaway, ThrowawayOptions
 from spark.events import OrderClaimed
-from spark.names import Role, Venue
+from spark.names import Action, Reason, Role, Venue
 from tests.aftermath import event_of
 from tests.disks import small_disk_or_skip
 from tests.gathering import Records, read_on
@@ -75,12 +77,16 @@ class Told:
 
     #: While the disk was full, after everybody had noticed.
     status: Said = field(init=False)
+    #: What `spark kill` said then, and the files in the latch directory after it.
+    killed: Said = field(init=False)
+    latched: list[str] = field(init=False)
     broker: ChildStatus = field(init=False)
     processes: list[ChildStatus] = field(init=False)
     broker_log: str = field(init=False)
-    #: By the wall clock: the broker is known to be gone, and there is room again.
+    #: By the wall clock: the broker is known to be gone, there is room again, people may resume.
     gone_ns: int = 0
     freed_ns: int = 0
+    resumed_ns: int = 0
     #: After there was room again.
     children: tuple[ChildStatus, ...] = ()
     is_quiet: bool = False
@@ -119,21 +125,23 @@ async def told() -> AsyncIterator[Told]:
 async def _story(work: Attended, ordeal: Ordeal) -> Told:
     told, stack = Told(), ordeal.stack
     ballast = stack.home.root / "kafka" / "ballast"
-    async with beside(work.mind()):
-        async with beside(Load(stack, _VENUES, 1, rate=_RATE).run()):
+    async with beside(Load(stack, _VENUES, 1, rate=_RATE).run()):
+        async with beside(work.mind()):
             await ordeal.acked()
             await until(partial(_is_refused, ordeal, ballast), "the broker is not started")
             told.gone_ns = time.time_ns()
             await until(partial(_do_all_wait, ordeal), "everybody waits for the broker")
-            told.status = _status(stack)
-            told.broker = ordeal.child(KAFKA)
-            told.processes = [ordeal.child(name) for name in work.scene.processes()]
-            told.broker_log = stack.home.log_of(KAFKA).read_text()
-            told.freed_ns = time.time_ns()
-            ballast.unlink()
-            for name in work.scene.processes():
-                await work.scene.awake(name, told.freed_ns / 1e6)
+        # Nobody minds the stack now, so nobody resumes anything.
+        _look(work, ordeal, told)
+        told.freed_ns = time.time_ns()
+        ballast.unlink()
+        for name in work.scene.processes():
+            await work.scene.awake(name, told.freed_ns / 1e6)
+        await ordeal.refused(Reason.KILL_SWITCH_ACTIVE)
+        told.resumed_ns = time.time_ns()
+        async with beside(work.mind()):
             await ordeal.acked()
+    async with beside(work.mind()):
         told.is_quiet = await work.judge.quiet(_QUIET_S_MAX)
         told.verdict = await work.judge.verdict()
     told.children = stack.state.children
@@ -142,6 +150,17 @@ async def _story(work: Attended, ordeal: Ordeal) -> Told:
     await read_on(ordeal.bus, [partition], known)
     told.events = known[partition]
     return told
+
+
+def _look(work: Attended, ordeal: Ordeal, told: Told) -> None:
+    """Look around while the disk is full, and kill."""
+    stack = ordeal.stack
+    told.status = _said(stack, "status")
+    told.broker = ordeal.child(KAFKA)
+    told.processes = [ordeal.child(name) for name in work.scene.processes()]
+    told.broker_log = stack.home.log_of(KAFKA).read_text()
+    told.killed = _said(stack, "kill", "--reason", "a full disk", "--wait", "1s", "--json")
+    told.latched = [entry.name for entry in stack.home.kill.iterdir()]
 
 
 def _is_refused(ordeal: Ordeal, ballast: Path) -> bool:
@@ -162,9 +181,9 @@ def _do_all_wait(ordeal: Ordeal) -> bool:
     )
 
 
-def _status(stack: Throwaway) -> Said:
+def _said(stack: Throwaway, *words: str) -> Said:
     done = subprocess.run(
-        [sys.executable, "-m", "spark", "status"],
+        [sys.executable, "-m", "spark", *words],
         env={"PATH": os.environ["PATH"], "SPARK_HOME": str(stack.anchor.root)},
         capture_output=True,
         timeout=60,
@@ -210,22 +229,52 @@ async def test_k2_nothing_is_sent_that_is_not_claimed_on_the_log(told: Told) -> 
 
     Faults K2 and A1.
     """
-    claimed_ns = {
-        event.client_order_id: record.timestamp_ms * 1_000_000
-        for record in told.events
-        if isinstance(event := event_of(record), OrderClaimed)
-    }
-    places = [
-        line
-        for line in told.ledger
-        if line["kind"] == "request" and (line["method"], line["path"]) == ("POST", "/api/v3/order")
-    ]
+    claimed_ns = _claimed_ns(told, Action.PLACE)
+    places = _requests(told, "POST")
     assert {one["client_order_id"] for one in places} <= claimed_ns.keys()
     assert [one for one in claimed_ns.values() if told.gone_ns <= one < told.freed_ns] == []
     late = [one for one in places if told.gone_ns <= one["at_ns"] < told.freed_ns]
     assert all(claimed_ns[one["client_order_id"]] < told.gone_ns for one in late)
     assert [one for one in places if one["at_ns"] < told.gone_ns]
     assert [one for one in places if one["at_ns"] >= told.freed_ns], "it goes on"
+
+
+async def test_k2_no_cancel_leaves_while_nothing_can_be_claimed(told: Told) -> None:
+    """Fault K2, R2: cancels are claimed on the log too: but for those in flight none leaves."""
+    claimed_ns = _claimed_ns(told, Action.CANCEL)
+    cancels = _requests(told, "DELETE")
+    assert [one for one in claimed_ns.values() if told.gone_ns <= one < told.freed_ns] == []
+    late = [one for one in cancels if told.gone_ns <= one["at_ns"] < told.freed_ns]
+    assert all(claimed_ns[one["client_order_id"]] < told.gone_ns for one in late)
+    assert [one for one in cancels if one["at_ns"] < told.gone_ns]
+
+
+async def test_k2_a_kill_on_a_full_disk_holds_until_people_resume(told: Told) -> None:
+    """Fault K2, S10: the file is enough: with room again nobody places, until people resume."""
+    assert told.killed.code == ExitCode.UNAVAILABLE
+    killed = orjson.loads(told.killed.text)
+    assert killed["offset"] is None
+    assert told.latched == [killed["halt"]]
+    places = _requests(told, "POST")
+    assert [one for one in places if told.freed_ns <= one["at_ns"] < told.resumed_ns] == []
+    assert [one for one in places if one["at_ns"] >= told.resumed_ns], "it goes on"
+
+
+def _claimed_ns(told: Told, action: Action) -> dict[str, int]:
+    """Say when each order's first request was claimed: a cancel may be asked for again."""
+    return {
+        event.client_order_id: record.timestamp_ms * 1_000_000
+        for record in reversed(told.events)
+        if isinstance(event := event_of(record), OrderClaimed) and event.action is action
+    }
+
+
+def _requests(told: Told, method: str) -> list[dict[str, Any]]:
+    return [
+        line
+        for line in told.ledger
+        if line["kind"] == "request" and (line["method"], line["path"]) == (method, "/api/v3/order")
+    ]
 
 
 async def test_k2_with_room_everything_comes_back_by_itself(told: Told) -> None:
