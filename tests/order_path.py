@@ -9,7 +9,7 @@ exchange's own ledger.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -288,9 +288,17 @@ class OrderPath:
 @asynccontextmanager
 async def order_path(
     bus_of: Callable[[str], Bus],
+    *,
+    missing: Collection[Role] = (),
     **options: Any,  # noqa: ANN401  (fields of OrderPath)
 ) -> AsyncIterator[OrderPath]:
-    """Open an exchange and what a test needs; no stage is started."""
+    """
+    Open an exchange and what a test needs; no stage is started.
+
+    Args:
+        missing: auditor or account feed, where the test starts it itself.
+
+    """
     # A socket's path is short, and pytest's directories are not.
     directory = Path(tempfile.mkdtemp(prefix="spk-"))
     (directory / "kill.d").mkdir()
@@ -319,7 +327,7 @@ async def order_path(
                 **options,
             )
             try:
-                async with surroundings(bus):
+                async with surroundings(bus, missing=missing):
                     yield path
             finally:
                 await path.close()

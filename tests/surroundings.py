@@ -6,7 +6,7 @@ for order paths that run without these parts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Final
@@ -95,8 +95,10 @@ async def take_accounts(writer: Writer) -> dict[AccountId, int]:
     return dict(zip(ACCOUNT_PARTITION, await writer.write(fences), strict=True))
 
 
-async def say_once(writer: Writer, epochs: Mapping[AccountId, int]) -> None:
-    """Write all of it."""
+async def say_once(
+    writer: Writer, epochs: Mapping[AccountId, int], *, missing: Collection[Role] = ()
+) -> None:
+    """Write all of it, but for what is said by roles that are there themselves."""
     now_ns = SystemClock().wall_ns()
     agreed = [
         Outgoing(
@@ -106,25 +108,30 @@ async def say_once(writer: Writer, epochs: Mapping[AccountId, int]) -> None:
         )
         for account, epoch in epochs.items()
     ]
-    said: Sequence[tuple[str, Event]] = [
-        (AUDIT_PULSE, auditor_pulsed(now_ns)),
-        *((RISK_EQUITY, marked) for marked in equity_marked(now_ns)),
-    ]
+    said: list[tuple[str, Event]] = [(RISK_EQUITY, marked) for marked in equity_marked(now_ns)]
+    if Role.AUDITOR not in missing:
+        said.append((AUDIT_PULSE, auditor_pulsed(now_ns)))
     rest = [Outgoing(Partition(topic, 0), None, encode(one)) for topic, one in said]
     await writer.write([*agreed, *rest])
 
 
 @asynccontextmanager
-async def surroundings(bus: Bus) -> AsyncIterator[None]:
-    """Say it now and again while the body runs, as somebody who may write everything."""
+async def surroundings(bus: Bus, *, missing: Collection[Role] = ()) -> AsyncIterator[None]:
+    """
+    Say it now and again while the body runs, as somebody who may write everything.
+
+    Args:
+        missing: auditor or account feed, where a test runs it and nobody may speak for it.
+
+    """
     writer = await bus.writer([AUDIT_PULSE, RISK_EQUITY, ACCOUNT_EVENTS])
-    epochs = await take_accounts(writer)
-    await say_once(writer, epochs)
+    epochs = {} if Role.ACCOUNT_FEED in missing else await take_accounts(writer)
+    await say_once(writer, epochs, missing=missing)
 
     async def repeat() -> None:
         while True:
             await asyncio.sleep(PERIOD_S)
-            await say_once(writer, epochs)
+            await say_once(writer, epochs, missing=missing)
 
     task = asyncio.create_task(repeat(), name="surroundings")
     try:

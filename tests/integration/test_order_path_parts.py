@@ -1,0 +1,87 @@
+"""
+The order path with a real auditor or account feed beside it: without their word nothing new.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from spark.bus.memory import MemoryBus
+from spark.bus.port import Bus
+from spark.events import (
+    IntentRefused,
+    OrderCancelled,
+    PlaceOrder,
+)
+from spark.names import Reason, Role
+from tests.held_bus import HeldBus
+from tests.made import SECOND_NS
+from tests.order_path import OrderPath, memory_log, order_path, served
+from tests.start import PATIENT
+from tests.tape import PATIENCE_S
+
+_AUDITED: Final = replace(PATIENT, audit_lag_ns_max=2 * SECOND_NS)
+_AGAIN_S: Final = 0.1
+
+
+@pytest.fixture
+def held() -> dict[str, HeldBus]:
+    """The first auditor's bus."""
+    return {}
+
+
+@pytest.fixture
+async def audited(held: dict[str, HeldBus]) -> AsyncIterator[tuple[OrderPath, PlaceOrder]]:
+    """An order path with an auditor of its own, and an order that rests."""
+    log = memory_log()
+
+    def bus(principal: str) -> Bus:
+        if principal != Role.AUDITOR or principal in held:
+            return MemoryBus(log)
+        return held.setdefault(principal, HeldBus(MemoryBus(log)))
+
+    async with order_path(bus, missing={Role.AUDITOR}, limits=_AUDITED) as path:
+        await path.up()
+        await path.up(Role.AUDITOR)
+        yield path, await served(path)
+
+
+async def refused(path: OrderPath, code: Reason) -> None:
+    """Ask until the guardrail refuses for a reason."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            order = path.order()
+            await path.ask(order)
+            decided = await path.decided(order)
+            if isinstance(decided, IntentRefused) and code in {one.code for one in decided.reasons}:
+                return
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def test_a3_an_auditor_that_is_stopped_stops_places_and_no_cancel(
+    audited: tuple[OrderPath, PlaceOrder], held: dict[str, HeldBus]
+) -> None:
+    """Fault A3, B9: behind for longer than the limit, nothing new is approved until it goes on."""
+    path, resting = audited
+    held[Role.AUDITOR].hold()
+    await refused(path, Reason.AUDIT_LAG_EXCEEDED)
+    await path.ask(path.cancel(resting))
+    await path.hear(resting, OrderCancelled)
+    held[Role.AUDITOR].release()
+    await served(path)
+
+
+async def test_a3_an_auditor_that_was_killed_stops_places_until_its_successor_is_there(
+    audited: tuple[OrderPath, PlaceOrder],
+) -> None:
+    """Fault A3, B9, R11: the order path goes on with cancels alone, and by itself with places."""
+    path, resting = audited
+    await path.stage(Role.AUDITOR).crash()
+    await refused(path, Reason.AUDIT_LAG_EXCEEDED)
+    await path.ask(path.cancel(resting))
+    await path.hear(resting, OrderCancelled)
+    await path.restart(Role.AUDITOR)
+    await served(path)
