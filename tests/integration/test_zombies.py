@@ -13,9 +13,11 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -24,8 +26,9 @@ from spark.bench.caps import WIDE_CAPS
 from spark.bus.kafka import KafkaBus
 from spark.bus.port import Partition, Record
 from spark.codec import decode
+from spark.embedded.child import ChildState
 from spark.embedded.plan import SimulatorOptions
-from spark.embedded.processes import processes_of
+from spark.embedded.processes import SIMULATORS, processes_of
 from spark.embedded.roles import MIGRATE
 from spark.embedded.throwaway import Throwaway, ThrowawayOptions, throwaway
 from spark.errors import FencedError
@@ -46,6 +49,8 @@ _WAIT_S_MAX: Final = 90.0
 _POLL_S: Final = 0.1
 #: Longer than a pulse is good for, shorter than an approval.
 _ASLEEP_S: Final = 5.0
+#: Requests that were signed and not taken when a machine pauses.
+_IN_HAND: Final = 5
 #: Who takes its outputs by a fence, and where one of these stands.
 FENCED: Final = {
     Role.GUARDRAIL: topics.DECISIONS,
@@ -90,6 +95,14 @@ class Stage:
     def said(self, role: Role, since: int) -> str:
         """Give what the stack's own instance printed since then."""
         return self.stack.home.log_of(role).read_bytes()[since:].decode()
+
+    def sleepers(self, *, but: int) -> list[int]:
+        """List the pids of all that runs here, servers included, exchanges and one not."""
+        exchanges = set(SIMULATORS.values())
+        pids = [pid for name, pid in self.stack.pids().items() if name not in exchanges]
+        # A database has a process for each connection.
+        below = [one.pid for pid in pids for one in psutil.Process(pid).children(recursive=True)]
+        return [pid for pid in (*pids, *below) if pid != but]
 
     def log_size(self, role: Role) -> int:
         """Remember where its log ends now."""
@@ -221,20 +234,41 @@ async def test_s9_a_gateway_that_wakes_sends_nothing_of_before(stage: Stage) -> 
     assert stage.ordeal.child(Role.GATEWAY).restarts == gateway.restarts
     # First, so that whatever arrived is on the log.
     arrived = [one["client_order_id"] for one in await _places(stage) if one["at_ns"] >= woke_ns]
-    sealed_ms = {
-        event.client_order_id: record.timestamp_ms
-        for record in await stage.read(Partition(topics.SIGNED, 0))
-        if isinstance(event := _event(record), RequestSealed) and event.action is Action.PLACE
-    }
+    sealed_ms = await _sealed_ms(stage)
     assert arrived, "it goes on with what is new"
     assert min(sealed_ms[order] for order in arrived) >= woke_ns // 1_000_000
-    over = [
-        event
-        for record in await stage.read(Partition(topics.EVENTS, 0))
-        if isinstance(event := _event(record), RequestNotSent)
-        and any(reason.code is Reason.LEASE_OVER for reason in event.reasons)
-    ]
-    assert over, "what it had in hand, it says, was not sent"
+    assert await _left_over(stage), "what it had in hand, it says, was not sent"
+
+
+async def test_c2_a_machine_that_pauses_sends_nothing_of_before(stage: Stage) -> None:
+    """
+    Fault C2, S9: everything but the exchanges stops for longer than the lease, and wakes at once.
+
+    The guardrail's pulses stop with the gateway, and wake with it: the gap is seen all the same.
+    """
+    gateway = stage.ordeal.child(Role.GATEWAY)
+    assert gateway.pid is not None
+    sleepers = [gateway.pid, *stage.sleepers(but=gateway.pid)]
+    try:
+        os.kill(gateway.pid, signal.SIGSTOP)
+        # Something is in its hands, whatever moment this is.
+        await stage.ordeal.written(Partition(topics.SIGNED, 0), _IN_HAND)
+        for pid in sleepers[1:]:
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(_ASLEEP_S)
+    finally:
+        woke_ns = time.time_ns()
+        for pid in sleepers:
+            os.kill(pid, signal.SIGCONT)
+    await stage.ordeal.acked()
+    arrived = {one["client_order_id"] for one in await _places(stage) if one["at_ns"] >= woke_ns}
+    sealed_ms = await _sealed_ms(stage)
+    before = {order for order, at_ms in sealed_ms.items() if at_ms < woke_ns // 1_000_000}
+    assert arrived, "it goes on with what is new"
+    assert arrived <= sealed_ms.keys()
+    assert arrived & before == set()
+    assert await _left_over(stage) & before, "what it had in hand, it says, was not sent"
+    await until(partial(_do_all_serve, stage), "everybody serves")
 
 
 async def test_s8_nothing_that_a_zombie_wrote_is_believed(stage: Stage) -> None:
@@ -297,6 +331,29 @@ async def _places(stage: Stage) -> list[dict[str, Any]]:
         for one in entries
         if one["kind"] == "request" and (one["method"], one["path"]) == ("POST", "/api/v3/order")
     ]
+
+
+async def _sealed_ms(stage: Stage) -> dict[str, int]:
+    """Say when each place was sealed, by the log's clock."""
+    return {
+        event.client_order_id: record.timestamp_ms
+        for record in await stage.read(Partition(topics.SIGNED, 0))
+        if isinstance(event := _event(record), RequestSealed) and event.action is Action.PLACE
+    }
+
+
+async def _left_over(stage: Stage) -> set[str]:
+    """Name the places that the gateway did not send because its lease was over."""
+    return {
+        event.client_order_id
+        for record in await stage.read(Partition(topics.EVENTS, 0))
+        if isinstance(event := _event(record), RequestNotSent)
+        and any(reason.code is Reason.LEASE_OVER for reason in event.reasons)
+    }
+
+
+def _do_all_serve(stage: Stage) -> bool:
+    return {child.state for child in stage.stack.state.children} == {ChildState.READY}
 
 
 def _event(record: Record) -> Any:  # noqa: ANN401  (any event)

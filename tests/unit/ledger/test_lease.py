@@ -135,6 +135,19 @@ def test_c1_a_wall_clock_that_was_set_back_makes_nothing_fresh(heard: Heard) -> 
     assert heard.refusal() == "3000 ms"
 
 
+def test_c2_a_machine_that_was_suspended_finds_its_lease_over_by_the_wall_clock(
+    heard: Heard,
+) -> None:
+    """Fault C2, S9: its monotonic clock stood still; what was sealed before stays unsent."""
+    before_ns = heard.clock.wall_ns()
+    heard.clock.step_wall(30 * SECOND_NS)
+    assert heard.refusal(before_ns) == "30000 ms"
+    assert heard.refusal() == "30000 ms"
+    heard.pulse()
+    assert heard.refusal(before_ns) == "older than the last gap"
+    assert heard.refusal() is None
+
+
 def test_s9_a_pulse_that_was_held_back_is_as_old_as_its_writer_says(heard: Heard) -> None:
     """S9: who owns the broker may stamp an old pulse anew, but not what is under its tag."""
     held = pulse_written(pulsed(heard.clock.wall_ns() + 1, epoch=5))
