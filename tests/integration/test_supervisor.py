@@ -122,7 +122,7 @@ async def test_a_killed_child_is_ready_again(bench: Bench) -> None:
 
 async def test_a_killed_child_is_ready_again_on_a_full_disk(bench: Bench) -> None:
     """
-    K2: where the children cannot be written down, they are healed all the same.
+    Fault K2: where the children cannot be written down, they are healed all the same.
     """
     with small_disk_or_skip(bench.home.run, 64 * 1024):
         bench.supervisor.start(bench.child("a", f"READY; {_SLEEP}"))

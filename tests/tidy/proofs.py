@@ -20,9 +20,8 @@ _NUMBER: Final = re.compile(r"\b([RS]\d{1,2})\b")
 _TRAPS: Final = re.compile(r"\btraps? (\d{1,2}(?:(?:, | and )\d{1,2})*)", re.IGNORECASE)
 #: `fault K1`, `faults P4, V1 and N4`: what goes wrong in operation.
 _FAULTS: Final = re.compile(
-    r"\bfaults? ([A-Z]\d{1,2}\b(?:(?:, | and )[A-Z]\d{1,2}\b)*)", re.IGNORECASE
+    r"\bfault [A-Z]\d{1,2}\b|\bfaults [A-Z]\d{1,2}(?:(?:, | and )[A-Z]\d{1,2})*\b", re.IGNORECASE
 )
-
 ALL: Final = RULES | TRAPS | FAULTS
 
 

@@ -79,7 +79,7 @@ def test_what_is_written_is_read(home: Home) -> None:
 
 def test_what_has_changed_is_read_though_the_disk_is_full(home: Home) -> None:
     """
-    K2, I18: whoever ended on a full disk is not called ready for want of room to say so.
+    I18, fault K2: whoever ended on a full disk is not called ready for want of room to say so.
     """
     broker = ChildStatus(
         name="kafka",

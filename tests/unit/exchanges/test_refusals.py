@@ -61,7 +61,7 @@ def test_what_btcturk_says(status: int, message: str, subject: Subject | None) -
 
 
 def test_a_limit_is_about_the_rate_however_it_is_told() -> None:
-    """V3: by the one code that evidence has for it, or by its status."""
+    """Fault V3: by the one code that evidence has for it, or by its status."""
     found = binance.classify(418, b"", retry_after_s=3)
     assert isinstance(found, RateLimited)
     assert subject_of("RATE_LIMIT", 400) is Subject.RATE
@@ -69,6 +69,6 @@ def test_a_limit_is_about_the_rate_however_it_is_told() -> None:
 
 
 def test_each_word_for_a_refused_key_is_one_of_an_exchange() -> None:
-    """V7: a token that no adapter gives would never be seen."""
+    """Fault V7: a token that no adapter gives would never be seen."""
     known = {*binance._TOKENS.values(), *btcturk.TOKENS}
     assert known >= KEY_CODES

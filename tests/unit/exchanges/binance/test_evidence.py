@@ -182,12 +182,12 @@ def test_an_answer_about_another_order_proves_nothing(answer: Accepted[OrderRepl
     ],
 )
 def test_an_echo_counts_as_far_as_it_goes(answer: Accepted[OrderReply]) -> None:
-    """V5: what the venue does not repeat is not compared; how it writes a number is its own."""
+    """Fault V5: what is not repeated is not compared; how a number is written is its own."""
     assert of_place(answer, about(), TIMES).answer is Answer.DEFINITE
 
 
 def test_a_market_order_is_echoed_with_a_price_and_a_time_that_nobody_asked_for() -> None:
-    """V5, exchanges.md §2.3: its price is 0 and its time in force GTC; its quantity is ours."""
+    """Fault V5, exchanges.md §2.3: price 0 and GTC are its own; the quantity is ours."""
     asked = about(order_type=OrderType.MARKET, time_in_force=None, price=None)
     echo = progress(VenueStatus.FILLED, "1", "10", order_type="MARKET", price=Decimal(0))
     assert of_place(reply(echo, trade(1, "1")), asked, TIMES).answer is Answer.DEFINITE

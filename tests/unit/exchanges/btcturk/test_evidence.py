@@ -99,12 +99,12 @@ def test_an_echo_of_another_order_proves_nothing(changes: dict[str, object]) -> 
 
 @pytest.mark.parametrize("changes", [{"method": ""}, {"quantity": None}, {"price": None}])
 def test_an_echo_counts_as_far_as_it_goes(changes: dict[str, object]) -> None:
-    """V5: what the venue leaves out is not compared."""
+    """Fault V5: what the venue leaves out is not compared."""
     assert of_place(submitted(**changes), ABOUT, TIMES).answer is Answer.DEFINITE
 
 
 def test_of_a_market_sale_no_price_is_compared() -> None:
-    """V5, exchanges.md §1.6: the venue ignores its price, and echoes what it likes."""
+    """Fault V5, exchanges.md §1.6: the venue ignores its price, and echoes what it likes."""
     sale = replace(ABOUT, side=Side.SELL, order_type=OrderType.MARKET, price=None)
     echo = submitted(side=Side.SELL, method="market", price=Decimal(0))
     assert of_place(echo, sale, TIMES).answer is Answer.DEFINITE

@@ -97,7 +97,7 @@ def test_a_place_names_its_client_id_as_the_venue_does() -> None:
 
 @pytest.mark.parametrize("name", ["method", "price", "quantity"])
 def test_an_echo_may_lack_a_term(name: str) -> None:
-    """V5: left out, or null, it says nothing; of another form it is no reply."""
+    """Fault V5: left out, or null, it says nothing; of another form it is no reply."""
     lacking = submitted({key: value for key, value in REPLY.items() if key != name})
     assert lacking == submitted({**REPLY, name: None})
     assert lacking != submitted(REPLY)
