@@ -171,11 +171,15 @@ async def compare_with_log(bus: Bus, progress: Progress) -> int:
         compared += 1
         progress(compared, total)
 
-    starts = await bus.starts(list(wanted))
+    starts, ends = await bus.starts(list(wanted)), await bus.ends(list(wanted))
     for partition, lines in wanted.items():
         if starts[partition] > min(lines):
             raise IntegrityError(
                 f"{partition} starts at {starts[partition]}; {min(lines)} was audited and is gone"
+            )
+        if ends[partition] <= max(lines):
+            raise IntegrityError(
+                f"{partition} ends at {ends[partition]}; {max(lines)} was audited and is gone"
             )
     spans = {partition: (min(lines), max(lines) + 1) for partition, lines in wanted.items()}
     await read_through(bus, spans, compare)
