@@ -18,6 +18,9 @@ from spark.events import (
     SigningSkipped,
 )
 from spark.names import Reason, Role
+from spark.ops.audit_explain import explain
+from spark.ops.replay_decisions import Window, replay_partition
+from tests import keyed
 from tests.halting import (
     PARTS,
     Firsts,
@@ -90,3 +93,32 @@ async def test_k9_a_kill_that_nobody_here_can_read_is_obeyed_until_people_resume
     assert len(await path.requests()) == 1
     await heard(path, await resumed(path, (kill, offset)))
     await acked(path)
+
+
+async def test_k9_replay_and_explanation_read_it_as_the_stages_did(path: OrderPath) -> None:
+    """Fault K9, R15: decisions made under it are made again, and an order's life tells of it."""
+    resting = path.order()
+    await path.ask(resting)
+    await path.hear(resting, OrderAcked)
+    (offset,) = await path.write(Outgoing(Partition(topics.CONTROL_HALT, 0), None, b"rubbish"))
+    await confirmed(path, f"unreadable-control.halt-{offset}")
+    late = path.order()
+    await path.ask(late, path.cancel(resting))
+    await path.hear(late, IntentRefused, topics.DECISIONS)
+    await path.hear(resting, OrderCancelled)
+    await path.tape.catch_up()
+    bus = path.bus_of("broker")
+    try:
+        outcome = await replay_partition(
+            bus, keyed.people(), 0, window=Window(), progress=lambda _: None
+        )
+        life = await explain(bus, resting.intent_id)
+    finally:
+        await bus.close()
+    assert outcome.first is None
+    assert outcome.identical == outcome.decisions == 3
+    assert life is not None
+    (told,) = [one for one in life.told if one.place == f"{topics.CONTROL_HALT}/0@{offset}"]
+    assert told.words == (
+        "every account killed by somebody (unreadable): a record that this version cannot read"
+    )
