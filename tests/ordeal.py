@@ -6,10 +6,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import orjson
@@ -20,8 +20,8 @@ from spark.bus.port import Pace, Partition, Record
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable
-from spark.events import IntentRefused, OrderAcked
-from spark.names import Reason, Role
+from spark.events import IntentRefused, OrderAcked, OrderFilled
+from spark.names import Reason, Role, Venue
 from tests.aftermath import NUMBER, event_of
 
 _STRATEGY: Final = "strategy-demo"
@@ -30,6 +30,7 @@ _POLL_S: Final = 0.02
 _WAIT_S_MAX: Final = 90.0
 _ACKS: Final = 20
 _REFUSALS: Final = 20
+_FILLS: Final = 3
 _READ_MS: Final = 500
 #: What each stage writes, and how many records prove that it works.
 _OUTPUT: Final = {
@@ -54,14 +55,14 @@ class Ordeal:
         return next(child for child in self.stack.state.children if child.name == name)
 
     @asynccontextmanager
-    async def loaded(self, rate: float) -> AsyncIterator[None]:
-        """Send places and cancels while the body runs."""
+    async def loaded(self, rate: float, *, trading: Sequence[Venue] = ()) -> AsyncIterator[None]:
+        """Send places and cancels while the body runs; at these exchanges some of them trade."""
         load = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "spark.bench.order_load"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
         )
-        config = {
+        config: dict[str, Any] = {
             "strategy": _STRATEGY,
             "uid": self.stack.state.uids.get(_STRATEGY),
             "bootstrap": self.stack.state.kafka_bootstrap,
@@ -70,6 +71,8 @@ class Ordeal:
             "rate": rate,
             "seconds": 3600,
         }
+        if trading:
+            config |= {"trading": list(trading), "seed": 1}
         assert load.stdin is not None
         load.stdin.write(orjson.dumps(config) + b"\n")
         await load.stdin.drain()
@@ -115,14 +118,21 @@ class Ordeal:
 
     async def acked(self) -> None:
         """Wait until the exchange acknowledged some more orders."""
-        left = _ACKS
+        await self._told(topics.EVENTS, OrderAcked, _ACKS)
+
+    async def filled(self) -> None:
+        """Wait until the account feed told of some more trades."""
+        await self._told(topics.ACCOUNT_EVENTS, OrderFilled, _FILLS)
+
+    async def _told(self, topic: str, kind: type, count: int) -> None:
+        left = count
 
         def see(record: Record) -> bool:
             nonlocal left
-            left -= isinstance(event_of(record), OrderAcked)
+            left -= isinstance(event_of(record), kind)
             return left <= 0
 
-        await self._watch(Partition(topics.EVENTS, NUMBER), see)
+        await self._watch(Partition(topic, NUMBER), see)
 
     async def refused(self, code: Reason) -> None:
         """Wait until the guardrail refused some more orders for a reason."""

@@ -112,7 +112,13 @@ class Gateway:
         ids = await check_partition_counts(
             wiring.bus, {name: topics.BY_NAME[name].partitions for name in names}
         )
-        holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids)
+        # Nothing it sends follows from these; a list of people that is not the others' shows.
+        settings = {
+            "mode": wiring.mode,
+            "endpoint": wiring.endpoint,
+            "people": wiring.halts.people.digest,
+        }
+        holder = Holder(role=_ROLE, instance=wiring.instance, topic_ids=ids, settings=settings)
         self._desks |= await at_once({n: self._take(writer, holder, n) for n in wiring.accounts})
         # To ends of after the fences: what was said before them is known when we are ready.
         words = await wiring.halts.read(wiring.bus)
