@@ -41,7 +41,7 @@ from spark.events import (
 from spark.exchanges.simulator.server import Options, Running, running
 from spark.guards.limits import Limits
 from spark.metrics import Metrics
-from spark.names import Role, Side, StrategyId, Symbol, TradingMode
+from spark.names import Reason, Role, Side, StrategyId, Symbol, TradingMode
 from spark.producers.intents import IntentWriter, OrderWish
 from tests import keyed
 from tests.leased import LEASE_NS
@@ -56,6 +56,8 @@ from tests.tape import PATIENCE_S, Tape
 _T = TypeVar("_T")
 STRATEGY: Final = StrategyId("strategy-demo")
 SIGNATURE_LIFE_NS: Final = 20 * SECOND_NS
+#: Between two questions that are asked until the answer is another.
+_AGAIN_S: Final = 0.1
 STAGES: Final = (Role.VENUE_WATCH, Role.GATEWAY, Role.SIGNER, Role.GUARDRAIL)
 
 
@@ -296,7 +298,7 @@ async def order_path(
     Open an exchange and what a test needs; no stage is started.
 
     Args:
-        missing: auditor or account feed, where the test starts it itself.
+        missing: roles around the path that the test starts, or speaks for, itself.
 
     """
     # A socket's path is short, and pytest's directories are not.
@@ -365,6 +367,18 @@ async def served(path: OrderPath) -> PlaceOrder:
         await path.tape.until(partial(_is_over, path, order))
         if path.tape.about(order, OrderAcked):
             return order
+
+
+async def refused(path: OrderPath, code: Reason) -> None:
+    """Ask until the guardrail refuses for a reason."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            order = path.order()
+            await path.ask(order)
+            decided = await path.decided(order)
+            if isinstance(decided, IntentRefused) and code in {one.code for one in decided.reasons}:
+                return
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _is_over(path: OrderPath, order: PlaceOrder) -> bool:

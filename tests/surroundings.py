@@ -121,7 +121,7 @@ async def surroundings(bus: Bus, *, missing: Collection[Role] = ()) -> AsyncIter
     Say it now and again while the body runs, as somebody who may write everything.
 
     Args:
-        missing: auditor or account feed, where a test runs it and nobody may speak for it.
+        missing: roles that a test runs, or speaks for, itself.
 
     """
     writer = await bus.writer([AUDIT_PULSE, RISK_EQUITY, ACCOUNT_EVENTS])
@@ -135,7 +135,7 @@ async def surroundings(bus: Bus, *, missing: Collection[Role] = ()) -> AsyncIter
 
     task = asyncio.create_task(repeat(), name="surroundings")
     try:
-        async with marking(bus):
+        async with marking(bus, missing=missing):
             yield
     finally:
         task.cancel()

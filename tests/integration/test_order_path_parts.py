@@ -2,7 +2,6 @@
 The order path with a real auditor or account feed beside it: without their word nothing new.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
@@ -22,12 +21,10 @@ from spark.events import (
 from spark.names import Reason, Role
 from tests.held_bus import HeldBus
 from tests.made import SECOND_NS
-from tests.order_path import OrderPath, in_memory, memory_log, order_path, served
+from tests.order_path import OrderPath, in_memory, memory_log, order_path, refused, served
 from tests.start import PATIENT
-from tests.tape import PATIENCE_S
 
 _AUDITED: Final = replace(PATIENT, audit_lag_ns_max=2 * SECOND_NS)
-_AGAIN_S: Final = 0.1
 _ORDERS: Final = 3
 
 
@@ -51,18 +48,6 @@ async def audited(held: dict[str, HeldBus]) -> AsyncIterator[tuple[OrderPath, Pl
         await path.up()
         await path.up(Role.AUDITOR)
         yield path, await served(path)
-
-
-async def refused(path: OrderPath, code: Reason) -> None:
-    """Ask until the guardrail refuses for a reason."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            order = path.order()
-            await path.ask(order)
-            decided = await path.decided(order)
-            if isinstance(decided, IntentRefused) and code in {one.code for one in decided.reasons}:
-                return
-            await asyncio.sleep(_AGAIN_S)
 
 
 async def test_a3_an_auditor_that_is_stopped_stops_places_and_no_cancel(
