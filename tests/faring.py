@@ -154,6 +154,15 @@ def judged(told: Told, now_ns: int = FARED_NS, control: Control | None = None) -
     )
 
 
+def overfilled() -> Told:
+    """Let an exchange fill one of one, and then a half more."""
+    told = Told()
+    life = told.acked(FARED_NS - 60 * SECOND_NS)
+    told.ends(life, life.filled("1", "1", "t1"), FARED_NS - 2 * SECOND_NS)
+    told.ends(life, life.filled("0.5", "1.5", "t2"), FARED_NS - SECOND_NS)
+    return told
+
+
 def key_refused(code: str = "REJECTED_MBX_KEY", status: int = 401) -> Told:
     """Let an exchange take an order, and then refuse the key of the next."""
     told = Told()

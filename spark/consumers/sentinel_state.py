@@ -19,12 +19,13 @@ from spark.events import (
     Event,
     Evidence,
     InstrumentPublished,
+    OrderFilled,
     PartitionFenced,
     PricesMarked,
 )
 from spark.ledger.control_state import Control
 from spark.ledger.equity import Peaks, UnpricedError, Valuation, mark_equity, marked_books
-from spark.ledger.health import Health, fold_approval, fold_outcome
+from spark.ledger.health import Health, fold_approval, fold_outcome, look_at_fill
 from spark.ledger.orders import CLOSED
 from spark.ledger.positions import Positions, fold_positions
 from spark.ledger.prices import PriceRules, Prices, fold_marks
@@ -147,6 +148,8 @@ def _fold_account(lane: Lane, place: Place, event: Event) -> None:
             # A fill after the end. Whatever came before it is the gateway's to tell: its
             # answers are what is counted, and one that was told sooner here would not be.
             fold_outcome(lane.health, event, offset=place.offset, appended_ns=place.appended_ns)
+        elif isinstance(event, OrderFilled):
+            look_at_fill(lane.health, event, place.appended_ns)
     elif isinstance(event, DifferenceFound | DifferenceClosed) and event.epoch == lane.feed_epoch:
         lane.differences = lane.differences or Differences(event.account)
         fold_difference(lane.differences, event)

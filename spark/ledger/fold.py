@@ -47,6 +47,8 @@ from spark.names import (
     TradingMode,
 )
 
+#: Begins an oddity that no state tells: more traded than was ordered.
+OVERFILL: Final = "overfill"
 _ZERO: Final = Decimal(0)
 _ACCOUNT_EVIDENCE: Final = (OrderAcked, OrderRejected, OrderFilled, OrderCancelled, OrderExpired)
 _LAPSES: Final = frozenset(
@@ -151,10 +153,10 @@ def fold_event(  # noqa: C901, PLR0912  (a case for each event)
         case OrderCancelled():
             orders.cancels.pop(IntentId(event.cancel_intent_id), None)
             order = _see(orders, event, Seen.CANCEL, appended_ns=appended_ns)
-            order.filled = max(order.filled, event.filled)
+            _traded(order, event.filled)
         case OrderExpired():
             order = _see(orders, event, Seen.EXPIRY, appended_ns=appended_ns)
-            order.filled = max(order.filled, event.filled)
+            _traded(order, event.filled)
         case _:
             return
 
@@ -293,6 +295,20 @@ def _fill(orders: Orders, event: OrderFilled, appended_ns: int) -> None:
         order.trades += (event.trade_id,)
         order.traded += event.quantity
     # Never a sum of all: executions may come in any order, and once more as one average.
-    order.filled = max(order.filled, event.cumulative, order.traded)
+    _traded(order, max(event.cumulative, order.traded))
     is_whole = order.filled >= event.order_quantity
     _see(orders, event, Seen.FULL_FILL if is_whole else Seen.PART_FILL, appended_ns=appended_ns)
+
+
+def _traded(order: Order, filled: Decimal) -> None:
+    """Take how much has traded; beyond what was ordered it counts as well, and is an alarm."""
+    if filled <= order.filled:
+        return
+    order.filled = filled
+    if found := overfill(order, filled):
+        order.odd += (found,)
+
+
+def overfill(order: Order, filled: Decimal) -> str:
+    """Say how much traded of how little; empty where it is no more than was ordered."""
+    return f"{OVERFILL} {filled} of {order.quantity}" if _ZERO < order.quantity < filled else ""

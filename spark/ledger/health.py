@@ -18,12 +18,13 @@ from spark.events import (
     OrderAcked,
     OrderApproved,
     OrderCancelled,
+    OrderFilled,
     OrderRejected,
     OutcomeUnknown,
     RequestNotSent,
 )
 from spark.exchanges.refusals import Subject, subject_of
-from spark.ledger.fold import Orders, fold_event, forget
+from spark.ledger.fold import OVERFILL, Orders, fold_event, forget, overfill
 from spark.ledger.orders import Seen
 from spark.names import BOOK_OF, Action, Book, ClientOrderId, IntentId, OrderState
 
@@ -38,7 +39,7 @@ _RESTART: Final = "restart"
 #: States from which a first answer comes.
 _UNANSWERED: Final = frozenset({OrderState.PENDING, OrderState.CLAIMED})
 _FILLS: Final = (f":{Seen.PART_FILL.value}", f":{Seen.FULL_FILL.value}")
-#: Odd fills, and refused keys, that are told of.
+#: Of each kind that is told one by one.
 _TOLD_MAX: Final = 20
 #: An order that was never claimed has had no end; that it is filled is another alarm.
 _NEVER_CLAIMED: Final = f"{OrderState.PENDING.value}:"
@@ -82,6 +83,8 @@ class Health:
     acked_ns: dict[ClientOrderId, int] = field(default_factory=dict)
     #: Fills that no order could have, with what the table said.
     odd: list[Told] = field(default_factory=list)
+    #: Fills beyond what was ordered, with both quantities.
+    overfills: list[Told] = field(default_factory=list)
     #: Refusals for the key, with the exchange's word.
     refused_keys: list[Told] = field(default_factory=list)
 
@@ -132,10 +135,21 @@ def fold_outcome(health: Health, event: Event, *, offset: int, appended_ns: int)
     mode = None if order is None else order.mode
     if is_void or (mode is not None and BOOK_OF[mode] is not Book.LIVE):
         return
-    if order is not None and len(order.odd) > odd_before and _is_late_fill(order.odd[-1]):
-        _tell(health.odd, Told(appended_ns, order_id, order.odd[-1]))
+    for odd in () if order is None else order.odd[odd_before:]:
+        if _is_late_fill(odd):
+            _tell(health.odd, Told(appended_ns, order_id, odd))
+        elif odd.startswith(OVERFILL):
+            _tell_once(health.overfills, Told(appended_ns, order_id, odd))
     if is_open_cancel or state in _UNANSWERED:
         _count(health, event, appended_ns)
+
+
+def look_at_fill(health: Health, fill: OrderFilled, appended_ns: int) -> None:
+    """Look at a fill of a living order that only the account feed told; it is not folded here."""
+    order = health.orders.by_id.get(fill.client_order_id)
+    found = "" if order is None else overfill(order, fill.cumulative)
+    if found and BOOK_OF[fill.mode] is Book.LIVE:
+        _tell_once(health.overfills, Told(appended_ns, fill.client_order_id, found))
 
 
 def sums(health: Health, *, after_ns: int, now_ns: int) -> Sums:
@@ -220,6 +234,12 @@ def _refused(
             _tell(health.refused_keys, Told(appended_ns, event.client_order_id, word))
         case None:
             pass
+
+
+def _tell_once(told: list[Told], one: Told) -> None:
+    # Gateway and account feed tell of the same fill (R4).
+    if all((known.order, known.what) != (one.order, one.what) for known in told):
+        _tell(told, one)
 
 
 def _tell(told: list[Told], one: Told) -> None:

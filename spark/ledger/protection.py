@@ -272,6 +272,11 @@ def _late_fill(case: Case) -> Finding | None:
     return _at_first_sight(case, Rule.LATE_FILL, case.health.odd, reason=reason)
 
 
+def _overfill(case: Case) -> Finding | None:
+    reason = "the exchange filled more than was ordered: it has another order than we have"
+    return _at_first_sight(case, Rule.OVERFILL, case.health.overfills, reason=reason)
+
+
 def _key_refused(case: Case) -> Finding | None:
     # Whatever goes next is refused as well, and BTCTurk shuts out an address for it.
     reason = "the exchange refuses the key that orders are signed with"
@@ -333,6 +338,7 @@ _LOOKS: Final[dict[Rule, Callable[[Case], Finding | None]]] = {
     Rule.NONCE_LASTS: _nonce_lasts,
     Rule.ERROR_BUDGET: _error_budget,
     Rule.LATE_FILL: _late_fill,
+    Rule.OVERFILL: _overfill,
     Rule.DISAGREEMENT: _disagreement,
     Rule.KEY_REFUSED: _key_refused,
 }

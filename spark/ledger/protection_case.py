@@ -22,6 +22,7 @@ class Rule(StrEnum):
     NONCE_LASTS = "nonce_lasts"
     ERROR_BUDGET = "error_budget"
     LATE_FILL = "late_fill"
+    OVERFILL = "overfill"
     DISAGREEMENT = "disagreement"
     KEY_REFUSED = "key_refused"
 

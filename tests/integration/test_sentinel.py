@@ -281,6 +281,31 @@ async def test_a_fill_after_the_end_kills_by_file_and_record(watched: Watched) -
     assert (watched.latch / kill.halt).read_text().startswith("sentinel: the exchange filled")
 
 
+async def test_more_filled_than_ordered_kills_with_both_numbers(watched: Watched) -> None:
+    """Fault V5: one of one, then a half more; record and file say so, and positions count it."""
+    async with watched.watching():
+        await watched.instruments()
+        await watched.price("10")
+        await watched.say(topics.EVENTS, fence())
+        told = Told()
+        life = told.acked(watched.now_ns)
+        told.ends(life, life.filled("1", "1", "t1"), watched.now_ns)
+        told.ends(life, life.filled("0.5", "1.5", "t2"), watched.now_ns)
+        await watched.tell(told)
+        kill, paper = await watched.halted(2)
+        await watched.price("20")
+
+        def is_counted() -> bool:
+            return Decimal("10015.0075") in {one.total.equity_usd for one in watched.equities()}
+
+        await watched.world.broker.wait(is_counted, 20_000)
+        assert is_counted()
+
+    assert kill.evidence["found"] == f"1, the last: {life.client_order_id} overfill 1.5 of 1"
+    assert paper.halt == f"{kill.halt}-paper"
+    assert (watched.latch / kill.halt).read_text().startswith("sentinel: the exchange filled more")
+
+
 class _NoHalts(MemoryWriter):
     """A broker that takes no word on control.halt."""
 

@@ -9,6 +9,7 @@ import pytest
 from spark import topics
 from spark.events import PartitionFenced, TradingHalted
 from spark.names import DifferenceKind, DifferenceRule, Role
+from tests.faring import Told, fence
 from tests.made import NOW_NS
 from tests.unit.ledger.test_disagreement import difference
 from tests.watched import Watched, bought
@@ -72,3 +73,22 @@ async def test_the_word_of_a_replaced_feed_kills_nobody(watched: Watched) -> Non
         await watched.samples()
 
     assert watched.halts() == []
+
+
+async def test_an_overfill_that_only_the_account_feed_told_kills(watched: Watched) -> None:
+    """Fault V5: of an order that rests, the account feed alone tells the fills."""
+    async with watched.watching():
+        told = Told()
+        life = told.acked(watched.now_ns)
+        await watched.say(topics.EVENTS, fence())
+        await watched.tell(told)
+        await watched.samples()
+        fills = (life.filled("1", "1", "t1"), life.filled("0.5", "1.5", "t2"))
+        await watched.say(topics.ACCOUNT_EVENTS, _FENCE, *fills)
+        kill, _ = await watched.halted(2)
+        # The gateway's question tells the same again.
+        await watched.say(topics.EVENTS, life.filled("1.5", "1.5"))
+        await watched.samples()
+
+    assert kill.evidence["found"] == f"1, the last: {life.client_order_id} overfill 1.5 of 1"
+    assert len(watched.halts()) == 2

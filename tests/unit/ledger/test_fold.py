@@ -143,6 +143,34 @@ def test_r5_a_fill_after_a_reject_is_applied_and_odd() -> None:
     assert order.odd == ("rejected:part_fill",)
 
 
+@pytest.mark.parametrize(
+    ("fills", "odd"),
+    [
+        ([("1", "1", "t1")], ()),
+        ([("1", "1", "t1"), ("1", "1", "t1")], ()),
+        ([("0.5", "0.5", "t1"), ("0.5", "1", "t2"), ("1", "1", "")], ()),
+        ([("1.5", "1.5", "t1")], ("overfill 1.5 of 1",)),
+        ([("1", "1", "t1"), ("0.5", "1.5", "t2")], ("overfill 1.5 of 1",)),
+        ([("0.5", "1.5", "t2"), ("1", "1", "t1")], ("overfill 1.5 of 1",)),
+        ([("1", "1", "t1"), ("0.5", "0.5", "t2")], ("overfill 1.5 of 1",)),
+    ],
+)
+def test_more_than_was_ordered_is_applied_and_odd(
+    fills: list[tuple[str, str, str]], odd: tuple[str, ...]
+) -> None:
+    """Fault V5: by cumulative or by the sum of its trades; what is told again is no more."""
+    order = only(folded([LIFE.claimed(), LIFE.acked(), *(LIFE.filled(*one) for one in fills)]))
+    assert order.state is OrderState.FILLED
+    assert order.odd == odd
+    assert order.filled == (Decimal("1.5") if odd else Decimal(1))
+
+
+def test_an_end_that_tells_of_more_than_was_ordered_is_odd() -> None:
+    """Fault V5: where no stream reports trades, a cancel's own reply is the evidence."""
+    order = only(folded([LIFE.claimed(), LIFE.acked(), LIFE.cancelled("1.5")]))
+    assert (order.filled, order.odd) == (Decimal("1.5"), ("overfill 1.5 of 1",))
+
+
 def test_r5_a_fill_of_an_order_that_nobody_claimed_is_applied_and_odd() -> None:
     """R5: a claim of a lost epoch may have gone out; its fill counts."""
     order = only(folded([LIFE.filled("0.3", "0.3", "t1")]))

@@ -16,7 +16,7 @@ from spark.ledger.health import Health, p95_class, sums
 from spark.ledger.protection import halt_prefix, in_force, reaction
 from spark.ledger.protection_case import Finding, Rule
 from spark.names import AccountId, Reason, TradingMode
-from tests.faring import FARED_NS, Told, health_of, judged, key_refused
+from tests.faring import FARED_NS, Told, health_of, judged, key_refused, overfilled
 from tests.made import ACCOUNT, SECOND_NS
 from tests.persons import LOCAL, SECOND, Room, resume, signed
 
@@ -95,6 +95,7 @@ _OVER: Final[dict[str, tuple[Callable[[], Told], Rule]]] = {
     "slow for eleven minutes": (lambda: slow(11, 2_001), Rule.PLACE_ACK),
     "no answers": (lambda: failing(5, 994), Rule.ERROR_BUDGET),
     "a fill after the end": (late_fill, Rule.LATE_FILL),
+    "more filled than ordered": (overfilled, Rule.OVERFILL),
     "a refused key": (key_refused, Rule.KEY_REFUSED),
 }
 
@@ -129,7 +130,14 @@ def test_each_reaction_is_the_one_that_the_specification_names() -> None:
     assert (nonce.orders_per_minute_max, nonce.concurrency_max, nonce.mode) == (1, None, None)
     assert isinstance(burst, TradingDemoted)
     assert (burst.orders_per_minute_max, burst.concurrency_max, burst.mode) == (None, 1, None)
-    for rule in (Rule.PLACE_ACK, Rule.ERROR_BUDGET, Rule.LATE_FILL, Rule.KEY_REFUSED):
+    kills = (
+        Rule.PLACE_ACK,
+        Rule.ERROR_BUDGET,
+        Rule.LATE_FILL,
+        Rule.OVERFILL,
+        Rule.KEY_REFUSED,
+    )
+    for rule in kills:
         kill, paper = found[rule]
         assert isinstance(kill, TradingHalted)
         assert kill.account == ""
