@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from spark.clock import SystemClock
+from spark.errors import VenueUnavailable
 from spark.exchanges.http import HttpLink
-from spark.exchanges.port import SignedRequest
+from spark.exchanges.port import NotSentError, SignedRequest
+from spark.exchanges.sockets import Sockets
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
 
@@ -95,3 +97,49 @@ async def test_a4_connections_are_kept_alive_and_bounded() -> None:
     assert {reply.body for reply in replies} == {b"here"}
     assert peer.connections == 3
     assert peer.together_max == 3
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_ADDRFAMILY])
+async def test_n1_without_a_name_nothing_is_sent_and_with_it_all_is_well(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault N1: no such name, no answer, IPv6 alone: unsent, and the last check is not asked."""
+    loop = asyncio.get_running_loop()
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "no such name")
+
+    def unasked() -> bool:
+        raise AssertionError("there is no connection that a byte could leave by")
+
+    peer = Peer(b"here")
+    sockets = Sockets("Nobody", "ws://nobody.example/")
+    async with listening(peer, "127.0.0.1") as port, linked("localhost", port) as link:
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "getaddrinfo", nobody)
+            with pytest.raises(NotSentError):
+                await link.send_once(question(), unasked)
+            for asked in (link.ask(question()), link.get("/"), sockets.connect("")):
+                with pytest.raises(VenueUnavailable) as caught:
+                    await asked
+                assert "nobody.example" not in str(caught.value)
+        assert (await link.ask(question())).body == b"here"
+    await sockets.close()
+
+
+async def test_n1_who_is_connected_does_not_ask_for_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fault N1: an open connection goes on while names fail."""
+    loop = asyncio.get_running_loop()
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    peer = Peer(b"here")
+    async with listening(peer, "127.0.0.1") as port, linked("localhost", port) as link:
+        await link.ask(question())
+        monkeypatch.setattr(loop, "getaddrinfo", nobody)
+        for _ in range(3):
+            assert (await link.ask(question())).body == b"here"
+    assert peer.connections == 1
