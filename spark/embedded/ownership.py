@@ -52,11 +52,15 @@ def write_owned(path: Path, text: str, uid: int | None) -> None:
     """
     fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        if uid is not None:
-            os.fchown(file.fileno(), uid, uid)
-    fresh.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if uid is not None:
+                os.fchown(file.fileno(), uid, uid)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def _give(name: str, uid: int, directory: int) -> None:

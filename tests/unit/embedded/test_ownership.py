@@ -1,5 +1,6 @@
 """Files of a server's own uid."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -26,6 +27,22 @@ def test_a_file_is_replaced_whole_and_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "conf").read_text(encoding="utf-8") == "second"
     assert (tmp_path / "conf").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+def test_a_disk_without_room_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    """Fault O5: a file that cannot be replaced is the last good one, to the byte."""
+    write_owned(tmp_path / "conf", "good", None)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for place, name in ((Path, "replace"), (os, "fchown")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(place, name, full)
+            with pytest.raises(OSError, match="No space"):
+                write_owned(tmp_path / "conf", "torn", os.getuid())
+        assert (tmp_path / "conf").read_text(encoding="utf-8") == "good"
+        assert [path.name for path in tmp_path.iterdir()] == ["conf"]
 
 
 @AS_ROOT
