@@ -9,11 +9,12 @@ import pytest
 
 from spark import topics
 from spark.bus.memory import MemoryBroker, MemoryBus
-from spark.bus.port import Bus
+from spark.bus.port import Bus, Outgoing
 from spark.errors import FencedError
 from spark.events import (
     OrderAcked,
     OrderApproved,
+    OrderCancelled,
     OrderClaimed,
     OutcomeUnknown,
     PartitionFenced,
@@ -25,7 +26,7 @@ from tests import keyed
 from tests.held_bus import HeldBus
 from tests.hops import written
 from tests.made import NOW_NS
-from tests.order_path import OrderPath, Stage, memory_log, order_path
+from tests.order_path import OrderPath, Stage, memory_log, order_path, served
 
 
 class Doubles:
@@ -197,6 +198,52 @@ async def test_r1_two_valid_signatures_of_one_id_are_one_order(path: OrderPath) 
     await path.restart(Role.GATEWAY)
     assert await path.placed() == [acked.client_order_id]
     assert len(await path.requests()) == 1
+
+
+async def write_again(path: OrderPath) -> int:
+    """Write every record of orders.signed again, to the byte; gives how many."""
+    # It would find the copy of its own fence, and leave as fenced.
+    await path.stage(Role.SIGNER).end()
+    await path.tape.catch_up()
+    copies = [
+        Outgoing(record.partition, record.key, record.value or b"", record.headers)
+        for record, _ in path.tape.records[topics.SIGNED]
+    ]
+    await path.write(*copies)
+    await path.start(Role.SIGNER).is_up()
+    return len(copies)
+
+
+async def sent(path: OrderPath) -> tuple[int, int]:
+    """Count the places and the cancels that arrived."""
+    return len(await path.requests()), len(await path.requests("DELETE"))
+
+
+async def test_s1_a_signed_request_that_is_written_again_is_not_sent_again(
+    path: OrderPath,
+) -> None:
+    """Fault S1: every sealed request, headers included, at once and after a gateway restart."""
+    orders = [path.order() for _ in range(3)]
+    await path.ask(*orders)
+    for order in orders:
+        await path.hear(order, OrderAcked)
+    await path.ask(path.cancel(orders[0]))
+    await path.hear(orders[0], OrderCancelled)
+    assert await sent(path) == (3, 1)
+    gateway = path.stage(Role.GATEWAY)
+    copies = await write_again(path)
+    # The gateway reads in the order of the log, each offset: what follows was behind all copies.
+    await served(path)
+    assert await sent(path) == (4, 1)
+    assert not gateway.task.done()
+    gateway = await path.restart(Role.GATEWAY)
+    await served(path)
+    assert await write_again(path) > 2 * copies
+    await served(path)
+    assert await sent(path) == (6, 1)
+    placed = await path.placed()
+    assert len(placed) == len(set(placed)) == 6
+    assert not gateway.task.done()
 
 
 async def test_r1_a_double_that_is_refused_does_not_end_the_order_in_flight(
