@@ -15,7 +15,6 @@ from spark.events import (
     Event,
     HaltConfirmed,
     IntentRefused,
-    OrderAcked,
     ProcessPulsed,
     RequestNotSent,
     SigningSkipped,
@@ -89,18 +88,3 @@ async def heard(path: OrderPath, offset: int) -> None:
 def codes(event: IntentRefused | SigningSkipped | RequestNotSent) -> list[Reason]:
     """Name the reasons of a refusal."""
     return [one.code for one in event.reasons]
-
-
-async def acked(path: OrderPath) -> OrderAcked:
-    """Place an order until one goes through: the last part may read a resume a moment later."""
-    for _ in range(20):
-        order = path.order()
-        await path.ask(order)
-        await path.tape.until(
-            lambda order=order: (  # type: ignore[misc]
-                [*path.tape.about(order, OrderAcked), *path.tape.about(order, RequestNotSent)]
-            )
-        )
-        if found := path.tape.about(order, OrderAcked):
-            return found[0]
-    raise AssertionError("nothing goes through")

@@ -30,7 +30,6 @@ from spark.producers.kills import Kill, new_kill
 from tests.halting import (
     PARTS,
     Firsts,
-    acked,
     codes,
     confirmations,
     confirmed,
@@ -39,7 +38,7 @@ from tests.halting import (
     resumed,
     say,
 )
-from tests.order_path import OrderPath
+from tests.order_path import OrderPath, served
 from tests.persons import LOCAL, demoted, halted, resume, signed
 from tests.tape import PATIENCE_S
 
@@ -131,7 +130,7 @@ async def test_s9_nothing_approved_before_a_kill_fires_after_its_resume(
     ]
     assert await path.requests() == []
     await heard(path, second)
-    await acked(path)
+    await served(path)
 
 
 async def test_s10_the_latch_survives_its_file_and_every_restart_until_people_resume(
@@ -152,10 +151,10 @@ async def test_s10_the_latch_survives_its_file_and_every_restart_until_people_re
     refused = await path.hear(order, IntentRefused, topics.DECISIONS)
     assert (Reason.KILL_SWITCH_ACTIVE, kill) in [(one.code, one.found) for one in refused.reasons]
     await heard(path, await resumed(path, (kill, OUTSIDE)))
-    await acked(path)
+    await served(path)
     for role in PARTS:
         await path.restart(role)
-    await acked(path)
+    await served(path)
 
 
 def _tombstone() -> Outgoing:
@@ -266,7 +265,7 @@ async def test_b10_a_demotion_lowers_the_gateways_concurrency_while_it_is_in_for
     """B10: one request at a time, until people resume."""
     narrow = replace(demoted("slow"), mode=None, concurrency_max=1)
     (offset,) = await say(path, topics.CONTROL_HALT, narrow)
-    await acked(path)
+    await served(path)
     await path.fault("delay_before", ms=400)
     first, second = path.order(), path.order(price="59000")
     await path.ask(first, second)

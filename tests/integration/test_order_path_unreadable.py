@@ -24,7 +24,6 @@ from tests import keyed
 from tests.halting import (
     PARTS,
     Firsts,
-    acked,
     codes,
     confirmations,
     confirmed,
@@ -32,7 +31,7 @@ from tests.halting import (
     held_path,
     resumed,
 )
-from tests.order_path import OrderPath
+from tests.order_path import OrderPath, served
 from tests.persons import halted
 
 _NEWER = encode(halted("kill-of-tomorrow"))
@@ -92,7 +91,7 @@ async def test_k9_a_kill_that_nobody_here_can_read_is_obeyed_until_people_resume
     await path.hear(resting, OrderCancelled)
     assert len(await path.requests()) == 1
     await heard(path, await resumed(path, (kill, offset)))
-    await acked(path)
+    await served(path)
 
 
 async def test_k9_replay_and_explanation_read_it_as_the_stages_did(path: OrderPath) -> None:
