@@ -1,14 +1,11 @@
 """
-An order path whose appends a test may hold back, and what is said and heard of kills on it.
+What is said and heard of kills on an order path.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from spark import topics
-from spark.bus.memory import MemoryBus
-from spark.bus.port import Bus, Outgoing, Partition
+from spark.bus.port import Outgoing, Partition
 from spark.clock import SystemClock
 from spark.codec import encode
 from spark.events import (
@@ -20,31 +17,11 @@ from spark.events import (
     SigningSkipped,
 )
 from spark.names import Reason, Role
-from tests.held_bus import HeldBus
-from tests.order_path import OrderPath, memory_log, order_path
+from tests.order_path import OrderPath
 from tests.persons import LOCAL, SECOND, resume, signed
 
-#: The first bus of each stage; those of its restarts are not held.
-Firsts = dict[str, HeldBus]
 #: Who obeys kills.
 PARTS: Final = (Role.GUARDRAIL, Role.SIGNER, Role.GATEWAY)
-
-
-@asynccontextmanager
-async def held_path(firsts: Firsts) -> AsyncIterator[OrderPath]:
-    """Run the order path on a log in memory; `firsts` learns the stages' buses."""
-    log = memory_log()
-
-    def bus(principal: str) -> Bus:
-        inner = MemoryBus(log)
-        if principal not in {one.value for one in Role} or principal in firsts:
-            return inner
-        firsts[principal] = HeldBus(inner)
-        return firsts[principal]
-
-    async with order_path(bus) as made:
-        await made.up()
-        yield made
 
 
 async def say(path: OrderPath, topic: str, *said: Event) -> list[int]:

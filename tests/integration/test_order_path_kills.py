@@ -29,15 +29,14 @@ from spark.ops.kill import pull, say_and_wait
 from spark.producers.kills import Kill, new_kill
 from tests.halting import (
     PARTS,
-    Firsts,
     codes,
     confirmations,
     confirmed,
     heard,
-    held_path,
     resumed,
     say,
 )
+from tests.held_path import Firsts, held_path
 from tests.order_path import OrderPath, served
 from tests.persons import LOCAL, demoted, halted, resume, signed
 from tests.tape import PATIENCE_S

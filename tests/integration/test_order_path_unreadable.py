@@ -23,14 +23,13 @@ from spark.ops.replay_decisions import Window, replay_partition
 from tests import keyed
 from tests.halting import (
     PARTS,
-    Firsts,
     codes,
     confirmations,
     confirmed,
     heard,
-    held_path,
     resumed,
 )
+from tests.held_path import Firsts, held_path
 from tests.order_path import OrderPath, served
 from tests.persons import halted
 

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from spark import topics
-from spark.bus.memory import MemoryBus
-from spark.bus.port import Bus
 from spark.errors import FencedError, WriteError
 from spark.events import (
     OrderAcked,
@@ -23,10 +21,9 @@ from spark.events import (
 )
 from spark.names import Reason, Role
 from tests.held_bus import HeldBus
+from tests.held_path import Firsts, held_path
 from tests.made import SECOND_NS
-from tests.order_path import OrderPath, memory_log, order_path
-
-Firsts = dict[str, HeldBus]
+from tests.order_path import OrderPath
 
 
 @pytest.fixture
@@ -36,17 +33,7 @@ def firsts() -> Firsts:
 
 @pytest.fixture
 async def path(firsts: Firsts) -> AsyncIterator[OrderPath]:
-    log = memory_log()
-
-    def bus(principal: str) -> Bus:
-        inner = MemoryBus(log)
-        if principal not in {one.value for one in Role} or principal in firsts:
-            return inner
-        firsts[principal] = HeldBus(inner)
-        return firsts[principal]
-
-    async with order_path(bus) as made:
-        await made.up()
+    async with held_path(firsts) as made:
         yield made
 
 
