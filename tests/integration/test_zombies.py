@@ -49,6 +49,8 @@ _WAIT_S_MAX: Final = 90.0
 _POLL_S: Final = 0.1
 #: Longer than a pulse is good for, shorter than an approval.
 _ASLEEP_S: Final = 5.0
+#: Longer than a pulse is good for, shorter than an intent lives: only the lease may stop it.
+_PAUSED_S: Final = 3.5
 #: Requests that were signed and not taken when a machine pauses.
 _IN_HAND: Final = 5
 #: Who takes its outputs by a fence, and where one of these stands.
@@ -255,7 +257,7 @@ async def test_c2_a_machine_that_pauses_sends_nothing_of_before(stage: Stage) ->
         await stage.ordeal.written(Partition(topics.SIGNED, 0), _IN_HAND)
         for pid in sleepers[1:]:
             os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(_ASLEEP_S)
+        await asyncio.sleep(_PAUSED_S)
     finally:
         woke_ns = time.time_ns()
         for pid in sleepers:
