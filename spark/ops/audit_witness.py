@@ -12,6 +12,7 @@ import asyncio
 import hmac
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,7 @@ from spark.events import Receipt
 from spark.log import logger
 from spark.ops.audit_reader import read_keys
 from spark.secret_files import read_secret
+from spark.worker.listener import body_of, listening
 
 _KEY: Final = "witness.key"
 _PUBLIC: Final = "witness.pub"
@@ -140,7 +142,7 @@ def application(desk: Desk, token: bytes = b"") -> web.Application:
     async def show(request: web.Request) -> web.Response:
         if not is_known(request):
             return web.Response(status=401)
-        body = await request.read()
+        body = await body_of(request)
         async with turn:
             try:
                 answer = await asyncio.to_thread(desk.show, body)
@@ -176,19 +178,15 @@ async def serve(
         SettingError: the address cannot be taken.
 
     """
-    runner = web.AppRunner(application(desk, token), access_log=None)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as around:
+        around.callback(desk.file.close)
         try:
-            await web.TCPSite(runner, *address).start()
+            listener = listening(application(desk, token), address)
+            port = await around.enter_async_context(listener)
         except OSError as error:
             raise SettingError(f"{address[0]}:{address[1]}: {error.strerror}") from None
-        host, port = runner.addresses[0][:2]
-        told(f"http://{host}:{port}")
+        told(f"http://{address[0]}:{port}")
         await stop.wait()
-    finally:
-        await runner.cleanup()
-        desk.file.close()
 
 
 def _own_key(directory: Path) -> Ed25519PrivateKey:

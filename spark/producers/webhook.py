@@ -36,10 +36,12 @@ from spark.names import HaltSource, Role
 from spark.producers.kills import Kill, pull_latch, say_kill
 from spark.topics import CONTROL_HALT, CONTROL_PULSE
 from spark.worker.crew import Crew
+from spark.worker.listener import body_of, listening
 from spark.worker.pulse import Pulse
 from spark.worker.sides import follow
 from spark.worker.spans import read_through
 
+_PATH: Final = "/alerts"
 _HALT: Final = Partition(CONTROL_HALT, 0)
 _LOOPBACK: Final = "127.0.0.1"
 _HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -98,15 +100,10 @@ class Webhook:
         said = _Said()
         positions = await said.read(self.bus)
         desk = _Desk(writer, self.clock, self.latch_dir, self.token, said.kills)
-        runner = web.AppRunner(desk.app(), access_log=None)
         try:
-            await runner.setup()
-            site = web.TCPSite(runner, _LOOPBACK, self.port)
-            await site.start()
-            desk.port = runner.addresses[0][1]
-            _leave_address(self.run_dir / ADDRESS, desk.port)
-            self.ready.set()
-            async with Crew() as group:
+            async with listening(desk.app(), (_LOOPBACK, self.port)) as desk.port, Crew() as group:
+                _leave_address(self.run_dir / ADDRESS, desk.port)
+                self.ready.set()
                 sides = [
                     group.create_task(pulse.beat(list, dict)),
                     group.create_task(desk.failed()),
@@ -117,7 +114,6 @@ class Webhook:
                 for side in sides:
                     side.cancel()
         finally:
-            await runner.cleanup()
             await writer.close()
 
 
@@ -138,7 +134,7 @@ class _Desk:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=_BODY_BYTES_MAX)
-        app.router.add_post("/alerts", self._alerts)
+        app.router.add_post(_PATH, self._alerts)
         return app
 
     async def failed(self) -> None:
@@ -148,20 +144,24 @@ class _Desk:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = request.headers
-        if request.host not in {f"{host}:{self.port}" for host in _HOSTS}:
+        if headers.getall("Host", []) not in [[f"{host}:{self.port}"] for host in _HOSTS]:
             return web.Response(status=421, text="misdirected")
         if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
             return web.Response(status=403, text="no page may ask this")
         scheme, _, given = headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not self.token.is_right(given.encode("utf-8", "replace")):
             return web.Response(status=401, text="a bearer token is needed")
+        # As it came: escaped dots and whole addresses are other ways to write it, for those
+        # who want to pass a rule of somebody in front.
+        if request.raw_path.partition("?")[0] != _PATH:
+            return web.Response(status=404, text="there is /alerts alone")
         return await handler(request)
 
     async def _alerts(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             return web.Response(status=415, text="the body is application/json")
         try:
-            found = _kills(orjson.loads(await request.read()), self.clock.wall_ns())
+            found = _kills(orjson.loads(await body_of(request)), self.clock.wall_ns())
         except (orjson.JSONDecodeError, _FormError):
             return web.Response(status=400, text="not a notification of Alertmanager")
         fresh = [kill for kill in found if kill.halt not in self.said]

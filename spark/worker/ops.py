@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from spark.metrics import Metrics
+from spark.worker.listener import listening
 
 _LOOPBACK: Final = "127.0.0.1"
 _HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -39,28 +41,23 @@ async def served(
 
     """
     app = web.Application(middlewares=[_only_loopback_hosts])
-    app.router.add_get("/healthz", lambda _: _healthz(is_ready=is_ready()))
-    app.router.add_get("/metrics", lambda _: _metrics(metrics))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
+    pages = _Pages(metrics, is_ready)
+    app.router.add_get("/healthz", pages.healthz)
+    app.router.add_get("/metrics", pages.metrics_page)
     socket = run_dir / f"{metrics.role}.sock"
     if over_socket:
         socket.unlink(missing_ok=True)
-        await web.UnixSite(runner, str(socket)).start()
-        address: dict[str, object] = {"ops_socket": str(socket)}
-    else:
-        await web.TCPSite(runner, _LOOPBACK, port).start()
-        address = {"ops_port": runner.addresses[0][1]}
-    metrics.up.labels(metrics.role).set(1)
-    lag = asyncio.create_task(_watch_loop(metrics))
-    path = run_dir / f"{metrics.role}.json"
-    _write(path, {"pid": os.getpid(), "started_ns": time.time_ns(), **address})
-    try:
-        yield
-    finally:
-        lag.cancel()
-        path.unlink(missing_ok=True)
-        await runner.cleanup()
+    async with listening(app, socket if over_socket else (_LOOPBACK, port)) as bound:
+        address = {"ops_socket": str(socket)} if over_socket else {"ops_port": bound}
+        metrics.up.labels(metrics.role).set(1)
+        lag = asyncio.create_task(_watch_loop(metrics))
+        path = run_dir / f"{metrics.role}.json"
+        _write(path, {"pid": os.getpid(), "started_ns": time.time_ns(), **address})
+        try:
+            yield
+        finally:
+            lag.cancel()
+            path.unlink(missing_ok=True)
 
 
 @web.middleware
@@ -74,14 +71,19 @@ async def _only_loopback_hosts(
     return await handler(request)
 
 
-async def _healthz(*, is_ready: bool) -> web.Response:
-    return web.Response(status=200 if is_ready else 503, text="ok" if is_ready else "starting")
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    metrics: Metrics
+    is_ready: Callable[[], bool]
 
+    async def healthz(self, _: web.Request) -> web.Response:
+        is_ready = self.is_ready()
+        text = "ok" if is_ready else "starting"
+        return web.Response(status=200 if is_ready else 503, text=text)
 
-async def _metrics(metrics: Metrics) -> web.Response:
-    return web.Response(
-        body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    async def metrics_page(self, _: web.Request) -> web.Response:
+        body = generate_latest(self.metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _watch_loop(metrics: Metrics) -> None:

@@ -4,6 +4,7 @@ The alert webhook: what fires with `action: kill` kills, and nothing else can be
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from spark.codec import decode
 from spark.events import ProcessPulsed, TradingHalted
 from spark.names import HaltSource, Role
 from spark.producers.webhook import ADDRESS, Token, Webhook
+from spark.worker import listener
 from tests.order_path import memory_log
 from tests.worlds import running
 
@@ -65,6 +67,17 @@ class Hook:
         async with self.session.request(method, url, data=raw, headers=shown) as answer:
             assert "Access-Control-Allow-Origin" not in answer.headers
             return answer.status, await answer.text()
+
+    async def raw(self, lines: str, body: bytes = b"") -> int:
+        """Send bytes as they are, with its address for {here}; gives the status."""
+        port = orjson.loads((self.place / ADDRESS).read_bytes())["port"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            head = "\r\n".join([*lines.format(here=f"127.0.0.1:{port}").splitlines(), "", ""])
+            writer.write(head.encode() + body)
+            return int((await reader.readline()).split()[1])
+        finally:
+            writer.close()
 
     def halts(self) -> list[TradingHalted]:
         """List what it said, on every topic but its pulse."""
@@ -254,3 +267,91 @@ async def test_p10_two_webhooks_kill_as_one(hook: Hook, tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
         names = [one.halt for one in hook.halts()]
     assert len(set(names)) == 1
+
+
+_BODY = orjson.dumps(notification(alert()))
+_KNOWN = f"Authorization: Bearer {_TOKEN}\nContent-Type: application/json\nConnection: close"
+#: More than a listener has room for.
+_DRIPS = listener.CONNECTIONS_MAX + 50
+_LENGTH = f"Content-Length: {len(_BODY)}"
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("//alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/%2e/alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/./alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/x/../alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/%61lerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/alerts/", f"Host: {{here}}\n{_LENGTH}"),
+        ("alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("http://{here}/alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("http://attacker.example/alerts", f"Host: {{here}}\n{_LENGTH}"),
+        ("/alerts", f"Host: {{here}}\nHost: {{here}}\n{_LENGTH}"),
+        ("/alerts", f"Host: {{here}}\nHost: attacker.example\n{_LENGTH}"),
+        ("/alerts", _LENGTH),
+        ("/alerts", f"Host: {{here}}\n{_LENGTH}\nTransfer-Encoding: chunked"),
+        ("/alerts", f"Host: {{here}}\n{_LENGTH}\nContent-Length: 2"),
+        ("/alerts", "Host: {here}\nContent-Length: -1"),
+    ],
+)
+async def test_x2_another_way_to_write_a_request_is_none(
+    hook: Hook, target: str, headers: str
+) -> None:
+    """Fault X2, S12: one spelling of path, host and length; whatever else is said kills nothing."""
+    status = await hook.raw(f"POST {target} HTTP/1.1\n{_KNOWN}\n{headers}", _BODY)
+    assert 400 <= status < 500
+    assert hook.halts() == []
+    assert hook.files() == []
+    assert (
+        await hook.raw(f"POST /alerts HTTP/1.1\n{_KNOWN}\nHost: {{here}}\n{_LENGTH}", _BODY) == 200
+    )
+    assert len(hook.halts()) == 1
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST /al",
+        b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX: ",
+        b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer "
+        + _TOKEN.encode()
+        + b"\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
+        b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 60000\r\n\r\n{",
+    ],
+    ids=["nothing", "a word", "head", "body", "a stranger's body"],
+)
+async def test_x2_who_drips_keeps_no_kill_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Fault X2: hundreds that speak a byte at a time: the alert kills, and each of them is cut."""
+    monkeypatch.setattr(listener, "REQUEST_S_MAX", 0.5)
+    (tmp_path / "kill.d").mkdir()
+    broker = memory_log()
+    made, ready = process(broker, tmp_path)
+    async with aiohttp.ClientSession() as session, running(made.run, ready):
+        hook = Hook(broker, tmp_path, session)
+        port = orjson.loads((tmp_path / ADDRESS).read_bytes())["port"]
+        first = begun.replace(b"%d", b"%d" % port)
+        drips = []
+        for _ in range(_DRIPS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(first)
+            drips.append(asyncio.create_task(_drip(reader, writer, b"x" if first else b"")))
+        assert (await hook.post(notification(alert())))[0] == 200
+        assert len(hook.files()) == 1
+        await asyncio.gather(*drips)
+
+
+async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop: bytes) -> None:
+    """Go on drop by drop until one is cut."""
+    end = asyncio.create_task(reader.read())
+    with suppress(ConnectionError):
+        while not end.done():
+            writer.write(drop)
+            await writer.drain()
+            await asyncio.wait({end}, timeout=0.05)
+        await end
+    writer.close()

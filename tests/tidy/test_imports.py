@@ -94,6 +94,7 @@ CLIENTS: Final[Mapping[str, tuple[str, ...]]] = {
         "spark.consumers.auditor_witness",
         "spark.ops.audit_witness",
         "spark.producers.webhook",
+        "spark.worker.listener",
         "spark.worker.ops",
         "spark.bench.floor",
         "spark.bench.judges",

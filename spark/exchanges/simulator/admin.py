@@ -24,6 +24,7 @@ from spark.exchanges.simulator.clock import VenueClock
 from spark.exchanges.simulator.ledger import READ_LINES_MAX, Ledger
 from spark.exchanges.simulator.orders import spelled
 from spark.exchanges.simulator.venue import EngineRefusal, Venue
+from spark.worker.listener import body_of
 
 OFFSET_MS_MAX: Final = 86_400_000
 
@@ -176,7 +177,7 @@ def _json(value: object, *, status: int = 200) -> web.Response:
 
 async def _body(request: web.Request) -> object:
     try:
-        return orjson.loads(await request.read())
+        return orjson.loads(await body_of(request))
     except orjson.JSONDecodeError:
         raise RefusedError("the body is JSON") from None
 

@@ -36,6 +36,7 @@ from spark.exchanges.simulator.front import Front
 from spark.exchanges.simulator.options import Options
 from spark.exchanges.simulator.venue import Venue
 from spark.quoting import shown
+from spark.worker.listener import listening
 
 __all__ = ["VENUES", "Options", "Running", "running", "serve"]
 
@@ -140,9 +141,12 @@ async def running(options: Options) -> AsyncIterator[Running]:
         )
         wire = web.Server(front.handler)
         front_runner = web.ServerRunner(wire, access_log=None, shutdown_timeout=STOP_S_MAX)
-        back_runner = web.AppRunner(admin.app(), access_log=None, shutdown_timeout=STOP_S_MAX)
         port = await _listen(stack, front_runner, (host, options.port))
-        admin_port = await _listen(stack, back_runner, (host, options.admin_port))
+        back = listening(admin.app(), (host, options.admin_port), stop_s_max=STOP_S_MAX)
+        try:
+            admin_port = await stack.enter_async_context(back)
+        except OSError as error:
+            raise SettingError(f"port {options.admin_port}: {error.strerror}") from None
         stack.push_async_callback(front.close)
         simulator = Running(
             host=host,
