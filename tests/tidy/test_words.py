@@ -21,6 +21,12 @@ _REGISTRY: Final = re.compile(
     r"|\b[d]ocker\.io|\b[g]hcr\.io|\b[q]uay\.io|\b[g]cr\.io"
     r"|--[i]ndex-url|--[e]xtra-index-url|--[f]ind-links"
 )
+#: Ways to speak over TLS with whoever answers.
+_UNVERIFIED: Final = re.compile(
+    r"\bssl\s*=\s*False|\bverify_ssl\b|\bcheck_hostname\s*=\s*False|\bCERT_NONE\b"
+    r"|\b_create_unverified_context\b"
+)
+_PATTERNS: Final = (_LATER, _MACHINE, _REGISTRY, _UNVERIFIED)
 #: Files that may hold such words, with the reason.
 _EXEMPT: Final[Mapping[str, str]] = {}
 
@@ -99,11 +105,18 @@ def test_no_registry_is_named() -> None:
     assert unwanted(text_files(), _REGISTRY) == []
 
 
+def test_n5_every_certificate_is_verified() -> None:
+    """Fault N5: no switch, no default and no branch of Spark takes a certificate unseen."""
+    product = {path: text for path, text in text_files().items() if path.startswith("spark/")}
+    assert product
+    assert unwanted(product, _UNVERIFIED) == []
+
+
 def test_every_exemption_is_used() -> None:
     """An exemption of a file that is clean, or gone, goes."""
     for path in _EXEMPT:
         found = {path: text_files().get(path, "")}
-        assert any(unwanted(found, one) for one in (_LATER, _MACHINE, _REGISTRY)), path
+        assert any(unwanted(found, one) for one in _PATTERNS), path
 
 
 @pytest.mark.parametrize(
@@ -145,6 +158,10 @@ def test_silent_samples_are_found() -> None:
         (_REGISTRY, "https://py" + "pi.org/simple"),
         (_REGISTRY, "image: gh" + "cr.io/x/y"),
         (_REGISTRY, "--index" + "-url http://x"),
+        (_UNVERIFIED, "session.get(url, ssl=False)"),
+        (_UNVERIFIED, "TCPConnector(verify_ssl=strict)"),
+        (_UNVERIFIED, "context.check_hostname = False"),
+        (_UNVERIFIED, "context.verify_mode = ssl.CERT_NONE"),
     ],
 )
 def test_an_unwanted_word_is_found(pattern: re.Pattern[str], line: str) -> None:
