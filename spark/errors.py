@@ -72,14 +72,21 @@ class VenueUnavailable(RetryError):  # noqa: N818
     An exchange did not answer a call that may be repeated.
 
     `retry_after_s` is what it asks for, rounded up, 0 for nothing; it may concern the address.
+    `is_key_refused` says that it did answer: the key that the call was signed with is no good.
     """
 
     def __init__(
-        self, message: str, *, retry_after_s: int = 0, is_address_limited: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: int = 0,
+        is_address_limited: bool = False,
+        is_key_refused: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.is_address_limited = is_address_limited
+        self.is_key_refused = is_key_refused
 
 
 class WitnessUnavailable(RetryError):  # noqa: N818

@@ -19,11 +19,12 @@ from typing import Final
 from spark import topics
 from spark.bus.port import Bus, Pace, Partition, Record, Writer
 from spark.clock import Clock
-from spark.consumers.account_feed_ask import AccountEnds, Asker, Signs
+from spark.consumers.account_feed_ask import AccountEnds, Asker
 from spark.consumers.account_feed_desk import START, AccountDesk
 from spark.consumers.account_feed_keep import PastKeeper
 from spark.consumers.account_feed_look import Looker
 from spark.consumers.account_feed_past import NAMES, AccountPast, read_past
+from spark.consumers.read_key import Signs
 from spark.ledger.reconcile import Book
 from spark.log import logger
 from spark.metrics import Metrics, at_scrape

@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 from spark.clock import Clock
+from spark.consumers.read_key import ReadKey, Signs
 from spark.errors import VenueUnavailable
 from spark.exchanges.port import (
     AccountVenue,
@@ -35,19 +36,6 @@ _PAGES_MAX: Final = 50
 #: A page of fewer is the last one, at every exchange.
 _PAGE_MIN: Final = 100
 _NO_SYMBOL: Final = Symbol("")
-
-
-class Signs(Protocol):
-    """Has questions signed; the signer's socket does (signing_socket.py)."""
-
-    async def ask(self, asked: Asked) -> SignedRequest:
-        """
-        Have a question signed.
-
-        Raises:
-            VenueUnavailable: not now.
-
-        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +69,15 @@ class Asker:
 
     def __init__(self, ends: AccountEnds, signer: Signs, clock: Clock) -> None:
         self._ends = ends
-        self._signer = signer
+        self._key = ReadKey(signer, clock)
         self._clock = clock
         self._spent = Window(ends.weight_per_minute)
         self._turn = asyncio.Lock()
         self._is_logging_in = False
         #: Monotonic time before which nothing is asked.
         self._away_until_ns = 0
+        #: The last one that was signed, for whoever hears that it was refused.
+        self._login: SignedRequest | None = None
         self._last_ids: dict[Symbol, int] = {}
 
     async def open_orders(self, symbol: Symbol = _NO_SYMBOL) -> Answered[tuple[OrderSeen, ...]]:
@@ -190,7 +180,13 @@ class Asker:
         self._is_logging_in = True
         asked = self._asked(Question.LOGIN)
         await self._wait(asked)
-        return await self._signer.ask(asked)
+        self._login = await self._key.ask(asked)
+        return self._login
+
+    def login_refused(self) -> None:
+        """Take note that the exchange refused the key of the last login."""
+        if self._login is not None:
+            self._key.refused(self._login)
 
     def logged_in(self) -> None:
         """Let questions go on: the login was answered, or failed; idempotent."""
@@ -228,12 +224,14 @@ class Asker:
     ) -> Answered[_T]:
         async with self._turn:
             await self._wait(asked)
-            request = await self._signer.ask(asked)
+            request = await self._key.ask(asked)
             asked_ns, began_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
             try:
                 value = await send(request)
             except VenueUnavailable as error:
                 self.stay_away(error.retry_after_s)
+                if error.is_key_refused:
+                    self._key.refused(request)
                 raise
             took_ns = self._clock.monotonic_ns() - began_ns
             ours = Span(asked_ns, asked_ns + took_ns)

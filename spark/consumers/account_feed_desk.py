@@ -171,6 +171,8 @@ class AccountDesk:
                 await self._follow()
             except VenueUnavailable as error:
                 retry_after_s = error.retry_after_s
+                if error.is_key_refused:
+                    self.asker.login_refused()
                 logger().warning("private_stream", account=self.ends.account, why=str(error))
             finally:
                 self.asker.logged_in()

@@ -11,7 +11,7 @@ from typing import Final
 
 from spark.consumers.gateway_desk import Desk
 from spark.consumers.gateway_lane import resolved_by_persons
-from spark.consumers.signing_socket import SigningClient
+from spark.consumers.read_key import ReadKey, Signs
 from spark.errors import VenueUnavailable
 from spark.events import (
     Evidence,
@@ -24,6 +24,7 @@ from spark.events import (
 )
 from spark.exchanges.paper.evidence import about_of
 from spark.exchanges.port import Answer, Asked, Question, unsigned
+from spark.exchanges.refusals import Subject
 from spark.ledger.fold import Order
 from spark.log import logger
 from spark.names import ClientOrderId, OrderState, TradingMode
@@ -34,9 +35,10 @@ _PERIOD_S: Final = 1.0
 _QUESTIONS_MAX: Final = 5
 
 
-async def settle(desk: Desk, signer: SigningClient) -> None:
+async def settle(desk: Desk, signer: Signs) -> None:
     """Ask, once a second, about what is unsettled; runs until cancelled."""
     queue: dict[ClientOrderId, None] = {}
+    key = ReadKey(signer, desk.clock)
     failures, why = 0, ""
     while True:
         pause_s = DEFAULT.pause_s(failures, chance=draw()) if failures else _PERIOD_S
@@ -44,7 +46,7 @@ async def settle(desk: Desk, signer: SigningClient) -> None:
         if said := resolved_by_persons(desk.lane, desk.now()):
             desk.say(said)
         try:
-            await _ask_round(desk, signer, queue)
+            await _ask_round(desk, key, queue)
         except VenueUnavailable as error:
             desk.lane.manners.stay_away_for(error, desk.now())
             failures += 1
@@ -56,7 +58,7 @@ async def settle(desk: Desk, signer: SigningClient) -> None:
             failures, why = 0, ""
 
 
-async def _ask_round(desk: Desk, signer: SigningClient, queue: dict[ClientOrderId, None]) -> None:
+async def _ask_round(desk: Desk, read: ReadKey, queue: dict[ClientOrderId, None]) -> None:
     """
     Ask about a few of them, those first that were asked about longest ago.
 
@@ -79,7 +81,7 @@ async def _ask_round(desk: Desk, signer: SigningClient, queue: dict[ClientOrderI
             continue
         if not _may_ask(desk, order):
             continue
-        said = await _ask(desk, signer, order)
+        said = await _ask(desk, read, order)
         if said:
             desk.say(said)
 
@@ -93,7 +95,7 @@ def _may_ask(desk: Desk, order: Order) -> bool:
     return desk.rules.has_questions and desk.lane.manners.ask_wait_ns(desk.now()) == 0
 
 
-async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEvent]:
+async def _ask(desk: Desk, read: ReadKey, order: Order) -> list[OrderEvent]:
     # One that only evidence tells of was found at the exchange: no order on paper is.
     about = about_of(order, order.mode or TradingMode.LIVE)
     is_paper = about.mode is TradingMode.PAPER
@@ -102,7 +104,7 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
         # so every answer is final.
         request = unsigned(desk.clock.wall_ns())
     else:
-        request = await signer.ask(
+        request = await read.ask(
             Asked(
                 question=Question.ORDER,
                 account=order.account,
@@ -113,6 +115,9 @@ async def _ask(desk: Desk, signer: SigningClient, order: Order) -> list[OrderEve
     outcome = await desk.way(about.mode).query(request, about)
     if not is_paper:
         desk.lane.manners.told(outcome, desk.now())
+    if outcome.cause == Subject.KEY:
+        read.refused(request)
+        raise VenueUnavailable("the exchange refuses the read key")
     if outcome.answer is Answer.DEFINITE:
         is_cancel_open = not is_paper and request.stamp_ns <= order.cancel_final_after_ns
         if is_cancel_open and not any(map(_is_end, outcome.evidence)):

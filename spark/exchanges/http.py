@@ -24,6 +24,7 @@ from spark.errors import VenueUnavailable
 from spark.exchanges.answers import OK, RateLimited
 from spark.exchanges.port import LastCheck, NotSentError, Outcome, SignedRequest
 from spark.exchanges.proof import Times
+from spark.exchanges.refusals import Subject, subject_of
 
 _CONNECT_S_MAX: Final = 3.0
 _KEEPALIVE_S: Final = 60.0
@@ -85,6 +86,9 @@ class Reply:
         error = unavailable(f"{what}: {refusal.words}", self.headers)
         if isinstance(refusal, RateLimited):
             error.is_address_limited = refusal.is_address_limited
+        # Only a documented refusal has one.
+        token = getattr(refusal, "token", "")
+        error.is_key_refused = subject_of(token, self.status) is Subject.KEY
         return error
 
 

@@ -5,7 +5,9 @@ An exchange's API key: its name, and its secret inside one HMAC object. Pure.
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Generic, NoReturn, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
+
+_MARK_DIGITS: Final = 16
 
 
 class KeyedSecret:
@@ -51,6 +53,11 @@ class ApiKey(Generic[_S]):
 
     api_key: str
     secret: _S
+
+    @property
+    def mark(self) -> str:
+        """Tell this key from its successor, without its name."""
+        return hashlib.sha256(self.api_key.encode()).hexdigest()[:_MARK_DIGITS]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

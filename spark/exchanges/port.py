@@ -41,6 +41,8 @@ class SignedRequest:
     stamp_ns: int
     #: Exchange time after which the exchange's denial is final; 0 where it never is.
     final_after_ns: int
+    #: Tells the key from its successor, without its name; empty where nothing is signed.
+    key: str = ""
 
     def __repr__(self) -> str:
         return f"SignedRequest({self.method} {self.path})"

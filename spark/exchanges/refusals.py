@@ -21,7 +21,7 @@ KEY_CODES: Final = frozenset(
     {"BAD_API_KEY_FMT", "REJECTED_MBX_KEY", "UNAUTHORIZED", "INVALID_SIGNATURE"}
 )
 #: BTCTurk's "Unauthorized - Invalid Request" loses its first word to the token, not its status.
-_UNAUTHORIZED: Final = 401
+UNAUTHORIZED: Final = 401
 
 
 class Subject(StrEnum):
@@ -42,6 +42,6 @@ def subject_of(code: str, http_status: int) -> Subject | None:
         return Subject.CLOCK
     if code == LIMIT_CODE or http_status in _LIMIT_STATUS:
         return Subject.RATE
-    if code in KEY_CODES or http_status == _UNAUTHORIZED:
+    if code in KEY_CODES or http_status == UNAUTHORIZED:
         return Subject.KEY
     return None

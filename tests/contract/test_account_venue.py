@@ -176,11 +176,12 @@ async def test_fees_are_told_or_the_question_is_not_signed(
 async def test_a_key_that_the_exchange_refuses_is_no_answer(
     scene: Scene, account: AccountVenue
 ) -> None:
-    """Trap 2: a refusal is never an empty account, whatever its envelope says."""
+    """Trap 2, V7: a refusal is never an empty account, whatever its envelope says."""
     scene.signer = signer_of(scene.venue, read_secret="bm90IHRoaXM=")
     for question in (Question.OPEN_ORDERS, Question.ORDERS):
-        with pytest.raises(VenueUnavailable):
+        with pytest.raises(VenueUnavailable) as refused:
             await account.orders(scene.ask(question, symbol=SYMBOL))
+        assert refused.value.is_key_refused
     with pytest.raises(VenueUnavailable):
         await account.balances(scene.ask(Question.BALANCES))
     with pytest.raises(VenueUnavailable):

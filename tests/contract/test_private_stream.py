@@ -168,6 +168,7 @@ async def test_a_login_that_is_refused_ends_it(scene: Scene, stream: PrivateStre
         ended = await Listener(news).ends()
     assert not [secret for secret in scene.secrets if secret in str(ended)]
     assert "bm90IHRoaXM=" not in str(ended)
+    assert ended.is_key_refused, "whoever logs in must not go on (V7)"
 
 
 async def test_a_signer_that_does_not_answer_is_heard_of(

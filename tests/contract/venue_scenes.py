@@ -228,10 +228,10 @@ async def playing(venue: Venue, directory: Path) -> AsyncIterator[Scene]:
         yield Scene(venue, simulator, signer_of(venue), *adapters, session)
 
 
-def signer_of(venue: Venue, *, read_secret: str = "") -> OrderSigner:
-    """Make a venue's signer; with another secret for its read key where one is given."""
-    trade, (read_key, secret) = _KEYS[venue]
-    read = (read_key, (read_secret or secret).encode())
+def signer_of(venue: Venue, *, read_key: str = "", read_secret: str = "") -> OrderSigner:
+    """Make a venue's signer; with another read key, or secret of it, where one is given."""
+    trade, (known_key, secret) = _KEYS[venue]
+    read = (read_key or known_key, (read_secret or secret).encode())
     if venue is Venue.BINANCE:
         return BinanceSigner(
             BinanceKey(trade[0], BinanceSecret(trade[1].encode())),

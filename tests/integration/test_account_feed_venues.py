@@ -41,7 +41,7 @@ from spark.worker.halts import Halts
 from spark.worker.latch import KillLatch
 from spark.worker.latch_copy import LatchCopy, make_empty_copy
 from tests import keyed
-from tests.contract.venue_scenes import RESTS, SYMBOL, TAKES, Scene, playing
+from tests.contract.venue_scenes import RESTS, SYMBOL, TAKES, Scene, playing, signer_of
 from tests.made import instrument, life_of, origin
 from tests.order_path import memory_log
 from tests.tape import PATIENCE_S
@@ -353,3 +353,25 @@ async def test_a_bad_stream_and_comparisons_end_with_the_ledger(feed: Feeding, s
     assert {one.client_order_id for one in cancelled} == ended
     open_ones = {DifferenceKind.BALANCE, DifferenceKind.FILL_UNPROVEN, DifferenceKind.ORDER_STATE}
     assert not open_ones & set(await differences(feed))
+
+
+async def test_a_read_key_that_is_refused_is_not_sent_again_and_a_new_one_at_once(
+    feed: Feeding,
+) -> None:
+    """Fault V7: stream and questions together send it once; a key that came is tried at once."""
+    scene, before = feed.scene, len(await refused(feed.scene))
+    scene.signer = signer_of(scene.venue, read_key="N" * 64)
+    await scene.arm("disconnect", route="private")
+    asked = len(feed.signs.asked)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(feed.signs.asked) < asked + 5:  # noqa: ASYNC110  (at the pace of its retries)
+            await asyncio.sleep(0.05)
+    # A refused login stands in no ledger of BTCTurk's simulator.
+    assert len(await refused(scene)) - before <= 1
+    scene.signer = signer_of(scene.venue)
+    await feed.compared()
+
+
+async def refused(scene: Scene) -> list[dict[str, Any]]:
+    """List the requests that were refused for their key."""
+    return [one for one in await scene.entries("request") if one["status"] in {400, 401}]

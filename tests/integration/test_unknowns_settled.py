@@ -284,3 +284,18 @@ def ended_by_feed(order: PlaceOrder) -> OrderCancelled:
         sent_ns=0,
         answered_ns=0,
     )
+
+
+async def test_a_read_key_that_is_refused_asks_once_and_the_unknown_stays(
+    path: OrderPath,
+) -> None:
+    """Fault V7: questions go on being signed, for a new key; with this one none is sent again."""
+    await path.forget_key("read")
+    await path.fault("drop_reply")
+    order = path.order()
+    await path.ask(order)
+    await path.hear(order, OutcomeUnknown)
+    await asked_again(path, 3)
+    assert [entry["status"] for entry in await path.requests("GET")] == [401]
+    assert book(path).unknown_symbols == frozenset({BTC})
+    assert not path.stage(Role.GATEWAY).task.done()

@@ -24,7 +24,7 @@ from spark.exchanges.proof import (
     refused,
     rejected,
 )
-from spark.exchanges.refusals import LIMIT_CODE
+from spark.exchanges.refusals import LIMIT_CODE, Subject, subject_of
 
 _NS_PER_MS: Final = 1_000_000
 _NO_SUCH_ORDER: Final = -2013
@@ -81,6 +81,8 @@ def of_query(reply: Reply, about: About) -> Outcome:
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, _ASKED))
         case Rejected(code=code) if code == _NO_SUCH_ORDER:
             return Outcome(answer=Answer.ABSENT)
+        case Rejected(token=token, http_status=status) if subject_of(token, status) is Subject.KEY:
+            return Outcome(answer=Answer.UNKNOWN, cause=Subject.KEY)
         case _:
             return _limited(Outcome(answer=Answer.UNKNOWN, cause="no_answer"), reply)
 

@@ -13,6 +13,7 @@ from typing import Final
 from spark.clock import Clock
 from spark.errors import VenueUnavailable, WireError
 from spark.exchanges.binance.wire import NAME
+from spark.exchanges.binance.wire_answers import TOKENS
 from spark.exchanges.binance.wire_private import (
     LOGIN_ID,
     STATUS_REQUEST,
@@ -23,6 +24,7 @@ from spark.exchanges.binance.wire_private import (
 )
 from spark.exchanges.http import RATE_LIMITED
 from spark.exchanges.port import News, SignedRequest
+from spark.exchanges.refusals import Subject, subject_of
 from spark.exchanges.sockets import Socket, Sockets
 
 _PATH: Final = "/ws-api/v3"
@@ -138,8 +140,10 @@ class BinancePrivateStream:
 
 def _refused(reply: ApiReply) -> VenueUnavailable:
     # Its code, never its text: what stands in it is not ours to repeat.
+    token = TOKENS.get(reply.code, "")
     return VenueUnavailable(
         f"Binance's stream refused: status {reply.status}, code {reply.code}",
         retry_after_s=-(-reply.retry_after_ms // _MS_PER_S),
         is_address_limited=reply.status in RATE_LIMITED and reply.code != _ORDERS_LIMIT,
+        is_key_refused=subject_of(token, reply.status) is Subject.KEY,
     )

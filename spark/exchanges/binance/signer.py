@@ -128,6 +128,7 @@ class BinanceSigner:
             body=login_message(self._read.secret, self._read.api_key, stamp),
             stamp_ns=exchange_ns,
             final_after_ns=0,
+            key=self._read.mark,
         )
 
     def _stamp(self, exchange_ns: int) -> Stamp:
@@ -143,6 +144,7 @@ class BinanceSigner:
             body="",
             stamp_ns=exchange_ns,
             final_after_ns=exchange_ns + window_ns + _PROCESSING_NS_MAX + _CLOCK_ERROR_NS_MAX,
+            key=key.mark,
         )
 
 

@@ -55,7 +55,8 @@ _DUPLICATE: Final = "duplicate order sent"
 #: Whose word becomes the token; of another text nothing is repeated (S18).
 _FILTER: Final = re.compile(r"Filter failure: ([A-Z][A-Z0-9_]{2,63})\.?")
 
-_TOKENS: Final = {
+#: A word for each documented code.
+TOKENS: Final = {
     -1002: "UNAUTHORIZED",
     -1010: "ERROR_MSG_RECEIVED",
     -1013: "INVALID_MESSAGE",
@@ -277,7 +278,7 @@ def _doubtful_error(code: int, message: str) -> Doubt | None:
     if code in _ENGINE_CODES and _DUPLICATE in message.lower():
         # It proves that an order of this id is there, so it is no reject.
         return Doubt.DUPLICATE
-    return None if code in _TOKENS else Doubt.UNDOCUMENTED
+    return None if code in TOKENS else Doubt.UNDOCUMENTED
 
 
 def _token(code: int, message: str) -> str:
@@ -287,4 +288,4 @@ def _token(code: int, message: str) -> str:
         for start, token in _ENGINE_TOKENS:
             if message.startswith(start):
                 return token
-    return _TOKENS[code]
+    return TOKENS[code]

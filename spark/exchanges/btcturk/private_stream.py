@@ -18,6 +18,7 @@ from spark.exchanges.btcturk.wire_answers import token_of
 from spark.exchanges.btcturk.wire_frames import Hello, LoginReply
 from spark.exchanges.btcturk.wire_news import Arrival, private_frame
 from spark.exchanges.port import News, SignedRequest
+from spark.exchanges.refusals import UNAUTHORIZED, Subject, subject_of
 from spark.exchanges.sockets import Socket, Sockets
 
 #: The server's own patience with us.
@@ -75,8 +76,12 @@ class BtcturkPrivateStream:
             raise VenueUnavailable("BTCTurk's stream did not answer a login") from None
         if not read.is_ok:
             # The token, never the text: what stands in it is not ours to repeat.
+            token = token_of(read.message)
+            # On the socket there is no status; a login is refused with the words of a 401.
+            status = UNAUTHORIZED if token else 0
             raise VenueUnavailable(
-                f"BTCTurk's stream refused a login: {token_of(read.message) or 'no known reason'}"
+                f"BTCTurk's stream refused a login: {token or 'no known reason'}",
+                is_key_refused=subject_of(token, status) is Subject.KEY,
             )
 
     async def _read(

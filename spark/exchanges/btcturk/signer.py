@@ -129,6 +129,7 @@ class BtcturkSigner:
             body=login_frame(model),
             stamp_ns=exchange_ns,
             final_after_ns=0,
+            key=self._read.mark,
         )
 
 
@@ -141,6 +142,7 @@ def _signed(call: _Call, key: BtcturkKey, exchange_ns: int) -> SignedRequest:
         body=call.body,
         stamp_ns=exchange_ns,
         final_after_ns=0,
+        key=key.mark,
     )
 
 

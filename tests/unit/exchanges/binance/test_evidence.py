@@ -23,7 +23,7 @@ from spark.exchanges.binance.wire_answers import (
     Rejected,
 )
 from spark.exchanges.binance.wire_orders import Execution, OrderReply, Progress, VenueStatus
-from spark.exchanges.port import About, Answer
+from spark.exchanges.port import About, Answer, Outcome
 from spark.exchanges.proof import Times
 from spark.names import OrderType, Side, TimeInForce, TradingMode
 from tests.made import ACCOUNT, STRATEGY, SYMBOL, Life, named
@@ -286,6 +286,20 @@ def test_only_the_exchanges_own_denial_is_one(answer: Any, expected: Answer) -> 
     assert outcome.answer is expected
     if expected is not Answer.DEFINITE:
         assert outcome.evidence == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (Rejected(-2015, "REJECTED_MBX_KEY", "", 401), "key"),
+        (Rejected(-1022, "INVALID_SIGNATURE", "", 400), "key"),
+        (Rejected(-1121, "BAD_SYMBOL", "", 400), "no_answer"),
+        (ClockRefused(""), "no_answer"),
+    ],
+)
+def test_a_question_that_was_refused_for_its_key_says_so(answer: Any, cause: str) -> None:  # noqa: ANN401
+    """Fault V7: whoever asked must not go on asking with that key."""
+    assert of_query(answer, about()) == Outcome(answer=Answer.UNKNOWN, cause=cause)
 
 
 def test_what_a_question_proves_was_not_sent_by_us_now() -> None:
