@@ -77,8 +77,10 @@ def of_cancel(reply: Reply, about: About, times: Times) -> Outcome:
 def of_query(reply: Reply, about: About) -> Outcome:
     """Read what the answer to a question about one order proves."""
     match reply:
-        case Accepted(reply=order) if order.client_order_id == about.client_order_id:
+        case Accepted(reply=order) if _is_ours(order, about):
             return Outcome(answer=Answer.DEFINITE, evidence=_life(order, about, _ASKED))
+        case Accepted():
+            return GARBLED
         case Rejected(code=code) if code == _NO_SUCH_ORDER:
             return Outcome(answer=Answer.ABSENT)
         case Rejected(token=token, http_status=status) if subject_of(token, status) is Subject.KEY:

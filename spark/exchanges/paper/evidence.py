@@ -43,7 +43,7 @@ class Terms(NamedTuple):
 
 
 def about_of(order: Order, mode: TradingMode) -> About:
-    """Say which order is meant, from what the log says of it."""
+    """Say which order is meant, from what the log says of it; evidence alone tells no terms."""
     return About(
         account=order.account,
         strategy=order.strategy,
@@ -51,7 +51,8 @@ def about_of(order: Order, mode: TradingMode) -> About:
         client_order_id=order.client_order_id,
         symbol=order.symbol,
         side=order.side,
-        quantity=order.quantity,
+        quantity=order.quantity or None,
+        price=order.price,
         mode=mode,
     )
 

@@ -272,6 +272,8 @@ def test_a_cancel_of_another_order_proves_nothing() -> None:
     [
         (reply(progress()), Answer.DEFINITE),
         (reply(progress(), client_order_id="another"), Answer.UNKNOWN),
+        (reply(progress(quantity=Decimal(2))), Answer.UNKNOWN),
+        (reply(progress(price=Decimal(11))), Answer.UNKNOWN),
         (Rejected(-2013, "NO_SUCH_ORDER", "", 400), Answer.ABSENT),
         (Rejected(-2015, "REJECTED_MBX_KEY", "", 401), Answer.UNKNOWN),
         (Rejected(-1121, "BAD_SYMBOL", "", 400), Answer.UNKNOWN),
@@ -281,7 +283,7 @@ def test_a_cancel_of_another_order_proves_nothing() -> None:
     ],
 )
 def test_only_the_exchanges_own_denial_is_one(answer: Any, expected: Answer) -> None:  # noqa: ANN401
-    """A8, fault V2: a question that was refused, limited or not answered settles nothing."""
+    """A8, faults V2 and V5: refused, limited, unanswered, of other terms: settles nothing."""
     outcome = of_query(answer, about())
     assert outcome.answer is expected
     if expected is not Answer.DEFINITE:
