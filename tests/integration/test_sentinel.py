@@ -1,7 +1,6 @@
 """The sentinel: a log in memory, a clock that the test moves."""
 
 import asyncio
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -9,8 +8,7 @@ from typing import Final
 import pytest
 
 from spark import topics
-from spark.bus.memory import MemoryBroker, MemoryBus, MemoryWriter
-from spark.bus.port import Outgoing, Partition, Writer
+from spark.bus.port import Outgoing, Partition
 from spark.codec import decode, encode
 from spark.consumers.sentinel_keep import UNKEPT_MAX
 from spark.errors import FencedError, WriteError
@@ -19,6 +17,7 @@ from spark.ledger.equity import DAY_NS
 from spark.names import Book, HaltSource, Role, TradingMode
 from tests.faring import Told, fence
 from tests.made import ACCOUNT, SECOND_NS, STRATEGY
+from tests.no_halts import NoHaltsBus
 from tests.persons import LOCAL, set_mode, signed
 from tests.watched import Watched, bought
 from tests.worlds import crashing
@@ -306,25 +305,6 @@ async def test_more_filled_than_ordered_kills_with_both_numbers(watched: Watched
     assert (watched.latch / kill.halt).read_text().startswith("sentinel: the exchange filled more")
 
 
-class _NoHalts(MemoryWriter):
-    """A broker that takes no word on control.halt."""
-
-    async def write(self, records: Sequence[Outgoing]) -> list[int]:
-        if any(one.partition.topic == topics.CONTROL_HALT for one in records):
-            raise WriteError("control.halt: not taken")
-        return await super().write(records)
-
-
-class _NoHaltsBus(MemoryBus):
-    def __init__(self, broker: MemoryBroker) -> None:
-        super().__init__(broker)
-        self._log = broker
-
-    async def writer(self, topics: Sequence[str]) -> Writer:  # type: ignore[override]
-        del topics
-        return _NoHalts(self._log)
-
-
 async def test_without_the_log_the_file_kills_and_the_next_start_says_it(watched: Watched) -> None:
     """
     B2, B10: the file comes first; what the broker did not take is said after a restart.
@@ -332,7 +312,7 @@ async def test_without_the_log_the_file_kills_and_the_next_start_says_it(watched
     Fault P7.
     """
     await late_fill(watched)
-    usual, watched.world.bus = watched.world.bus, _NoHaltsBus(watched.world.broker)
+    usual, watched.world.bus = watched.world.bus, NoHaltsBus(watched.world.broker)
     sentinel, _ = watched.sentinel()
     with pytest.raises(ExceptionGroup) as failed:
         await asyncio.wait_for(sentinel.run(asyncio.Event()), 20)

@@ -13,104 +13,15 @@ import orjson
 import pytest
 
 from spark import topics
-from spark.bus.memory import MemoryBroker, MemoryBus
-from spark.clock import SystemClock
-from spark.codec import decode
-from spark.events import ProcessPulsed, TradingHalted
+from spark.events import TradingHalted
 from spark.names import HaltSource, Role
-from spark.producers.webhook import ADDRESS, Token, Webhook
+from spark.producers.webhook import ADDRESS
 from spark.worker import listener
+from tests.hooks import TOKEN, Hook, alert, notification, process
 from tests.order_path import memory_log
 from tests.worlds import running
 
-_TOKEN = "a-long-secret-of-alertmanager"
 _EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-
-
-def alert(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (JSON)
-    """Make an alert that kills, but for the changes."""
-    return {
-        "status": "firing",
-        "labels": {"alertname": "ErrorBudgetBurnt", "severity": "critical", "action": "kill"},
-        "annotations": {"summary": "error budget burnt"},
-        "startsAt": "2026-11-21T07:00:00Z",
-        **changes,
-    }
-
-
-def notification(*alerts: dict[str, Any]) -> dict[str, Any]:
-    """Make what Alertmanager sends."""
-    return {"version": "4", "status": "firing", "receiver": "spark", "alerts": list(alerts)}
-
-
-class Hook:
-    """A running webhook and its sender."""
-
-    def __init__(self, broker: MemoryBroker, place: Path, session: aiohttp.ClientSession) -> None:
-        self.broker = broker
-        self.latch = place / "kill.d"
-        self.place = place
-        self.session = session
-
-    async def post(self, body: object, **changes: Any) -> tuple[int, str]:  # noqa: ANN401
-        """Send; gives status and text."""
-        port = orjson.loads((self.place / ADDRESS).read_bytes())["port"]
-        headers: dict[str, str | None] = {
-            "Authorization": f"Bearer {_TOKEN}",
-            "Content-Type": "application/json",
-        }
-        raw = body if isinstance(body, bytes) else orjson.dumps(body)
-        url = f"http://127.0.0.1:{port}{changes.pop('path', '/alerts')}"
-        headers |= changes.pop("headers", {})
-        shown = {name: value for name, value in headers.items() if value is not None}
-        method = changes.pop("method", "POST")
-        async with self.session.request(method, url, data=raw, headers=shown) as answer:
-            assert "Access-Control-Allow-Origin" not in answer.headers
-            return answer.status, await answer.text()
-
-    async def raw(self, lines: str, body: bytes = b"") -> int:
-        """Send bytes as they are, with its address for {here}; gives the status."""
-        port = orjson.loads((self.place / ADDRESS).read_bytes())["port"]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            head = "\r\n".join([*lines.format(here=f"127.0.0.1:{port}").splitlines(), "", ""])
-            writer.write(head.encode() + body)
-            return int((await reader.readline()).split()[1])
-        finally:
-            writer.close()
-
-    def halts(self) -> list[TradingHalted]:
-        """List what it said, on every topic but its pulse."""
-        found = []
-        for partition, log in self.broker._logs.items():
-            for record in log:
-                event = decode(record.value or b"")
-                if isinstance(event, ProcessPulsed):
-                    continue
-                assert partition.topic == topics.CONTROL_HALT
-                assert isinstance(event, TradingHalted)
-                found.append(event)
-        return found
-
-    def files(self) -> list[str]:
-        """List the latch."""
-        return sorted(path.name for path in self.latch.iterdir())
-
-
-def process(broker: MemoryBroker, place: Path) -> tuple[Webhook, asyncio.Event]:
-    """Make the process."""
-    ready = asyncio.Event()
-    hook = Webhook(
-        bus=MemoryBus(broker),
-        clock=SystemClock(),
-        latch_dir=place / "kill.d",
-        token=Token(f"{_TOKEN}\n".encode()),
-        instance="here",
-        port=0,
-        run_dir=place,
-        ready=ready,
-    )
-    return hook, ready
 
 
 @pytest.fixture
@@ -205,8 +116,8 @@ def test_s6_its_rights_are_the_halts_and_its_pulse() -> None:
         ({"headers": {"Authorization": None}}, 401),
         ({"headers": {"Authorization": "Bearer "}}, 401),
         ({"headers": {"Authorization": "Bearer wrong"}}, 401),
-        ({"headers": {"Authorization": f"Basic {_TOKEN}"}}, 401),
-        ({"headers": {"Authorization": None, "Cookie": f"token={_TOKEN}"}}, 401),
+        ({"headers": {"Authorization": f"Basic {TOKEN}"}}, 401),
+        ({"headers": {"Authorization": None, "Cookie": f"token={TOKEN}"}}, 401),
         ({"headers": {"Host": "attacker.example"}}, 421),
         ({"headers": {"Host": "127.0.0.1"}}, 421),
         ({"headers": {"Origin": "http://attacker.example"}}, 403),
@@ -270,7 +181,7 @@ async def test_p10_two_webhooks_kill_as_one(hook: Hook, tmp_path: Path) -> None:
 
 
 _BODY = orjson.dumps(notification(alert()))
-_KNOWN = f"Authorization: Bearer {_TOKEN}\nContent-Type: application/json\nConnection: close"
+_KNOWN = f"Authorization: Bearer {TOKEN}\nContent-Type: application/json\nConnection: close"
 #: More than a listener has room for.
 _DRIPS = listener.CONNECTIONS_MAX + 50
 _LENGTH = f"Content-Length: {len(_BODY)}"
@@ -317,7 +228,7 @@ async def test_x2_another_way_to_write_a_request_is_none(
         b"POST /al",
         b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX: ",
         b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer "
-        + _TOKEN.encode()
+        + TOKEN.encode()
         + b"\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
         b"POST /alerts HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 60000\r\n\r\n{",
     ],
