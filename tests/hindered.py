@@ -1,5 +1,6 @@
 """Ways to let a running PostgreSQL take no rows for a while, without its end."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ import psutil
 import psycopg
 
 from spark.bench.crash.rooms import fill
-from tests.database import tell
+from tests.database import ask, tell
 from tests.servers import RunningPostgres
 
 #: The superuser's own sessions write whatever the database's default is.
@@ -48,14 +49,19 @@ async def silent(postgres: RunningPostgres) -> AsyncIterator[None]:
 @asynccontextmanager
 async def read_only(postgres: RunningPostgres) -> AsyncIterator[None]:
     """Read-only, sessions that are open included, as a server in the middle of a fail-over (D2)."""
-    url = postgres.superuser_url
-    setting = "ALTER SYSTEM SET default_transaction_read_only ="
-    reload = "SELECT pg_reload_conf()"
-    await tell(url, f"{_WRITING}; {setting} on; {reload}")
+    await _set_read_only(postgres.superuser_url, "on")
     try:
         yield
     finally:
-        await tell(url, f"{_WRITING}; {setting} off; {reload}")
+        await _set_read_only(postgres.superuser_url, "off")
+
+
+async def _set_read_only(url: str, value: str) -> None:
+    setting = f"ALTER SYSTEM SET default_transaction_read_only = {value}"
+    await tell(url, f"{_WRITING}; {setting}; SELECT pg_reload_conf()")
+    # The server reads it when it comes to it, tells each session, and only then lets in others.
+    while await ask(url, "SHOW default_transaction_read_only") != [(value,)]:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
