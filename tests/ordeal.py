@@ -16,7 +16,7 @@ import orjson
 
 from spark import topics
 from spark.bus.kafka import KafkaBus
-from spark.bus.port import Pace, Partition, Record
+from spark.bus.port import Pace, Partition, Reader, Record
 from spark.embedded.child import ChildState, ChildStatus
 from spark.embedded.throwaway import Throwaway
 from spark.errors import BusUnavailable
@@ -161,12 +161,20 @@ class Ordeal:
     async def _watch(self, partition: Partition, see: Callable[[Record], bool]) -> None:
         """Hand over what comes from now on, until told that it is enough."""
         async with asyncio.timeout(_WAIT_S_MAX):
-            reader = await self.bus.reader(await self._ends([partition]), Pace.HOT)
+            reader = await self._reader(partition)
             try:
                 while not any(see(record) for record in await reader.read(_READ_MS)):
                     pass
             finally:
                 await reader.close()
+
+    async def _reader(self, partition: Partition) -> Reader:
+        """Read from now on, as soon as there is a broker."""
+        while True:
+            try:
+                return await self.bus.reader(await self._ends([partition]), Pace.HOT)
+            except BusUnavailable:  # it slept, and is not registered yet
+                await asyncio.sleep(_POLL_S)
 
     async def _ends(self, partitions: list[Partition]) -> dict[Partition, int]:
         while True:
