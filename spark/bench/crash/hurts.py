@@ -183,6 +183,8 @@ class Hurts:
         if note is None:
             done.missed = f"nobody came by within {_patience_s(hurt):g} s"
             return
+        # It says where it is and then stops: continued in between, it would stop for ever.
+        await until(partial(_is_asleep, note.pid), f"{name} stops at its point")
         await self._sleep(name, note.pid, hurt=hurt, done=done)
 
     async def _sleep(self, name: str, pid: int, *, hurt: Hurt, done: Done) -> None:
@@ -213,6 +215,15 @@ class Hurts:
         for judges in self._scene.judges.values():
             with suppress(SparkError):
                 await judges.disarm()
+
+
+def _is_asleep(pid: int) -> bool | None:
+    """Say that a process is stopped, or gone; None where it runs."""
+    try:
+        status = psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return True
+    return True if status in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE} else None
 
 
 def _is_alive(pid: int) -> bool:
