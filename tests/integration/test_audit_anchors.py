@@ -161,6 +161,14 @@ async def test_a_crash_between_checkpoint_and_anchor_heals(kept: Kept) -> None:
     assert kept.verified().anchored_links == len(kept.records())
 
 
+async def healed(kept: Kept) -> None:
+    """Start an auditor again: every link of the trail is anchored in the file afterwards."""
+    again, ready = kept.auditor()
+    async with running(again.run, ready):
+        pass
+    assert kept.verified().anchored_links == len(kept.records())
+
+
 @pytest.mark.parametrize("cut", [1, 40, 10_000])
 async def test_a_line_cut_off_by_a_crash_is_written_again(kept: Kept, cut: int) -> None:
     """H2, fault P5: the file ends with a whole line, and lacks nothing, after the next start."""
@@ -170,10 +178,7 @@ async def test_a_line_cut_off_by_a_crash_is_written_again(kept: Kept, cut: int) 
         await until(lambda: auditor._chain.lines == 5, "chained")
     body = kept.path.read_bytes()
     kept.path.write_bytes(body[: max(0, len(body) - cut)])
-    again, ready = kept.auditor()
-    async with running(again.run, ready):
-        pass
-    assert kept.verified().anchored_links == len(kept.records())
+    await healed(kept)
 
 
 async def test_a_file_that_is_gone_is_made_anew_from_the_trail(kept: Kept) -> None:
@@ -185,10 +190,7 @@ async def test_a_file_that_is_gone_is_made_anew_from_the_trail(kept: Kept) -> No
         await kept.happen(1)
         await until((kept.world.states / "auditor.state").exists, "kept")
     kept.path.unlink()
-    again, ready = kept.auditor()
-    async with running(again.run, ready):
-        pass
-    assert kept.verified().anchored_links == len(kept.records())
+    await healed(kept)
 
 
 async def test_a_place_that_fails_stops_nothing(kept: Kept) -> None:
@@ -204,10 +206,7 @@ async def test_a_place_that_fails_stops_nothing(kept: Kept) -> None:
         await until(lambda: auditor._chain.lines == 9, "chained")
         assert kept.failures("file")
     kept.path.parent.unlink()
-    again, ready = kept.auditor()
-    async with running(again.run, ready):
-        pass
-    assert kept.verified().anchored_links == len(kept.records())
+    await healed(kept)
 
 
 async def test_s14_a_trail_shorter_than_its_anchors_halts(kept: Kept) -> None:
